@@ -1,0 +1,462 @@
+// Every word that `protocols/` and `src/` share. Types only: no code, no state.
+// A front end imports this file, its own folder and `protocols/shared/`, nothing else of `src/`; `src/` imports no front end.
+//
+// Rules of the whole interface:
+// - Calls take their place before they return; two calls of one session never overtake each other.
+// - Nothing that an uncommitted change causes is told: `Replies.done` and `Sink.deliver` come after the commit.
+// - `Replies` and `Sink` are never called from inside a call of the same session; they come later in the same turn or in a later one.
+// - Objects handed over have all their fields always (one hidden class). Byte arrays handed over are never written to afterwards.
+
+// ---- Names ----------------------------------------------------------------------------------------------------------
+
+export type Kind = 'queue' | 'topic' | 'stream'
+
+/**
+ * A destination's name. Made by `Broker.address` only, and worth keeping: the core remembers on it what it routes to.
+ * `path` is an array of segments (`orders.eu` = `['orders', 'eu']`), so the core has no separator and nothing to escape.
+ * `namespace` is `''` for the broker's own destinations; a front end may keep private ones under a name of its own.
+ */
+export interface Address {
+  readonly namespace: string
+  readonly kind: Kind
+  readonly path: readonly string[]
+}
+
+/** `one`: exactly one segment (MQTT `+`, STOMP `*`). `rest`: zero or more, last in the pattern (MQTT `#`, STOMP `>`). */
+export type Wild = Readonly<{ wild: 'one' | 'rest' }>
+/** Matches topics of namespace `''`. A wildcard in first place never matches a first segment that begins with `$`. */
+export type Pattern = readonly (string | Wild)[]
+
+// ---- Messages -------------------------------------------------------------------------------------------------------
+
+/** Immutable; kept in the form in which it arrived. The core reads the fields and never the bytes. */
+export interface Message {
+  /** Name of the encoding of `head` and `body`: the `Dialect.name` of the front end it arrived through. */
+  readonly dialect: string
+  /** The dialect's own: headers and properties in its encoding (may be empty). */
+  readonly head: Uint8Array
+  readonly body: Uint8Array
+  readonly durable: boolean
+  /** 0 to 9; 4 is normal. */
+  readonly priority: number
+  /** Wall time in ms; 0: never. */
+  readonly expiresAtMs: number
+  /** Wall time in ms before which nobody is given it; 0: at once. */
+  readonly deliverAtMs: number
+  /** Message group; `''`: none. Carried, not yet acted on. */
+  readonly group: string
+}
+
+/** A tagged value, so that no type of any protocol is lost on the way to another. */
+export type Value =
+  | Readonly<{ type: 'null' }>
+  | Readonly<{ type: 'boolean'; value: boolean }>
+  | Readonly<{ type: 'int8' | 'int16' | 'int32' | 'uint8' | 'uint16' | 'uint32' | 'float' | 'double'; value: number }>
+  | Readonly<{ type: 'int64' | 'uint64' | 'timestamp'; value: bigint }>
+  | Readonly<{ type: 'string' | 'symbol' | 'char'; value: string }>
+  | Readonly<{ type: 'uuid' | 'binary'; value: Uint8Array }>
+  | Readonly<{ type: 'list'; value: readonly Value[] }>
+  | Readonly<{ type: 'map'; value: readonly (readonly [Value, Value])[] }>
+
+export type Body =
+  | Readonly<{ kind: 'text'; text: string | null }>
+  | Readonly<{ kind: 'bytes'; bytes: Uint8Array }>
+  | Readonly<{ kind: 'map'; entries: readonly (readonly [string, Value])[] }>
+  | Readonly<{ kind: 'list'; items: readonly Value[] }>
+  | Readonly<{ kind: 'object'; bytes: Uint8Array; contentType: string }>
+  | Readonly<{ kind: 'none' }>
+
+/**
+ * The hub between dialects: each translates to and from this and nothing else. What is absent is `undefined`.
+ * The routing fields (durable, priority, expiry, delay, group) are on `Message` and stay as they are.
+ */
+export interface Canonical {
+  readonly messageId: Value | undefined
+  readonly correlationId: Value | undefined
+  readonly replyTo: Address | undefined
+  /** JMSType, AMQP subject. */
+  readonly type: string | undefined
+  readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
+  readonly timestampMs: number | undefined
+  readonly userId: string | undefined
+  readonly groupSequence: number | undefined
+  /** MQTT's quality of service as its publisher set it (0, 1, 2); undefined for messages of other origin. */
+  readonly qos: number | undefined
+  readonly retain: boolean
+  /** In order, duplicates kept. Readers that know only one take the first. */
+  readonly properties: readonly (readonly [string, Value])[]
+  readonly body: Body
+}
+
+/** `field` of the message could not be carried into `to`; counted by (from, to, field). */
+export type Lost = (field: string) => void
+
+export interface Dialect {
+  readonly name: string
+  toCanonical(message: Message): Canonical
+  /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
+  fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
+}
+
+// ---- Queues and bindings --------------------------------------------------------------------------------------------
+
+/** What to do with a message for a queue at its limit. `refuse` parks a publish sent to the queue itself; a copy that
+ *  came through a topic is never refused for one full queue: there `refuse` means `drop-newest`. Drops are counted. */
+export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
+
+export interface QueueOptions {
+  /** Survives a restart, and so do durable messages on it. */
+  readonly durable: boolean
+  /** `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good. */
+  readonly lifetime: 'permanent' | 'held'
+  /** Absent fields are taken from the configuration's policy for this address. */
+  readonly limitMessages?: number
+  readonly limitBytes?: number
+  readonly whenFull?: WhenFull
+  /** Failures after which a message goes to the dead-letter queue (`deadLetter`) or is dropped; 0: never. */
+  readonly failuresMax?: number
+  readonly deadLetter?: Address | undefined
+  readonly redeliveryDelayMs?: number
+  /** Each further delay is the last one times this. */
+  readonly redeliveryBackoff?: number
+  readonly redeliveryDelayMaxMs?: number
+}
+
+export interface Binding {
+  /** Which topics. */
+  readonly pattern: Pattern
+  /** To which queue. A second binding of the same pattern and queue replaces the first. */
+  readonly queue: Address
+  /** The front end's own small number (0 to 255: granted QoS, later an index of identifiers); comes back in `Delivery.tags`. */
+  readonly tag: number
+  /** `settled`: copies are settled when sent. `unsettled`: the consumer settles. `if-durable`: unsettled for durable messages only.
+   *  Where several bindings of one queue match, the queue gets one copy and the strongest wins. */
+  readonly settle: 'settled' | 'unsettled' | 'if-durable'
+  /** Non-durable copies while nobody consumes the queue, or while its consumer has said `stall(true)`: `drop` counts and forgets them. */
+  readonly absent: 'keep' | 'drop'
+  /** Retained messages of matching topics: sent on every bind, on the first bind of this pattern only, or never. */
+  readonly retained: 'always' | 'if-new' | 'never'
+}
+
+// ---- Publishing -----------------------------------------------------------------------------------------------------
+
+/** Rises with each call of a session that needs an answer. 0 (`REFUSED`): refused, `session.refusal` says why, nothing happened.
+ *  -1 (`PARKED`): see `Session.publish`. */
+export type Ticket = number
+
+export interface PublishOptions {
+  /** `set`: the topic keeps this as its retained message. `clear`: the topic forgets its retained message (the message itself is routed as any). */
+  readonly retain: 'no' | 'set' | 'clear'
+  /** Not 0: the session's note of this number is set in the same commit (MQTT QoS 2 packet id). */
+  readonly note: number
+}
+
+// ---- Consuming ------------------------------------------------------------------------------------------------------
+
+/** AMQP's four; every protocol's acknowledgements map onto them. */
+export type Outcome =
+  | Readonly<{ kind: 'accepted' }>
+  /** Poison: to the dead-letter queue, or dropped and counted. */
+  | Readonly<{ kind: 'rejected'; reason: string }>
+  /** Back to its place; not a failure. */
+  | Readonly<{ kind: 'released'; afterMs: number }>
+  /** `failed`: counts towards `failuresMax`. `elsewhere`: as rejected. */
+  | Readonly<{ kind: 'modified'; failed: boolean; elsewhere: boolean; afterMs: number }>
+
+/** One message on one queue, for life, across restarts and takeovers. */
+export interface EntryRef {
+  /** The queue's number: small, never given twice. */
+  readonly queue: number
+  /** A safe integer; rises within the queue, never given twice. */
+  readonly sequence: number
+}
+
+export interface Delivery {
+  /** 1, 2, 3 … per consumer, so that ranges settle. 0: settled when sent, nothing to settle. */
+  readonly tag: number
+  readonly message: Message
+  /** Where its producer sent it. */
+  readonly to: Address
+  readonly ref: EntryRef
+  /** The queue it is taken from. */
+  readonly queue: Address
+  readonly mode: 'settled' | 'unsettled'
+  /** `Binding.tag` of each binding that matched (interned: equal sets are the same array); empty when sent to the queue itself. */
+  readonly tags: readonly number[]
+  /** Times handed out, this one included. */
+  readonly attempts: number
+  /** Of those, failed: AMQP delivery-count. */
+  readonly failures: number
+  /** Handed out before, or possibly: JMSRedelivered, MQTT DUP. */
+  readonly maybeSeen: boolean
+  /** Set by `Consumer.mark` on an earlier delivery, 0 if never. */
+  readonly mark: number
+  readonly acceptedAtMs: number
+  /** Sent because of a `Binding.retained`, not because of a publish. */
+  readonly retained: boolean
+  /** Only on a message that was moved to a dead-letter queue. */
+  readonly dead: Readonly<{ reason: string; origin: Address }> | undefined
+}
+
+export interface Sink {
+  /** Never without credit. */
+  deliver(delivery: Delivery): void
+  /** After the last `deliver` of a run. */
+  flush(): void
+  /** The queue was removed, or the session ended. Nothing follows. */
+  ended(error: BrokerError): void
+}
+
+export interface ConsumerOptions {
+  /** `by-binding`: as the matching bindings say (direct sends: unsettled). The others are for every delivery. */
+  readonly settle: 'settled' | 'unsettled' | 'by-binding'
+  /** Refused with `in-use` while another consumes one of the queues, and the other way round. */
+  readonly exclusive: boolean
+}
+
+/** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
+export interface Consumer {
+  /** More credit; negative takes back. Starts at 0. */
+  grant(messages: number, bytes: number): void
+  /** While stalled nothing is delivered, and what may be dropped (`Binding.absent`) is. */
+  stall(stalled: boolean): void
+  /** Also takes from this queue from now on; false: `session.refusal`. */
+  add(queue: Address): boolean
+  drop(queue: Address): void
+  /**
+   * Settles the unsettled deliveries among `first … last`. `answered`: the protocol tells its client when this is durable
+   * (STOMP receipt, PUBCOMP), so the fact is written at once; else lazily (20 ms). 0 with `not-found` when none of them is unsettled.
+   */
+  settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
+  /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
+  mark(tag: number, mark: number): Ticket
+  /** What is unsettled goes back to its place, uncounted as failure, before everything else. */
+  close(): void
+}
+
+/** One waiting receive. First come first served; one message wakes one. */
+export interface PullOptions {
+  readonly max: number
+  readonly bytes: number
+  /** 0: answers at once with what there is. */
+  readonly waitMs: number
+  /** How long what is given stays invisible to others (a lock of kind *time*); settle with `Session.settleRef`. */
+  readonly lockMs: number
+}
+
+// ---- Sessions -------------------------------------------------------------------------------------------------------
+
+export interface Will {
+  readonly to: Address
+  readonly message: Message
+  readonly retain: 'no' | 'set' | 'clear'
+  /** Counted from the loss of the connection. */
+  readonly delayMs: number
+}
+
+export interface Identity {
+  readonly principal: string
+  /** For logs, limits and management only. */
+  readonly protocol: string
+  readonly remote: string
+  /** Names the session within `namespace`; `''`: nameless, ends with its connection. */
+  readonly clientId: string
+  /** What if a session of that name is connected: refuse this one, or end the other first (`taken-over`). */
+  readonly clash: 'refuse' | 'take-over'
+  /** How long the session, its held queues and notes outlive the connection; 0: not at all, `Infinity`: for ever (bounded by configuration). */
+  readonly keepMs: number
+  /** Forget an earlier session of this name first. */
+  readonly fresh: boolean
+  readonly will: Will | undefined
+}
+
+export interface Replies {
+  /** Everything up to this ticket is committed (or needs no commit): tell the client. */
+  done(upTo: Ticket): void
+  /** The oldest parked publish took its place and has this ticket now; `done` for it follows. */
+  admitted(ticket: Ticket): void
+  /** The oldest parked publish was refused: it had no effect. */
+  refused(error: BrokerError): void
+  /** true: stop reading this connection; false: go on. Only for pressure that ends by itself (the journal's commit, a large body on its way to disk). */
+  pressure(high: boolean): void
+  /** The session is over and nothing in flight is known to have happened or not: taken over, removed, or the node no longer leads. Close the connection. */
+  ended(error: BrokerError): void
+}
+
+export interface Held {
+  readonly queue: Address
+  /** Given to `hold`. */
+  readonly tag: number
+}
+
+/** One client's connection to the core. Obtained by `Broker.open`. */
+export interface Session {
+  /** Answered like any ticket: tell the client it is connected when this is done. */
+  readonly opened: Ticket
+  /** An earlier session of this name was found and continued. */
+  readonly resumed: boolean
+  /** Why the last call answered 0, false or undefined. */
+  readonly refusal: BrokerError | undefined
+  /** Numbers set by `publish` or `note`, kept as long as the session. */
+  readonly notes: ReadonlySet<number>
+  /** The queues this session holds, oldest first. */
+  readonly held: readonly Held[]
+
+  /**
+   * Sends one message. `PARKED` (-1): the destination is full or a large body is being written; the publish waits its turn, as do all later
+   * publishes of this session, and `Replies.admitted` or `Replies.refused` is called for each, oldest first. Other calls pass it.
+   * 0: refused (`full` when the parked ones exceed the connection's limit).
+   */
+  publish(to: Address, message: Message, options: PublishOptions): Ticket
+  /** Makes the queue if it is not there. An existing one keeps its options. */
+  declare(queue: Address, options: QueueOptions): Ticket
+  /** Removes the queue, its bindings and messages. */
+  remove(queue: Address): Ticket
+  /** Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number. */
+  hold(queue: Address, tag: number): Ticket
+  /** Lets go of it. */
+  release(queue: Address): Ticket
+  bind(binding: Binding): Ticket
+  /** `not-found` when there is no such binding. */
+  unbind(queue: Address, pattern: Pattern): Ticket
+  /** Undefined: `refusal`. The queue must exist (declare it first). */
+  consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** `sink.flush` is called once, when answered: with or without deliveries. */
+  pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
+  /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */
+  settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket
+  /** Sets or clears a note. */
+  note(key: number, set: boolean): Ticket
+  /**
+   * `clean`: the will is forgotten; a kept session stays for its time. `lost`: the connection broke; the will is sent (after its delay).
+   * Consumers are closed, what was parked is dropped unanswered, and no reply follows.
+   */
+  close(how: 'clean' | 'lost'): void
+}
+
+// ---- The broker, as a front end sees it -----------------------------------------------------------------------------
+
+export interface Clock {
+  /** To write down. */
+  wallMs(): number
+  /** To measure. Never goes back. */
+  monoMs(): number
+  /** Runs once after about `delayMs`; the answer cancels it. For few, long-lived uses: one timer each. */
+  after(delayMs: number, run: () => void): () => void
+  /** Runs at the end of this turn of the event loop. */
+  turn(run: () => void): void
+}
+
+/** Numbers since start, for `$SYS` and metrics. */
+export interface Figures {
+  readonly startedAtMs: number
+  readonly connections: number
+  readonly connectionsTotal: number
+  readonly sessions: number
+  readonly bindings: number
+  readonly queues: number
+  readonly retained: number
+  readonly entries: number
+  readonly messagesIn: number
+  readonly messagesOut: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly dropped: number
+}
+
+export interface Broker {
+  readonly clock: Clock
+  readonly node: string
+  readonly version: string
+  /** Cheap; keep the answer where the same name comes often (bounded). `namespace` defaults to `''`. */
+  address(kind: Kind, path: readonly string[], namespace?: string): Address
+  /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
+  authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
+  /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */
+  open(identity: Identity, replies: Replies): Session
+  /** `message` in another dialect, made once per message and dialect while it is in use; undefined: that dialect cannot represent it. */
+  translate(message: Message, dialect: string): Message | undefined
+  /** For keep-alives and the like: coarse (250 ms), shared, cheap by the ten thousand. The answer cancels it. */
+  schedule(delayMs: number, run: () => void): () => void
+  figures(): Figures
+}
+
+// ---- Front ends and transports --------------------------------------------------------------------------------------
+
+/** One connection's bytes, whatever carries them (TCP, TLS, WebSocket). */
+export interface Wire {
+  readonly remote: string
+  readonly secure: boolean
+  /** Given bytes leave at the end of the turn, in one write. The array must not change afterwards. */
+  write(bytes: Uint8Array): void
+  /** Bytes written and not yet taken by the operating system. */
+  readonly backlogBytes: number
+  /** Stop and go on reading. Counted: two pauses want two resumes. */
+  pause(): void
+  resume(): void
+  /** Sends what is written, then closes. `data` is not called again. */
+  end(): void
+  /** Closes at once. */
+  destroy(): void
+}
+
+/** What a front end gives back for a wire. */
+export interface Connection {
+  /** The array is good only until the call returns for reading in place; what is kept may be kept as a view (it is not reused). */
+  data(bytes: Uint8Array): void
+  /** The backlog rose above the high mark (true) or fell below the low mark (false). Above a hard limit the wire closes itself. */
+  congested(high: boolean): void
+  /** The wire is gone, whoever closed it. Called exactly once; nothing follows. */
+  closed(): void
+  /** The node stops or no longer leads: say so in the protocol's own words, then `wire.end()`. */
+  shutdown(error: BrokerError): void
+}
+
+export interface FrontEnd {
+  readonly dialect: Dialect
+  /** A new connection. */
+  accept(wire: Wire): Connection
+  /** The node leads: periodic work (`$SYS`) may begin. */
+  started(): void
+}
+
+export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error', (fields: Readonly<Record<string, unknown>>, message: string) => void>>
+
+/** The default export of `protocols/<name>/index.ts`. */
+export interface Protocol {
+  readonly name: string
+  readonly port: number
+  readonly portTls: number
+  /** JSON Schema (draft 2020-12) of the section `<name>` of the configuration; every property has a default and a description. */
+  readonly schema: Readonly<Record<string, unknown>>
+  /** `settings` has passed the schema, defaults filled in. */
+  start(broker: Broker, settings: unknown, log: Log): FrontEnd
+}
+
+// ---- Errors ---------------------------------------------------------------------------------------------------------
+
+/** Each protocol maps every code by a `Record<ErrorCode, …>`, so that a new code does not compile until it is mapped. */
+export type ErrorCode =
+  | 'not-found' // no such queue, binding, delivery
+  | 'exists' // there already, with other options
+  | 'in-use' // exclusive, or a client id that is connected
+  | 'denied' // not allowed to this principal, or by configuration
+  | 'unauthenticated'
+  | 'invalid' // the request makes no sense
+  | 'unsupported' // not there (yet)
+  | 'too-large'
+  | 'full' // destination or disk
+  | 'limit' // a configured limit, named in the sentence
+  | 'throttled' // try later
+  | 'timeout'
+  | 'cannot-convert'
+  | 'taken-over' // another connection continues this session
+  | 'removed' // the queue or session was deleted
+  | 'shutting-down'
+  | 'not-leading' // this node stopped leading: outcomes in flight are unknown
+  | 'internal'
+
+export interface BrokerError extends Error {
+  readonly code: ErrorCode
+}
