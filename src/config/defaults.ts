@@ -1,0 +1,82 @@
+// The defaults of every section but the protocols' own (those stand in their schemas). Nothing is imported but data:
+// a broker that was given no configuration starts from here without loading a YAML reader or a schema checker.
+import type { DestinationSettings, FailoverSettings, JournalSettings, Limits, LogSettings, Settings } from './settings.ts'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+export const defaultLimits: Limits = {
+  connections: 20_000,
+  connectionsPerSecond: 0,
+  parkedMessages: 1_000,
+  parkedBytes: 64 * MiB,
+  parkedTotalBytes: 512 * MiB,
+  outputHighBytes: MiB,
+  outputLowBytes: 256 * KiB,
+  outputBytesMax: 64 * MiB,
+  outputTotalBytes: 512 * MiB,
+  creditMessages: 1_000_000,
+  creditBytes: GiB,
+  messageBytes: 16 * MiB,
+  addressSegments: 128,
+  addressBytes: 65_535,
+  queues: 200_000,
+  sessions: 200_000,
+  bindings: 1_000_000,
+  bindingsPerSession: 100_000,
+  consumers: 200_000,
+  consumersPerSession: 10_000,
+  notesPerSession: 65_535,
+  entries: 20_000_000,
+  retained: 1_000_000,
+  sessionKeepMaxMs: 0,
+  httpRequestBytes: MiB,
+  httpConnections: 256,
+}
+
+const journal: JournalSettings = {
+  segmentBytes: 64 * MiB,
+  bytesMax: 64 * GiB,
+  reserveBytes: 128 * MiB,
+  cacheBytes: 64 * MiB,
+  lazyMs: 20,
+  lazyBytes: 64 * KiB,
+  spareSegments: 1,
+}
+
+const failover: FailoverSettings = { lockPollMs: 10, willGraceMs: 30_000, leaseMs: 3_000 }
+
+const destinations: DestinationSettings = {
+  autoCreate: true,
+  deadLetter: 'ActiveMQ.DLQ',
+  failuresMax: 6,
+  redeliveryDelayMs: 1_000,
+  redeliveryBackoff: 1,
+  redeliveryDelayMaxMs: 60_000,
+  limitMessages: 0,
+  limitBytes: 0,
+  whenFull: 'refuse',
+  messageTtlMs: 0,
+  expiredToDeadLetter: true,
+  policies: [],
+}
+
+const log: LogSettings = { level: 'info', pretty: false }
+
+/** Without the listeners and sections of protocols: `load.ts` adds those. */
+export const defaults: Settings = {
+  node: 'a',
+  data: 'data',
+  readyFile: '',
+  ports: 'fixed',
+  portOffset: 0,
+  insecure: false,
+  listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 } },
+  log,
+  limits: defaultLimits,
+  journal,
+  failover,
+  destinations,
+  protocols: {},
+}

@@ -1,0 +1,124 @@
+// What the broker was configured to do: plain data, complete (every default filled in), never changed while the process runs.
+// `load.ts` makes it from file, environment and flags; `defaults.ts` has the values and `schema.ts` what each one means.
+import type { WhenFull } from '../api.ts'
+
+export type Settings = Readonly<{
+  /** Names this node in its pair, in logs and in the `ready` line. */
+  node: string
+  /** Data directory: journal, claims, snapshots. */
+  data: string
+  /** Written once all listeners are bound, with the content of the `ready` line; '': none. */
+  readyFile: string
+  /** `free`: every listener gets a free port. */
+  ports: 'fixed' | 'free'
+  /** Added to every fixed port, so that several nodes share a machine. */
+  portOffset: number
+  /** Allows listeners beyond loopback without TLS and users. */
+  insecure: boolean
+  /** By listener name: `http` and each protocol's own. */
+  listeners: Readonly<Record<string, ListenerSettings>>
+  log: LogSettings
+  limits: Limits
+  journal: JournalSettings
+  failover: FailoverSettings
+  destinations: DestinationSettings
+  /** The section of each protocol, by its name, as its own schema has checked it. */
+  protocols: Readonly<Record<string, unknown>>
+}>
+
+export type ListenerSettings = Readonly<{ enabled: boolean; host: string; port: number }>
+
+export type LogSettings = Readonly<{ level: 'debug' | 'info' | 'warn' | 'error' | 'silent'; pretty: boolean }>
+
+/** Every bound of the process. What each is for, its unit and the test that reaches it: `src/limits.ts`. */
+export type Limits = Readonly<{
+  // Connections
+  connections: number
+  /** 0: no limit. */
+  connectionsPerSecond: number
+  /** Publishes that wait for room, per connection. */
+  parkedMessages: number
+  parkedBytes: number
+  /** The same for all connections together. */
+  parkedTotalBytes: number
+  /** Output not yet taken by the operating system: marks for `congested`, the end of the connection, all connections together. */
+  outputHighBytes: number
+  outputLowBytes: number
+  outputBytesMax: number
+  outputTotalBytes: number
+  /** Credit that one consumer may hold, in messages and bytes. */
+  creditMessages: number
+  creditBytes: number
+  // Messages and names
+  messageBytes: number
+  /** Segments of a destination's name, and bytes of all of them. */
+  addressSegments: number
+  addressBytes: number
+  // What the core keeps
+  queues: number
+  sessions: number
+  bindings: number
+  bindingsPerSession: number
+  consumers: number
+  consumersPerSession: number
+  notesPerSession: number
+  /** Messages on queues, one for each queue they are on. */
+  entries: number
+  retained: number
+  /** Longest time that a session outlives its connection. 0: for ever. */
+  sessionKeepMaxMs: number
+  /** Requests of the management interface. */
+  httpRequestBytes: number
+  httpConnections: number
+}>
+
+export type JournalSettings = Readonly<{
+  segmentBytes: number
+  /** Most bytes of the directory. */
+  bytesMax: number
+  /** Of those, what only settlements, moves and compaction may use. */
+  reserveBytes: number
+  /** Bodies kept in memory. */
+  cacheBytes: number
+  /** How long a lazy fact waits for company, and how many bytes of them. */
+  lazyMs: number
+  lazyBytes: number
+  /** Segments filled ahead. */
+  spareSegments: number
+}>
+
+export type FailoverSettings = Readonly<{
+  /** How often a waiting standby tries the lock. */
+  lockPollMs: number
+  /** After a takeover wills wait this long for their clients to come back. */
+  willGraceMs: number
+  /** After this long without a sign of life a standby may claim (with the warm standby). */
+  leaseMs: number
+}>
+
+/** What holds for one destination. */
+export type DestinationRules = Readonly<{
+  /** Made when first used. */
+  autoCreate: boolean
+  /** Name of the dead-letter queue, in dots; '': none, dead messages are dropped and counted. */
+  deadLetter: string
+  /** Failures after which a message is dead; 0: never. */
+  failuresMax: number
+  redeliveryDelayMs: number
+  /** Each further delay is the last one times this. */
+  redeliveryBackoff: number
+  redeliveryDelayMaxMs: number
+  /** 0: no limit. */
+  limitMessages: number
+  limitBytes: number
+  whenFull: WhenFull
+  /** Expiry of messages that come without one; 0: none. */
+  messageTtlMs: number
+  /** Expired messages go to the dead-letter queue, else they are dropped and counted. */
+  expiredToDeadLetter: boolean
+}>
+
+/** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */
+export type DestinationPolicy = Readonly<{ match: string } & Partial<DestinationRules>>
+
+export type DestinationSettings = DestinationRules & Readonly<{ policies: readonly DestinationPolicy[] }>
