@@ -1,0 +1,171 @@
+// TCP listeners: sockets in, wires out. It bounds how many connections there are and how fast they come, and closes them when the node stops.
+// What one connection does is `tcp-wire.ts`; what travels on it, the front ends'.
+import { createServer, type Server, type Socket } from 'node:net'
+import type { BrokerError, Clock, FrontEnd, Log } from '../api.ts'
+import type { Limits } from '../config/settings.ts'
+import { Output } from './output.ts'
+import { TcpWire, type WireOwner } from './tcp-wire.ts'
+
+/** How long an ending connection may take to send its last bytes. */
+const LINGER_MS = 5_000
+/** How often connections that wait to be admitted, or to be cut off, are looked at. */
+const TICK_MS = 50
+
+export type TcpListenOptions = Readonly<{ name: string; host: string; port: number; frontEnd: Pick<FrontEnd, 'accept'> }>
+
+export class Tcp implements WireOwner {
+  readonly log: Log
+  readonly output: Output
+  readonly #clock: Clock
+  readonly #limits: Limits
+  readonly #servers: Server[] = []
+  readonly #wires = new Set<TcpWire>()
+  /** Ending wires and when they are cut off, oldest first. */
+  readonly #lingering = new Map<TcpWire, number>()
+  /** Accepted by the system, not yet by us: more came than `connectionsPerSecond`. Oldest first. */
+  readonly #waiting = new Map<Socket, FrontEnd['accept']>()
+  #admissions = 0
+  #admissionsAtMs: number
+  #ticking: (() => void) | undefined
+  #emptied: (() => void) | undefined
+  #refused = 0
+
+  constructor(options: Readonly<{ clock: Clock; limits: Limits; log: Log }>) {
+    this.#clock = options.clock
+    this.#limits = options.limits
+    this.log = options.log
+    this.output = new Output(options.clock, options.limits, this.#wires)
+    this.#admissionsAtMs = options.clock.monoMs()
+    this.#admissions = options.limits.connectionsPerSecond
+  }
+
+  get connections(): number {
+    return this.#wires.size + this.#waiting.size
+  }
+
+  /** Connections closed at once because there were too many. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  /** Answers where it listens, as `host:port`; rejects when the address cannot be had. */
+  listen(options: TcpListenOptions): Promise<string> {
+    const accept = (wire: Parameters<FrontEnd['accept']>[0]) => options.frontEnd.accept(wire)
+    const server = createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true },
+      (socket) => this.#accept(socket, accept),
+    )
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+        server.off('error', reject)
+        // Running out of descriptors: the system keeps the connection in its backlog, and the next is tried again.
+        server.on('error', (error) => this.log.warn({ listener: options.name, error }, 'a connection could not be accepted'))
+        this.#servers.push(server)
+        resolve(addressOf(server))
+      })
+    })
+  }
+
+  /** No further connections. */
+  stopAccepting(): void {
+    for (const server of this.#servers) server.close()
+    this.#servers.length = 0
+    for (const socket of this.#waiting.keys()) socket.destroy()
+    this.#waiting.clear()
+  }
+
+  /** Every front end says goodbye in its protocol's words; who has not read it after `graceMs` is cut off. */
+  async shutdown(error: BrokerError, graceMs: number): Promise<void> {
+    this.stopAccepting()
+    for (const wire of this.#wires) wire.shutdown(error)
+    if (this.#wires.size > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#clock.after(graceMs, () => {
+          for (const wire of this.#wires) wire.destroy()
+        })
+        this.#emptied = () => {
+          cancel()
+          resolve()
+        }
+      })
+    }
+    this.#ticking?.()
+    this.#ticking = undefined
+  }
+
+  lingers(wire: TcpWire): void {
+    this.#lingering.set(wire, this.#clock.monoMs() + LINGER_MS)
+    this.#tickLater()
+  }
+
+  gone(wire: TcpWire): void {
+    this.#wires.delete(wire)
+    this.#lingering.delete(wire)
+    if (this.#wires.size === 0) this.#emptied?.()
+  }
+
+  #accept(socket: Socket, accept: FrontEnd['accept']): void {
+    if (this.connections >= this.#limits.connections) {
+      // Counted, and logged at powers of two only: whoever connects in a loop must not fill the log.
+      const refused = ++this.#refused
+      if ((refused & (refused - 1)) === 0)
+        this.log.warn({ refused, limit: this.#limits.connections }, 'connection refused: limits.connections is reached')
+      socket.destroy()
+      return
+    }
+    if (this.#limits.connectionsPerSecond > 0 && (this.#waiting.size > 0 || !this.#admit())) {
+      this.#waiting.set(socket, accept)
+      this.#tickLater()
+      return
+    }
+    this.#open(socket, accept)
+  }
+
+  #open(socket: Socket, accept: FrontEnd['accept']): void {
+    const wire = new TcpWire(socket, this)
+    this.#wires.add(wire)
+    wire.open(accept)
+  }
+
+  /** A bucket of one second's connections, filled evenly. */
+  #admit(): boolean {
+    const now = this.#clock.monoMs()
+    const rate = this.#limits.connectionsPerSecond
+    this.#admissions = Math.min(rate, this.#admissions + ((now - this.#admissionsAtMs) * rate) / 1000)
+    this.#admissionsAtMs = now
+    if (this.#admissions < 1) return false
+    this.#admissions--
+    return true
+  }
+
+  /** One timer for all connections, and none while nobody waits. */
+  #tickLater(): void {
+    this.#ticking ??= this.#clock.after(TICK_MS, () => {
+      this.#ticking = undefined
+      this.#tick()
+      if (this.#lingering.size > 0 || this.#waiting.size > 0) this.#tickLater()
+    })
+  }
+
+  #tick(): void {
+    const now = this.#clock.monoMs()
+    for (const [wire, untilMs] of this.#lingering) {
+      if (untilMs > now) break
+      this.#lingering.delete(wire)
+      wire.destroy()
+    }
+    for (const [socket, accept] of this.#waiting) {
+      if (!this.#admit()) break
+      this.#waiting.delete(socket)
+      // Nothing was read of it, so it cannot have failed: if its client left, the first read says so.
+      this.#open(socket, accept)
+    }
+  }
+}
+
+function addressOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has an address')
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
+}
