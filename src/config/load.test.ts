@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { defaults } from './defaults.ts'
+import { loadSettings, type Sources } from './load.ts'
+import type { ProtocolSection } from './schema.ts'
+
+const protocols: readonly ProtocolSection[] = [
+  {
+    name: 'mqtt',
+    port: 1883,
+    schema: {
+      type: 'object',
+      properties: {
+        inflightMax: { type: 'integer', default: 500, minimum: 1, description: 'Window.' },
+        refuse: { type: 'array', items: { type: 'string' }, default: [], description: 'Filters.' },
+      },
+    },
+  },
+]
+const folder = mkdtempSync(join(tmpdir(), 'bascule-config-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+let files = 0
+function file(text: string): string {
+  const path = join(folder, `${++files}.yaml`)
+  writeFileSync(path, text)
+  return path
+}
+
+const load = (sources: Partial<Sources> = {}) => loadSettings({ file: '', environment: {}, flags: {}, sets: [], ...sources }, protocols)
+
+describe('settings', () => {
+  it('are the defaults when nothing is configured, those of protocols included', async () => {
+    const settings = await load()
+    expect(settings).toEqual({
+      ...defaults,
+      listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
+      protocols: { mqtt: { inflightMax: 500, refuse: [] } },
+    })
+  })
+
+  it('are the same whether the schema checker fills the defaults in or not', async () => {
+    expect(await load({ file: file('{}') })).toEqual(await load())
+    expect(await load({ sets: ['node=a'] })).toEqual(await load())
+  })
+
+  it('come from file, environment and flags, in rising precedence', async () => {
+    const path = file('node: file\nlimits:\n  queues: 1\n  sessions: 1\n  bindings: 1\nmqtt:\n  inflightMax: 7\n')
+    const environment = { BASCULE_NODE: 'environment', BASCULE_LIMITS_QUEUES: '2', BASCULE_LIMITS_SESSIONS: '2', HOME: '/' }
+    const settings = await load({ file: path, environment, flags: { node: 'flag' }, sets: ['limits.queues=3'] })
+    expect(settings.node).toBe('flag')
+    expect(settings.limits).toMatchObject({ queues: 3, sessions: 2, bindings: 1, entries: defaults.limits.entries })
+    expect(settings.protocols).toEqual({ mqtt: { inflightMax: 7, refuse: [] } })
+  })
+
+  it('are found by BASCULE_CONFIG, and --config goes before it', async () => {
+    const one = file('node: one')
+    expect((await load({ environment: { BASCULE_CONFIG: one } })).node).toBe('one')
+    expect((await load({ environment: { BASCULE_CONFIG: one }, file: file('node: two') })).node).toBe('two')
+  })
+
+  it('take JSON as well as YAML, and lists and booleans from text', async () => {
+    const settings = await load({
+      file: file('{"log": {"level": "debug"}}'),
+      environment: { BASCULE_MQTT_REFUSE: '["#"]', BASCULE_INSECURE: 'true' },
+      sets: ['destinations.policies=[{"match":"queue:a.>","failuresMax":1}]'],
+    })
+    expect(settings.log.level).toBe('debug')
+    expect(settings.insecure).toBe(true)
+    expect(settings.protocols).toMatchObject({ mqtt: { refuse: ['#'] } })
+    expect(settings.destinations.policies).toEqual([{ match: 'queue:a.>', failuresMax: 1 }])
+  })
+
+  it('add portOffset to fixed ports and give free ones for `ports: free`', async () => {
+    expect((await load({ flags: { portOffset: 100 } })).listeners).toMatchObject({ http: { port: 8261 }, mqtt: { port: 1983 } })
+    expect((await load({ flags: { ports: 'free' } })).listeners).toMatchObject({ http: { port: 0 }, mqtt: { port: 0 } })
+    await expect(load({ flags: { portOffset: 60_000, listeners: { mqtt: { port: 60_000 } } } })).rejects.toThrow('beyond 65535')
+  })
+})
+
+describe('what is wrong with a configuration', () => {
+  it('an unknown key names the nearest known one and the line', async () => {
+    const path = file('node: a\nlistners:\n  mqtt: {}\n')
+    await expect(load({ file: path })).rejects.toThrow(`${path}:2: unknown key \`listners\`: did you mean \`listeners\`?`)
+    const deep = file('journal:\n  lazyMs: 1\n  cacheByte: 1\n')
+    await expect(load({ file: deep })).rejects.toThrow(`${deep}:3: unknown key \`cacheByte\` in journal: did you mean \`cacheBytes\`?`)
+    await expect(load({ file: file('zzzzzz: 1') })).rejects.toThrow(/unknown key `zzzzzz`$/)
+  })
+
+  it('the same for environment variables and --set', async () => {
+    await expect(load({ environment: { BASCULE_JURNAL_LAZY_MS: '1' } })).rejects.toThrow('did you mean `BASCULE_JOURNAL_LAZY_MS`?')
+    await expect(load({ sets: ['jurnal.lazyMs=1'] })).rejects.toThrow('unknown key `jurnal.lazyMs`: did you mean `journal.lazyMs`?')
+    await expect(load({ sets: ['node'] })).rejects.toThrow('KEY=VALUE')
+  })
+
+  it('a value of the wrong kind says what it must be, and where', async () => {
+    const path = file('log:\n  level: loud\n')
+    await expect(load({ file: path })).rejects.toThrow(`${path}:2: log.level must be one of debug, info, warn, error, silent, not "loud"`)
+    await expect(load({ sets: ['limits.queues=many'] })).rejects.toThrow('limits.queues must be integer, not "many"')
+    await expect(load({ file: file('limits: {queues: 0}') })).rejects.toThrow('limits.queues must be >= 1, not 0')
+    await expect(load({ environment: { BASCULE_MQTT_INFLIGHT_MAX: '-1' } })).rejects.toThrow('mqtt.inflightMax must be >= 1')
+  })
+
+  it('a broken file is told with line and column', async () => {
+    const path = file('node: a\nlog: [\n')
+    await expect(load({ file: path })).rejects.toThrow(/\.yaml:[23]:\d+: /)
+    await expect(load({ file: join(folder, 'absent.yaml') })).rejects.toThrow('cannot be read')
+    await expect(load({ file: file('- 1') })).rejects.toThrow('mapping')
+    await expect(load({ file: file('a: 1\na: 2') })).rejects.toThrow(':2:1:')
+  })
+
+  it('names of object prototypes are unknown keys like any other', async () => {
+    await expect(load({ file: file('__proto__: {polluted: true}') })).rejects.toThrow('unknown key `__proto__`')
+    await expect(load({ file: file('constructor: 1') })).rejects.toThrow('unknown key `constructor`')
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+  })
+
+  it('listening beyond loopback without TLS and users wants insecure', async () => {
+    await expect(load({ flags: { listeners: { mqtt: { host: '0.0.0.0' } } } })).rejects.toThrow('--insecure')
+    await expect(load({ flags: { listeners: { http: { host: '::' } } } })).rejects.toThrow('listener http')
+    await expect(load({ flags: { listeners: { mqtt: { host: '0.0.0.0', enabled: false } } } })).resolves.toBeDefined()
+    await expect(load({ flags: { insecure: true, listeners: { mqtt: { host: '0.0.0.0' } } } })).resolves.toBeDefined()
+  })
+
+  it('marks in the wrong order are refused', async () => {
+    await expect(load({ sets: ['limits.outputLowBytes=2000000'] })).rejects.toThrow('outputLowBytes')
+  })
+})

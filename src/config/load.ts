@@ -1,0 +1,102 @@
+// Settings from file, environment and flags, in rising precedence. Without a file, environment or `--set` nothing is read or checked
+// by schema: then neither the YAML reader nor the schema checker is loaded, which would cost a good part of the time to start.
+import type { Protocol } from '../api.ts'
+import { defaults } from './defaults.ts'
+import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
+import type { ListenerSettings, Settings } from './settings.ts'
+
+/** Part of a configuration, as a file has it. */
+export type Overlay = { [key: string]: unknown }
+
+export type Sources = Readonly<{
+  /** '': none. */
+  file: string
+  environment: Readonly<Record<string, string | undefined>>
+  /** What the named flags say, already checked. */
+  flags: Overlay
+  /** `journal.cacheBytes=…`, one a `--set`. */
+  sets: readonly string[]
+}>
+
+/** What is wrong with the configuration, in one sentence that says where and what to do. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+}
+
+export async function loadSettings(sources: Sources, protocols: readonly ProtocolSection[]): Promise<Settings> {
+  const schema = settingsSchema(protocols)
+  const variables = Object.keys(sources.environment).filter((name) => name.startsWith('BASCULE_') && name !== 'BASCULE_CONFIG')
+  const file = sources.file !== '' ? sources.file : (sources.environment.BASCULE_CONFIG ?? '')
+  let tree: Overlay
+  if (file === '' && variables.length === 0 && sources.sets.length === 0) {
+    tree = withDefaults(schema, sources.flags)
+  } else {
+    const { readSources } = await import('./read.ts')
+    tree = await readSources({ ...sources, file }, variables, schema)
+  }
+  const settings = toSettings(tree, protocols)
+  checkTogether(settings)
+  return settings
+}
+
+function withDefaults(schema: Schema, flags: Overlay): Overlay {
+  const tree = defaultsOf(schema)
+  if (!isTree(tree)) throw new Error('the schema of the configuration is an object')
+  merge(tree, flags)
+  return tree
+}
+
+/** `over` wins; lists are replaced, not joined. */
+export function merge(tree: Overlay, over: Overlay): void {
+  for (const [key, value] of Object.entries(over)) {
+    const below = Object.hasOwn(tree, key) ? tree[key] : undefined
+    if (isTree(value) && isTree(below)) merge(below, value)
+    else Object.defineProperty(tree, key, { value, enumerable: true, writable: true, configurable: true })
+  }
+}
+
+export function isTree(value: unknown): value is Overlay {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The sections of protocols stand beside the others in a file, and together in the settings. */
+function toSettings(tree: Overlay, protocols: readonly Pick<Protocol, 'name'>[]): Settings {
+  const sections: Record<string, unknown> = {}
+  const rest: Overlay = { ...tree }
+  for (const { name } of protocols) {
+    sections[name] = rest[name]
+    delete rest[name]
+  }
+  // The schema, or the flags' own checks, have established every field.
+  const settings = { ...defaults, ...(rest as Partial<Settings>), protocols: sections }
+  return { ...settings, listeners: placed(settings) }
+}
+
+function placed(settings: Settings): Settings['listeners'] {
+  const listeners: Record<string, ListenerSettings> = {}
+  for (const [name, listener] of Object.entries(settings.listeners)) {
+    const port = settings.ports === 'free' || listener.port === 0 ? 0 : listener.port + settings.portOffset
+    if (port > 65_535) throw new ConfigurationError(`port ${port} of listener ${name} is beyond 65535: choose a smaller portOffset`)
+    listeners[name] = { ...listener, port }
+  }
+  return listeners
+}
+
+/** Rules between several keys, which a schema cannot say. */
+function checkTogether({ limits, journal, listeners, insecure }: Settings): void {
+  if (limits.outputLowBytes >= limits.outputHighBytes) throw new ConfigurationError('limits.outputLowBytes must be below limits.outputHighBytes')
+  if (limits.outputHighBytes >= limits.outputBytesMax) throw new ConfigurationError('limits.outputHighBytes must be below limits.outputBytesMax')
+  if (journal.reserveBytes * 2 > journal.bytesMax) throw new ConfigurationError('journal.reserveBytes must be at most half of journal.bytesMax')
+  if (journal.segmentBytes * 4 > journal.bytesMax) throw new ConfigurationError('journal.bytesMax must be at least four times journal.segmentBytes')
+  if (insecure) return
+  for (const [name, { enabled, host }] of Object.entries(listeners)) {
+    if (!enabled || isLoopback(host)) continue
+    throw new ConfigurationError(
+      `listener ${name} would open ${host} to the network without TLS and users: listen on 127.0.0.1, or pass --insecure if you mean it`,
+    )
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+}

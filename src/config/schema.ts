@@ -1,0 +1,202 @@
+// JSON Schema (draft 2020-12) of the configuration, put together from the sections below and one of each protocol.
+// `config/bascule.schema.json`, the example and the reference are generated from it; defaults come from `defaults.ts`.
+import type { Protocol } from '../api.ts'
+import { limits } from '../limits.ts'
+import { defaultLimits, defaults } from './defaults.ts'
+import type { DestinationRules } from './settings.ts'
+
+export type Schema = Readonly<{
+  type?: string
+  description?: string
+  default?: unknown
+  enum?: readonly unknown[]
+  minimum?: number
+  maximum?: number
+  pattern?: string
+  properties?: Readonly<Record<string, Schema>>
+  items?: Schema
+  required?: readonly string[]
+  additionalProperties?: boolean
+}>
+
+/** What a protocol contributes: its name, its port and its section. */
+export type ProtocolSection = Pick<Protocol, 'name' | 'port' | 'schema'>
+
+export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & Readonly<{ properties: Readonly<Record<string, Schema>> }> {
+  return {
+    type: 'object',
+    description: 'Configuration of Bascule.',
+    additionalProperties: false,
+    properties: {
+      node: {
+        type: 'string',
+        pattern: '^[A-Za-z0-9._-]{1,64}$',
+        default: defaults.node,
+        description: 'Name of this node in its pair, in logs and in the ready line.',
+      },
+      data: {
+        type: 'string',
+        pattern: '.',
+        default: defaults.data,
+        description: 'Data directory: journal, claims, snapshots. Both nodes of a pair name the same one.',
+      },
+      readyFile: {
+        type: 'string',
+        default: defaults.readyFile,
+        description: 'File that gets the content of the ready line once every listener is bound. Empty: none.',
+      },
+      ports: {
+        type: 'string',
+        enum: ['fixed', 'free'],
+        default: defaults.ports,
+        description: '`free` gives every listener a free port; the ready line says which.',
+      },
+      portOffset: integer(defaults.portOffset, 'Added to every fixed port, so that several nodes share a machine.', 0, 60_000),
+      insecure: {
+        type: 'boolean',
+        default: defaults.insecure,
+        description: 'Allows listeners beyond loopback although there is neither TLS nor a list of users.',
+      },
+      listeners: section('Where to listen, by listener.', {
+        http: listener('health, status and management', defaults.listeners.http.port),
+        ...Object.fromEntries(protocols.map((protocol) => [protocol.name, listener(protocol.name, protocol.port)])),
+      }),
+      log: section('What is logged, to standard error, one JSON object a line.', {
+        level: {
+          type: 'string',
+          enum: ['debug', 'info', 'warn', 'error', 'silent'],
+          default: defaults.log.level,
+          description: 'Least level that is logged.',
+        },
+        pretty: { type: 'boolean', default: defaults.log.pretty, description: 'Lines for people instead of JSON.' },
+      }),
+      limits: section('Bounds of everything that clients can make grow.', limitProperties()),
+      journal: section('The file journal.', journalProperties()),
+      failover: section('Two nodes on one data directory.', {
+        lockPollMs: integer(defaults.failover.lockPollMs, 'How often a waiting standby tries the lock.', 1, 60_000),
+        willGraceMs: integer(defaults.failover.willGraceMs, 'After a takeover wills wait this long for their clients to come back.', 0),
+        leaseMs: integer(
+          defaults.failover.leaseMs,
+          'Silence of the leader after which a standby may claim (takes effect with the warm standby).',
+          100,
+        ),
+      }),
+      destinations: section('What holds for every queue and topic, and exceptions by name.', {
+        ...ruleProperties(true),
+        policies: {
+          type: 'array',
+          default: [],
+          description:
+            'Exceptions. `match` is kind and pattern in dots (`queue:orders.>`: `*` is one segment, `>` the rest); of those that match, the last that names a field decides it.',
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['match'],
+            properties: { match: { type: 'string', pattern: '^(queue|topic):.+$', description: 'Kind and pattern.' }, ...ruleProperties(false) },
+          },
+        },
+      }),
+      ...Object.fromEntries(
+        protocols.map((protocol) => [protocol.name, { ...protocol.schema, type: 'object', additionalProperties: false, default: {} }]),
+      ),
+    },
+  }
+}
+
+/** The default of a schema: its own, or that of its properties. */
+export function defaultsOf(schema: Schema): unknown {
+  if (schema.properties === undefined) return schema.default
+  const value: Record<string, unknown> = {}
+  for (const [name, property] of Object.entries(schema.properties)) {
+    const given = defaultsOf(property)
+    if (given !== undefined) value[name] = given
+  }
+  return value
+}
+
+function section(description: string, properties: Readonly<Record<string, Schema>>): Schema {
+  return { type: 'object', description, additionalProperties: false, default: {}, properties }
+}
+
+function listener(what: string, port: number): Schema {
+  return section(`Listener of ${what}.`, {
+    enabled: { type: 'boolean', default: true, description: 'Whether it listens.' },
+    host: {
+      type: 'string',
+      pattern: '.',
+      default: '127.0.0.1',
+      description: 'Address or name to listen on. Anything but loopback needs `insecure`.',
+    },
+    port: integer(port, 'TCP port; 0: any free one.', 0, 65_535),
+  })
+}
+
+function integer(value: number, description: string, minimum: number, maximum?: number): Schema {
+  return { type: 'integer', default: value, minimum, ...(maximum === undefined ? {} : { maximum }), description }
+}
+
+function limitProperties(): Readonly<Record<string, Schema>> {
+  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs']
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, limit]) => [
+      name,
+      integer(defaultLimits[name as keyof typeof limits], limit.reason, zeroIsNone.includes(name) ? 0 : 1),
+    ]),
+  )
+}
+
+function journalProperties(): Readonly<Record<string, Schema>> {
+  const { journal } = defaults
+  return {
+    segmentBytes: integer(journal.segmentBytes, 'Size of one segment file.', 2 * 1024 * 1024, 1024 * 1024 * 1024),
+    bytesMax: integer(
+      journal.bytesMax,
+      'Most bytes that the journal takes on disk; producers are refused before that, consumers drain.',
+      8 * 1024 * 1024,
+    ),
+    reserveBytes: integer(journal.reserveBytes, 'Of those, what only settlements, moves and compaction may use.', 4 * 1024 * 1024),
+    cacheBytes: integer(journal.cacheBytes, 'Message bodies kept in memory; others are read back from disk.', 1024 * 1024),
+    lazyMs: integer(journal.lazyMs, 'How long a settlement that nobody waits for may stay unwritten.', 0, 1_000),
+    lazyBytes: integer(journal.lazyBytes, 'How many bytes of such settlements may stay unwritten.', 0, 1024 * 1024),
+    spareSegments: integer(journal.spareSegments, 'Segments that are filled ahead.', 0, 16),
+  }
+}
+
+/** Policies have the same fields without defaults: what they do not name is decided elsewhere. */
+function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>> {
+  const { destinations } = defaults
+  const properties: Readonly<Record<keyof DestinationRules, Schema>> = {
+    autoCreate: { type: 'boolean', default: destinations.autoCreate, description: 'Made when first used; else it must be declared first.' },
+    deadLetter: {
+      type: 'string',
+      default: destinations.deadLetter,
+      description: 'Queue that gets what failed too often or was rejected, its name in dots. Empty: such messages are dropped and counted.',
+    },
+    failuresMax: integer(destinations.failuresMax, 'Failures after which a message is dead. 0: never.', 0, 65_535),
+    redeliveryDelayMs: integer(destinations.redeliveryDelayMs, 'Wait before a failed message is given out again.', 0),
+    redeliveryBackoff: {
+      type: 'number',
+      default: destinations.redeliveryBackoff,
+      minimum: 1,
+      maximum: 100,
+      description: 'Each further wait is the last one times this.',
+    },
+    redeliveryDelayMaxMs: integer(destinations.redeliveryDelayMaxMs, 'Longest such wait.', 0),
+    limitMessages: integer(destinations.limitMessages, 'Most messages on one queue. 0: no limit.', 0),
+    limitBytes: integer(destinations.limitBytes, 'Most bytes on one queue. 0: no limit.', 0),
+    whenFull: {
+      type: 'string',
+      enum: ['refuse', 'drop-newest', 'drop-oldest'],
+      default: destinations.whenFull,
+      description: 'What happens at a limit: producers wait and are then refused, or a message is dropped and counted.',
+    },
+    messageTtlMs: integer(destinations.messageTtlMs, 'Time to live of messages that come without one. 0: none.', 0),
+    expiredToDeadLetter: {
+      type: 'boolean',
+      default: destinations.expiredToDeadLetter,
+      description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
+    },
+  }
+  if (withDefaults) return properties
+  return Object.fromEntries(Object.entries(properties).map(([name, { default: _, ...rest }]) => [name, rest]))
+}

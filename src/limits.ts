@@ -1,0 +1,93 @@
+// The registry of limits: every bound of the process in one place, with its unit, its reason and the test that reaches it.
+// Values are configured in section `limits`; their defaults stand in `config/defaults.ts`. A limit without a test is named as such.
+import type { Limits } from './config/settings.ts'
+
+export type Limit = Readonly<{
+  unit:
+    | 'bytes'
+    | 'ms'
+    | 'messages'
+    | 'connections'
+    | 'connections/s'
+    | 'queues'
+    | 'sessions'
+    | 'bindings'
+    | 'consumers'
+    | 'entries'
+    | 'segments'
+    | 'numbers'
+  /** What it bounds and what happens there, in a sentence for the reference. */
+  reason: string
+  /** Test file that reaches it; undefined: not reached by a test yet. */
+  reachedBy: string | undefined
+}>
+
+export const limits: Readonly<Record<keyof Limits, Limit>> = {
+  connections: {
+    unit: 'connections',
+    reason: 'Connections of all listeners together; further ones are closed at once.',
+    reachedBy: 'src/listen/tcp.test.ts',
+  },
+  connectionsPerSecond: {
+    unit: 'connections/s',
+    reason:
+      'Connections admitted a second, so that all clients coming back at once do not starve each other; further ones wait their turn. 0: no limit.',
+    reachedBy: 'src/listen/tcp.test.ts',
+  },
+  parkedMessages: {
+    unit: 'messages',
+    reason: 'Publishes of one connection that wait for room in a full destination; the next one is refused in its protocol’s words.',
+    reachedBy: undefined,
+  },
+  parkedBytes: { unit: 'bytes', reason: 'Bytes of those, per connection.', reachedBy: undefined },
+  parkedTotalBytes: { unit: 'bytes', reason: 'Bytes of those, all connections together.', reachedBy: undefined },
+  outputHighBytes: {
+    unit: 'bytes',
+    reason: 'Output waiting for a slow reader above which nothing more is prepared for it.',
+    reachedBy: 'src/listen/tcp.test.ts',
+  },
+  outputLowBytes: { unit: 'bytes', reason: 'Output waiting below which a slow reader is served again.', reachedBy: 'src/listen/tcp.test.ts' },
+  outputBytesMax: { unit: 'bytes', reason: 'Output waiting for one connection at which it is ended.', reachedBy: 'src/listen/tcp.test.ts' },
+  outputTotalBytes: {
+    unit: 'bytes',
+    reason: 'Output waiting for all connections together; beyond it those with the longest backlog are ended.',
+    reachedBy: 'src/listen/tcp.test.ts',
+  },
+  creditMessages: { unit: 'messages', reason: 'Credit that one consumer may hold; more is cut to this.', reachedBy: undefined },
+  creditBytes: { unit: 'bytes', reason: 'Credit in bytes that one consumer may hold; more is cut to this.', reachedBy: undefined },
+  messageBytes: { unit: 'bytes', reason: 'One message, headers and body; a larger one is refused as too-large.', reachedBy: undefined },
+  addressSegments: { unit: 'segments', reason: 'Segments of a destination’s name.', reachedBy: undefined },
+  addressBytes: { unit: 'bytes', reason: 'Bytes of a destination’s name.', reachedBy: undefined },
+  queues: { unit: 'queues', reason: 'Queues, those of subscriptions included.', reachedBy: undefined },
+  sessions: { unit: 'sessions', reason: 'Sessions, connected and kept.', reachedBy: undefined },
+  bindings: { unit: 'bindings', reason: 'Bindings (subscriptions) of all queues.', reachedBy: undefined },
+  bindingsPerSession: { unit: 'bindings', reason: 'Bindings that one session may make.', reachedBy: undefined },
+  consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: undefined },
+  consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: undefined },
+  notesPerSession: {
+    unit: 'numbers',
+    reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',
+    reachedBy: undefined,
+  },
+  entries: {
+    unit: 'entries',
+    reason: 'Messages waiting on queues, counted once for each queue; publishes beyond are refused as full.',
+    reachedBy: undefined,
+  },
+  retained: { unit: 'messages', reason: 'Retained messages; further topics are refused theirs.', reachedBy: undefined },
+  sessionKeepMaxMs: {
+    unit: 'ms',
+    reason: 'Longest time that a session outlives its connection; longer wishes are cut to this. 0: no limit.',
+    reachedBy: undefined,
+  },
+  httpRequestBytes: {
+    unit: 'bytes',
+    reason: 'Body of one management request; a larger one is answered 413.',
+    reachedBy: 'src/management/server.test.ts',
+  },
+  httpConnections: {
+    unit: 'connections',
+    reason: 'Connections to the management listener; further ones are closed at once.',
+    reachedBy: 'src/management/server.test.ts',
+  },
+}
