@@ -1,0 +1,5 @@
+// The front ends, one line each.
+import type { Protocol } from '../src/api.ts'
+import stomp from './stomp/index.ts'
+
+export const protocols: readonly Protocol[] = [stomp]

@@ -1,0 +1,177 @@
+// The dialect `stomp`: what a message that came by STOMP is for other protocols, and how one that came by another is written for STOMP
+// (users-and-features.md 3.3 and 3.4). What leaves by STOMP as it came passes none of this: head.ts says how it is kept.
+import { isUtf8 } from 'node:buffer'
+import type { Address, Body, Broker, Canonical, Dialect, Lost, Message, Value } from '../../src/api.ts'
+import { listToJson, mapToJson } from '../shared/json.ts'
+import { formatAddress, parseAddress } from './address.ts'
+import { belongsToFrame, isTrue, readHead, writeHead } from './head.ts'
+import { readMap } from './map-body.ts'
+
+export function stompDialect(broker: Broker): Dialect {
+  return {
+    name: 'stomp',
+    toCanonical: (message) => toCanonical(broker, message),
+    fromCanonical,
+  }
+}
+
+function toCanonical(broker: Broker, message: Message): Canonical {
+  const headers = readHead(message.head)
+  const first = (name: string): string | undefined => headers.find((pair) => pair[0] === name)?.[1]
+  const correlationId = first('correlation-id')
+  const replyTo = readAddress(broker, first('reply-to'))
+  const properties: (readonly [string, Value])[] = []
+  for (const [name, value] of headers) {
+    // A reply-to that is no address of ours is still worth something to who wrote it.
+    if (!FIELDS.has(name) || (name === 'reply-to' && replyTo === undefined)) properties.push([name, { type: 'string', value }])
+  }
+  const qos = first('ActiveMQ.MQTT.QoS')
+  return {
+    messageId: undefined,
+    correlationId: correlationId === undefined ? undefined : { type: 'string', value: correlationId },
+    replyTo,
+    type: first('type'),
+    contentType: first('content-type'),
+    contentEncoding: first('content-encoding'),
+    timestampMs: numberOf(first('timestamp')),
+    userId: undefined,
+    groupSequence: numberOf(first('JMSXGroupSeq')),
+    qos: qos === '0' || qos === '1' || qos === '2' ? Number(qos) : undefined,
+    retain: isTrue(first('ActiveMQ.Retain') ?? ''),
+    properties,
+    body: readBody(message, first('content-length') !== undefined, first('amq-msg-type'), first('transformation')),
+  }
+}
+
+/** Table 3.4, "STOMP in": `amq-msg-type` decides, else content-length; a map by `transformation`. */
+function readBody(message: Message, measured: boolean, kind: string | undefined, transformation: string | undefined): Body {
+  const bytes = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.length)
+  if (kind === 'bytes' || (measured && kind !== 'text' && transformation === undefined)) return { kind: 'bytes', bytes: message.body }
+  // What calls itself text and is not stays as it is, rather than be mutilated.
+  if (!isUtf8(bytes)) return { kind: 'bytes', bytes: message.body }
+  const text = bytes.toString()
+  const entries = transformation === 'jms-map-json' || transformation === 'jms-map-xml' ? readMap(text, transformation) : undefined
+  if (entries !== undefined) return { kind: 'map', entries }
+  return measured && kind !== 'text' ? { kind: 'bytes', bytes: message.body } : { kind: 'text', text }
+}
+
+function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> {
+  const headers: (readonly [string, string])[] = []
+  const add = (name: string, value: string | undefined): void => {
+    if (value !== undefined) headers.push([name, value])
+  }
+  // `message-id` names our entry, because ACK in 1.0 and 1.1 is by it; the sender's own has no place.
+  if (canonical.messageId !== undefined) lost('messageId')
+  if (message.durable) add('persistent', 'true')
+  add('priority', String(message.priority))
+  if (message.expiresAtMs > 0) add('expires', String(message.expiresAtMs))
+  if (canonical.correlationId !== undefined) add('correlation-id', textOf(canonical.correlationId))
+  const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
+  if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
+  add('reply-to', replyTo)
+  add('type', canonical.type)
+  add('content-type', canonical.contentType ?? (canonical.body.kind === 'object' ? canonical.body.contentType : undefined))
+  add('content-encoding', canonical.contentEncoding)
+  add('timestamp', canonical.timestampMs?.toString())
+  if (message.group !== '') add('JMSXGroupID', message.group)
+  add('JMSXGroupSeq', canonical.groupSequence?.toString())
+  add('JMSXUserID', canonical.userId)
+  add('ActiveMQ.MQTT.QoS', canonical.qos?.toString())
+  if (canonical.retain) add('ActiveMQ.Retain', 'true')
+  let typesLost = false
+  for (const [name, value] of canonical.properties) {
+    if (name === '' || belongsToFrame(name) || FIELDS.has(name)) {
+      lost('properties')
+      continue
+    }
+    typesLost ||= value.type !== 'string'
+    add(name, textOf(value))
+  }
+  if (typesLost) lost('propertyTypes')
+  const body = writeBody(canonical.body, headers, lost)
+  return { head: writeHead(headers), body }
+}
+
+/** Table 3.4, "Core kind → STOMP". A content-length makes it bytes for who reads it. */
+function writeBody(body: Body, headers: (readonly [string, string])[], lost: Lost): Uint8Array {
+  switch (body.kind) {
+    case 'none':
+      lost('bodyKind')
+      return EMPTY
+    case 'text': {
+      if (body.text === null) lost('bodyKind')
+      const bytes = Buffer.from(body.text ?? '')
+      // Without a content-length a NUL would end the frame; amq-msg-type says that it is text all the same.
+      if (bytes.includes(0)) headers.push(['amq-msg-type', 'text'], ['content-length', String(bytes.length)])
+      return bytes
+    }
+    case 'object':
+      lost('bodyKind')
+      headers.push(['content-length', String(body.bytes.length)])
+      return body.bytes
+    case 'bytes':
+      headers.push(['content-length', String(body.bytes.length)])
+      return body.bytes
+    case 'map':
+      headers.push(['transformation', 'jms-map-json'])
+      return Buffer.from(mapToJson(body.entries))
+    case 'list':
+      lost('bodyKind')
+      return Buffer.from(listToJson(body.items))
+  }
+}
+
+function readAddress(broker: Broker, name: string | undefined): Address | undefined {
+  if (name === undefined) return undefined
+  const address = parseAddress(broker, name)
+  return 'code' in address ? undefined : address
+}
+
+/** A header is text: numbers in decimal, bytes in hexadecimal, the rest as JSON. */
+function textOf(value: Value): string {
+  switch (value.type) {
+    case 'null':
+      return ''
+    case 'string':
+    case 'symbol':
+    case 'char':
+      return value.value
+    case 'binary':
+      return Buffer.from(value.value).toString('hex')
+    case 'uuid': {
+      const json = listToJson([value])
+      return json.slice(2, -2)
+    }
+    case 'list':
+      return listToJson(value.value)
+    case 'map':
+      return listToJson([value]).slice(1, -1)
+    default:
+      return String(value.value)
+  }
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^-?\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+/** Headers that are fields of a message or say how its body is written; all others are properties. */
+const FIELDS: ReadonlySet<string> = new Set([
+  'persistent',
+  'priority',
+  'expires',
+  'correlation-id',
+  'reply-to',
+  'type',
+  'content-type',
+  'content-encoding',
+  'timestamp',
+  'JMSXGroupID',
+  'JMSXGroupSeq',
+  'ActiveMQ.MQTT.QoS',
+  'ActiveMQ.Retain',
+  'content-length',
+  'amq-msg-type',
+  'transformation',
+])
+const EMPTY = new Uint8Array(0)

@@ -1,0 +1,67 @@
+// ACK, and what NACK shares with it: which delivery is meant (1.2: `id`; 1.1: `subscription` and `message-id`; 1.0: `message-id`), and its settlement.
+// Both are served past sends that wait for room, so a full queue can be drained by the connection that fills it.
+import type { Outcome } from '../../../src/api.ts'
+import { type Frame, header } from '../codec.ts'
+import { quote, type StompConnection } from '../connection.ts'
+import type { Subscription } from '../subscription.ts'
+import { subscriptionKey } from './subscribe.ts'
+import { NO_TRANSACTIONS } from './transaction.ts'
+
+export function onAck(connection: StompConnection, frame: Frame): void {
+  settle(connection, frame, ACCEPTED)
+}
+
+export function settle(connection: StompConnection, frame: Frame, outcome: Outcome): void {
+  const receipt = header(frame, 'receipt')
+  if (header(frame, 'transaction') !== undefined) {
+    connection.fail(NO_TRANSACTIONS, receipt)
+    return
+  }
+  const name = connection.version === '1.2' ? 'id' : 'message-id'
+  const id = header(frame, name)
+  if (id === undefined) {
+    connection.fail({ code: 'invalid', sentence: `${frame.command} needs the header ${name}.` }, receipt)
+    return
+  }
+  if (connection.version === '1.1' && header(frame, 'subscription') === undefined) {
+    connection.fail({ code: 'invalid', sentence: `${frame.command} needs the header subscription.` }, receipt)
+    return
+  }
+  const found = connection.version === '1.2' ? findByAck(connection, id) : findByMessage(connection, id, header(frame, 'subscription'))
+  const ticket = found === undefined ? 0 : found.subscription.settle(found.tag, outcome, receipt !== undefined)
+  if (ticket > 0) connection.answer(receipt, ticket)
+  else if (connection.shared.settings.staleAck === 'ignore') connection.answerNow(receipt)
+  else connection.fail({ code: 'not-found', sentence: `${frame.command}: no message ${quote(id)} is outstanding on this connection.` }, receipt)
+}
+
+type Found = Readonly<{ subscription: Subscription; tag: number }>
+
+function findByAck(connection: StompConnection, id: string): Found | undefined {
+  const pair = numbersOf(id)
+  if (pair === undefined) return undefined
+  const subscription = connection.subscriptionNumbered(pair[0])
+  return subscription === undefined ? undefined : { subscription, tag: pair[1] }
+}
+
+function findByMessage(connection: StompConnection, id: string, subscriptionId: string | undefined): Found | undefined {
+  const pair = numbersOf(id)
+  if (pair === undefined) return undefined
+  if (subscriptionId !== undefined) {
+    const subscription = connection.subscriptions.get(subscriptionKey(subscriptionId, undefined))
+    const tag = subscription?.tagOf(pair[0], pair[1]) ?? 0
+    return subscription === undefined || tag === 0 ? undefined : { subscription, tag }
+  }
+  for (const subscription of connection.subscriptions.values()) {
+    const tag = subscription.tagOf(pair[0], pair[1])
+    if (tag !== 0) return { subscription, tag }
+  }
+  return undefined
+}
+
+/** Both `ack` and `message-id` are two numbers. */
+function numbersOf(id: string): readonly [number, number] | undefined {
+  const match = /^(\d{1,15})-(\d{1,16})$/.exec(id)
+  return match === null ? undefined : [Number(match[1]), Number(match[2])]
+}
+
+const ACCEPTED: Outcome = { kind: 'accepted' }

@@ -1,0 +1,75 @@
+// SEND: one message to one destination. Its receipt comes after the commit; a send to a full destination waits with its receipt.
+import type { Address, PublishOptions } from '../../../src/api.ts'
+import { parseAddress } from '../address.ts'
+import type { Frame } from '../codec.ts'
+import { header } from '../codec.ts'
+import type { StompConnection } from '../connection.ts'
+import type { Sending } from '../head.ts'
+import { NO_TRANSACTIONS } from './transaction.ts'
+
+export function onSend(connection: StompConnection, frame: Frame): void {
+  const sending = connection.head.read(frame)
+  if ('code' in sending) {
+    connection.fail(sending, header(frame, 'receipt'))
+    return
+  }
+  if (sending.transaction !== undefined) {
+    connection.fail(NO_TRANSACTIONS, sending.receipt)
+    return
+  }
+  if (sending.destination === undefined) {
+    connection.fail({ code: 'invalid', sentence: 'SEND needs the header destination.' }, sending.receipt)
+    return
+  }
+  const to = connection.destinations.get(sending.destination) ?? firstUse(connection, sending.destination, sending.receipt)
+  if (to !== undefined) publish(connection, to, sending, true)
+}
+
+function publish(connection: StompConnection, to: Address, sending: Sending, again: boolean): void {
+  const session = connection.session
+  const ticket = session.publish(to, sending.message, sending.retain && to.kind === 'topic' ? retainedOptions(sending) : PLAIN)
+  if (ticket > 0) {
+    connection.answer(sending.receipt, ticket)
+  } else if (ticket < 0) {
+    connection.park(sending.receipt)
+  } else if (again && session.refusal?.code === 'not-found' && declare(connection, to, sending.receipt)) {
+    // It was made by us and removed by somebody since.
+    publish(connection, to, sending, false)
+  } else if (!connection.over) {
+    connection.refuse(sending.receipt)
+  }
+}
+
+function firstUse(connection: StompConnection, destination: string, receipt: string | undefined): Address | undefined {
+  const address = parseAddress(connection.broker, destination)
+  if ('code' in address) {
+    connection.fail(address, receipt)
+    return undefined
+  }
+  if (address.kind === 'queue' && connection.shared.settings.autoCreate && !declare(connection, address, receipt)) return undefined
+  const kept = connection.destinations
+  if (kept.size >= connection.shared.settings.destinationsKept) kept.clear()
+  // A copy: a piece of a longer string would keep the whole header block.
+  kept.set(Buffer.from(destination).toString(), address)
+  return address
+}
+
+function declare(connection: StompConnection, address: Address, receipt: string | undefined): boolean {
+  if (address.kind !== 'queue' || !connection.shared.settings.autoCreate) return false
+  const ticket = connection.session.declare(address, { durable: true, lifetime: 'permanent' })
+  if (ticket === 0) {
+    connection.refuse(receipt)
+    return false
+  }
+  connection.answer(undefined, ticket)
+  return true
+}
+
+/** As ActiveMQ has it: an empty message clears what the topic retains. */
+function retainedOptions(sending: Sending): PublishOptions {
+  return sending.message.body.length === 0 ? CLEAR : SET
+}
+
+const PLAIN: PublishOptions = { retain: 'no', note: 0 }
+const SET: PublishOptions = { retain: 'set', note: 0 }
+const CLEAR: PublishOptions = { retain: 'clear', note: 0 }

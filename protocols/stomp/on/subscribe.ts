@@ -1,0 +1,168 @@
+// SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
+// named by the client-id of CONNECT and the name of the subscription.
+import type { Address, Pattern, Ticket } from '../../../src/api.ts'
+import { parseTarget, type Target } from '../address.ts'
+import { type Frame, header } from '../codec.ts'
+import { quote, type StompConnection } from '../connection.ts'
+import type { Fault } from '../errors.ts'
+import { isTrue } from '../head.ts'
+import { type AckMode, Subscription } from '../subscription.ts'
+
+export function onSubscribe(connection: StompConnection, frame: Frame): void {
+  const receipt = header(frame, 'receipt')
+  const request = readRequest(connection, frame)
+  if ('code' in request) {
+    connection.fail(request, receipt)
+    return
+  }
+  const number = ++connection.subscriptionsMade
+  const source = prepareQueue(connection, request, number)
+  if (source === undefined) {
+    connection.refuse(receipt)
+    return
+  }
+  const { settings } = connection.shared
+  const subscription = new Subscription(connection, {
+    id: request.id,
+    key: request.key,
+    number,
+    mode: request.mode,
+    queue: source.queue,
+    temporary: source.temporary,
+    messages: request.prefetch,
+    // The windows of many subscriptions share one socket.
+    bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
+  })
+  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive: request.exclusive } as const
+  const consumer = connection.session.consume([source.queue], options, subscription)
+  if (consumer === undefined) {
+    connection.refuse(receipt)
+    return
+  }
+  // The binding after the consumer: who is refused a durable subscription that is in use must not have changed it.
+  const pattern = patternOf(request.target)
+  const ticket = pattern === undefined ? source.ticket : bind(connection, request, pattern, source.queue)
+  if (ticket === 0 && pattern !== undefined) {
+    connection.refuse(receipt)
+    return
+  }
+  connection.subscribe(subscription)
+  subscription.start(consumer)
+  if (ticket === 0) connection.answerNow(receipt)
+  else connection.answer(receipt, ticket)
+}
+
+/** The name of a durable subscription, by ActiveMQ Classic's and Artemis's headers. */
+export function durableName(frame: Frame): string | undefined {
+  return header(frame, 'durable-subscription-name') ?? header(frame, 'durable-subscriber-name') ?? header(frame, 'activemq.subscriptionName')
+}
+
+export function durableQueue(connection: StompConnection, name: string): Address {
+  return connection.broker.address('queue', ['durable', connection.clientId, Buffer.from(name).toString()], 'stomp')
+}
+
+/** How a subscription is found again: by id, or in STOMP 1.0 without one by its destination. */
+export function subscriptionKey(id: string | undefined, destination: string | undefined): string {
+  return id === undefined ? `destination ${destination ?? ''}` : `id ${id}`
+}
+
+type Request = Readonly<{
+  id: string
+  key: string
+  target: Target
+  mode: AckMode
+  prefetch: number
+  durable: string | undefined
+  retroactive: boolean
+  exclusive: boolean
+}>
+
+function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
+  const { settings } = connection.shared
+  const destination = header(frame, 'destination')
+  const id = header(frame, 'id')
+  if (destination === undefined) return invalid('SUBSCRIBE needs the header destination.')
+  if (id === undefined && connection.version !== '1.0') return invalid('SUBSCRIBE needs the header id.')
+  const key = subscriptionKey(id, destination)
+  if (connection.subscriptions.has(key)) return invalid(`There is a subscription ${quote(id ?? destination)} on this connection already.`)
+  if (connection.subscriptions.size >= settings.subscriptionsMax) {
+    return { code: 'limit', sentence: `A connection may have at most ${settings.subscriptionsMax} subscriptions (subscriptionsMax).` }
+  }
+  const mode = header(frame, 'ack') ?? 'auto'
+  if (mode !== 'auto' && mode !== 'client' && mode !== 'client-individual') return invalid(`There is no ack mode ${quote(mode)}.`)
+  if ((header(frame, 'selector') ?? '') !== '') return { code: 'unsupported', sentence: 'Selectors are not offered yet.' }
+  if (isTrue(header(frame, 'browser') ?? '')) return { code: 'unsupported', sentence: 'Browsing a queue is not offered yet.' }
+  if (isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')) {
+    return { code: 'unsupported', sentence: 'Leaving out messages of the own connection (noLocal) is not offered yet.' }
+  }
+  const wanted = header(frame, 'activemq.prefetchSize')
+  if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
+  const target = parseTarget(connection.broker, destination)
+  if ('code' in target) return target
+  // A queue keeps its messages anyway: there the name means nothing.
+  const durable = isQueue(target) ? undefined : durableName(frame)
+  if (durable !== undefined && connection.clientId === '') return invalid('A durable subscription needs the header client-id in CONNECT.')
+  if (durable === '') return invalid('The name of a durable subscription is empty.')
+  return {
+    id: id ?? '',
+    key,
+    target,
+    mode,
+    prefetch: wanted === undefined ? Math.min(settings.prefetch, settings.prefetchMax) : Math.min(Number(wanted), settings.prefetchMax),
+    durable,
+    retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
+    // One consumer at a time is what makes a durable subscription one.
+    exclusive: durable !== undefined || isTrue(header(frame, 'activemq.exclusive') ?? ''),
+  }
+}
+
+/** `ticket` 0: nothing had to be done. */
+type Source = Readonly<{ queue: Address; temporary: boolean; ticket: Ticket }>
+
+/** The queue to take from. Undefined: `session.refusal` says why not. */
+function prepareQueue(connection: StompConnection, request: Request, number: number): Source | undefined {
+  const { session } = connection
+  const { settings } = connection.shared
+  const { target } = request
+  if (target.kind === 'address' && target.address.kind === 'queue') {
+    const ticket = settings.autoCreate ? session.declare(target.address, PERMANENT) : 0
+    return settings.autoCreate && ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
+  }
+  if (request.durable !== undefined) {
+    const queue = durableQueue(connection, request.durable)
+    const ticket = session.declare(queue, PERMANENT)
+    return ticket === 0 ? undefined : { queue, temporary: false, ticket }
+  }
+  const queue = connection.broker.address('queue', [connection.sessionId, String(number)], 'stomp')
+  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: 'drop-oldest' } as const
+  if (session.declare(queue, { durable: false, lifetime: 'held', ...backlog }) === 0) return undefined
+  const ticket = session.hold(queue, 0)
+  return ticket === 0 ? undefined : { queue, temporary: true, ticket }
+}
+
+function bind(connection: StompConnection, request: Request, pattern: Pattern, queue: Address): Ticket {
+  return connection.session.bind({
+    pattern,
+    queue,
+    tag: 0,
+    settle: request.mode === 'auto' ? 'settled' : 'unsettled',
+    absent: 'keep',
+    retained: request.retroactive ? 'always' : 'never',
+  })
+}
+
+/** Which topics; undefined for a queue. */
+function patternOf(target: Target): Pattern | undefined {
+  if (target.kind === 'pattern') return target.pattern
+  return target.address.kind === 'queue' ? undefined : target.address.path
+}
+
+function isQueue(target: Target): boolean {
+  return patternOf(target) === undefined
+}
+
+function invalid(sentence: string): Fault {
+  return { code: 'invalid', sentence }
+}
+
+const PERMANENT = { durable: true, lifetime: 'permanent' } as const

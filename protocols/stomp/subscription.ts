@@ -1,0 +1,226 @@
+// One SUBSCRIBE of one connection: writes MESSAGE frames, knows which delivery an acknowledgement means, and keeps the credit.
+// Hot room. Not here: how its queue came to be (on/subscribe.ts).
+//
+// Message credit comes back when a delivery is settled (ack:auto: when it was written); byte credit comes back as the socket drains,
+// so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
+import type { Address, Broker, BrokerError, Consumer, Delivery, Message, Outcome, Sink, Ticket } from '../../src/api.ts'
+import { formatAddress } from './address.ts'
+import { escape, relabel, type Version } from './escape.ts'
+import type { Output } from './output.ts'
+
+export type AckMode = 'auto' | 'client' | 'client-individual'
+
+/** What a subscription needs of its connection. */
+export interface SubscriptionOwner {
+  readonly broker: Broker
+  readonly output: Output
+  readonly version: Version
+  /** Nothing may be written any more. */
+  readonly over: boolean
+  flushed(): void
+  /** Credit is to be given back at the end of this turn. */
+  topUpLater(): void
+  subscriptionEnded(subscription: Subscription, error: BrokerError): void
+}
+
+export type SubscriptionOptions = Readonly<{
+  /** Finds it on its connection. */
+  key: string
+  /** The header id; '': STOMP 1.0 without one. */
+  id: string
+  /** Names it in `ack` headers. */
+  number: number
+  mode: AckMode
+  /** The queue it takes from, and whether that goes with the subscription. */
+  queue: Address
+  temporary: boolean
+  messages: number
+  bytes: number
+}>
+
+export class Subscription implements Sink {
+  readonly options: SubscriptionOptions
+  readonly #owner: SubscriptionOwner
+  #consumer: Consumer | undefined
+  /** Highest tag given, and (`client`) up to which all are settled. */
+  #given = 0
+  #settled = 0
+  #messagesBack = 0
+  #bytesBack = 0
+  #stalled = false
+  /** 1.0 and 1.1 acknowledge by message-id: sequence → tag of what is outstanding, in order of tags. */
+  readonly #tags: Map<number, number> | undefined
+  #queueNumber = 0
+  // What the last delivery began with, and its head as this version writes it: mostly the same for the next.
+  #prefixTo: Address | undefined
+  #prefix: Uint8Array = EMPTY
+  #headOf: Message | undefined
+  #head: Uint8Array = EMPTY
+  #untold: { tag: number; reason: string }[] | undefined
+
+  constructor(owner: SubscriptionOwner, options: SubscriptionOptions) {
+    this.#owner = owner
+    this.options = options
+    this.#tags = owner.version === '1.2' || options.mode === 'auto' ? undefined : new Map()
+  }
+
+  start(consumer: Consumer): void {
+    this.#consumer = consumer
+    consumer.grant(this.options.messages, this.options.bytes)
+  }
+
+  /** What is outstanding goes back to its queue. */
+  close(): void {
+    this.#consumer?.close()
+    this.#consumer = undefined
+  }
+
+  deliver(delivery: Delivery): void {
+    const owner = this.#owner
+    if (owner.over) return
+    const original = delivery.message
+    this.#bytesBack += original.head.length + original.body.length
+    if (delivery.tag === 0) this.#messagesBack++
+    else this.#given = delivery.tag
+    const message = original.dialect === 'stomp' ? original : owner.broker.translate(original, 'stomp')
+    if (message === undefined) {
+      if (delivery.tag !== 0) (this.#untold ??= []).push({ tag: delivery.tag, reason: `no STOMP form for a message of dialect ${original.dialect}` })
+      return
+    }
+    if (this.#tags !== undefined && delivery.tag !== 0) {
+      this.#queueNumber = delivery.ref.queue
+      this.#tags.delete(delivery.ref.sequence)
+      this.#tags.set(delivery.ref.sequence, delivery.tag)
+    }
+    this.#write(delivery, message)
+  }
+
+  flush(): void {
+    if (this.#untold !== undefined) this.#rejectUntold(this.#untold)
+    this.#owner.output.flush()
+    this.#owner.flushed()
+    if (this.#messagesBack * 2 >= this.options.messages || this.#bytesBack * 2 >= this.options.bytes) this.#owner.topUpLater()
+  }
+
+  ended(error: BrokerError): void {
+    this.#consumer = undefined
+    this.#owner.subscriptionEnded(this, error)
+  }
+
+  /** Gives credit back, unless the socket is full. */
+  topUp(): void {
+    if (this.#stalled || this.#consumer === undefined || (this.#messagesBack === 0 && this.#bytesBack === 0)) return
+    const messages = this.#messagesBack
+    const bytes = this.#bytesBack
+    this.#messagesBack = 0
+    this.#bytesBack = 0
+    this.#consumer.grant(messages, bytes)
+  }
+
+  stall(stalled: boolean): void {
+    this.#stalled = stalled
+    this.#consumer?.stall(stalled)
+    this.topUp()
+  }
+
+  /** 0: that delivery is not outstanding. `client` settles all before it as well (STOMP 1.1, 1.2: for ACK and NACK alike). */
+  settle(tag: number, outcome: Outcome, answered: boolean): Ticket {
+    const consumer = this.#consumer
+    if (consumer === undefined || tag <= this.#settled || tag > this.#given) return 0
+    if (this.options.mode === 'client') {
+      const first = this.#settled + 1
+      this.#messagesBack += tag - this.#settled
+      this.#settled = tag
+      this.#forgetUpTo(tag)
+      return consumer.settle(first, tag, outcome, answered)
+    }
+    const ticket = consumer.settle(tag, tag, outcome, answered)
+    if (ticket !== 0) this.#messagesBack++
+    return ticket
+  }
+
+  /** The delivery that a message-id of 1.0 or 1.1 means; 0: none. It is being settled, so it is forgotten. */
+  tagOf(queue: number, sequence: number): number {
+    if (queue !== this.#queueNumber) return 0
+    const tag = this.#tags?.get(sequence) ?? 0
+    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(sequence)
+    return tag
+  }
+
+  #forgetUpTo(tag: number): void {
+    if (this.#tags === undefined) return
+    for (const [sequence, candidate] of this.#tags) {
+      if (candidate > tag) break
+      this.#tags.delete(sequence)
+    }
+  }
+
+  #rejectUntold(untold: readonly { tag: number; reason: string }[]): void {
+    this.#untold = undefined
+    for (const { tag, reason } of untold) {
+      this.#consumer?.settle(tag, tag, { kind: 'rejected', reason }, false)
+      if (this.options.mode !== 'client') this.#messagesBack++
+    }
+  }
+
+  #write(delivery: Delivery, message: Message): void {
+    const output = this.#owner.output
+    if (delivery.to !== this.#prefixTo || delivery.dead !== undefined) this.#makePrefix(delivery)
+    const head = this.#owner.version === '1.2' ? message.head : this.#relabelled(message)
+    const body = message.body
+    const inline = body.length < REFERENCE_BYTES
+    output.begin(this.#prefix.length + head.length + FIXED_BYTES + (inline ? body.length : 0))
+    output.copy(this.#prefix)
+    let text = `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
+    if (delivery.tag !== 0 && this.#owner.version === '1.2') text += `ack:${this.options.number}-${delivery.tag}\n`
+    if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
+    if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
+    output.ascii(text)
+    if (head.length > 0) output.copy(head)
+    output.byte(LF)
+    if (inline) {
+      if (body.length > 0) output.copy(body)
+      output.byte(0)
+      output.end()
+    } else {
+      output.reference(body)
+      output.begin(1)
+      output.byte(0)
+      output.end()
+    }
+  }
+
+  #makePrefix(delivery: Delivery): void {
+    const version = this.#owner.version
+    const dead = delivery.dead
+    let text = 'MESSAGE\n'
+    if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
+    // A dead letter is a message of its dead-letter queue; where it came from is said beside it.
+    const destination = formatAddress(dead === undefined ? delivery.to : delivery.queue) ?? formatAddress(delivery.queue)
+    text += `destination:${escape(destination ?? '', version)}\n`
+    if (dead !== undefined) {
+      text += `original-destination:${escape(formatAddress(dead.origin) ?? formatAddress(delivery.to) ?? '', version)}\n`
+      text += `dlqDeliveryFailureCause:${escape(dead.reason, version)}\n`
+    }
+    this.#prefix = Buffer.from(text)
+    this.#prefixTo = dead === undefined ? delivery.to : undefined
+  }
+
+  #relabelled(message: Message): Uint8Array {
+    if (message !== this.#headOf) {
+      const head = message.head
+      const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
+      this.#head = bytes.includes(BACKSLASH) ? Buffer.from(relabel(bytes.toString(), this.#owner.version)) : head
+      this.#headOf = message
+    }
+    return this.#head
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+const LF = 0x0a
+const BACKSLASH = 0x5c
+/** From here on a body is given to the wire as it is; below, copying is cheaper than another piece. */
+const REFERENCE_BYTES = 2048
+/** Room for message-id, ack, redelivered, ActiveMQ.Retained, the empty line and the NUL. */
+const FIXED_BYTES = 192
