@@ -1,0 +1,186 @@
+// Who was promised what, and whether it was kept: the judge of the crash test. It knows no protocol and no process; times are
+// milliseconds of one clock. What it found wrong are sentences in `violations`.
+//
+// The promises (design.md, section 9):
+//   1  acknowledged, or seen by anybody, so committed ⇒ delivered to every recipient, at least once
+//   2  settlement answered ⇒ never delivered again
+//   3  settlement not answered ⇒ delivered again only if it was sent in the last moments before a crash
+//   4  first deliveries of one producer come in its order; within one connection all of them do
+//   5  exactly-once recipients see a message once
+//   6  nothing is delivered that was not sent
+
+export interface LedgerOptions {
+  /** How long before a crash an unanswered settlement may be lost: the 20 ms of the promise and what the test's own way to the broker takes. */
+  readonly lazyMs: number
+}
+
+export interface RecipientOptions {
+  /** Producers whose messages this recipient is owed. */
+  readonly producers: readonly string[]
+  readonly exactlyOnce?: boolean
+}
+
+export class Ledger {
+  readonly violations: string[] = []
+  /** Of unanswered settlements that were lost: how long before the crash they were sent, the longest. */
+  lostSettlementMs = 0
+  /** How many of those. */
+  lostSettlements = 0
+  deliveries = 0
+  redeliveries = 0
+  readonly #options: LedgerOptions
+  readonly #sent = new Map<string, Sent[]>()
+  readonly #recipients = new Map<string, Recipient>()
+  readonly #crashes: number[] = []
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+  }
+
+  producer(name: string): void {
+    this.#sent.set(name, [])
+  }
+
+  recipient(name: string, { producers, exactlyOnce = false }: RecipientOptions): void {
+    this.#recipients.set(name, {
+      exactlyOnce,
+      accounts: new Map(producers.map((producer) => [producer, { entries: [], first: -1, last: -1, connection: -1, next: 0 }])),
+    })
+  }
+
+  /** Numbers of one producer begin at 0 and rise by one. */
+  sent(producer: string, number: number): void {
+    const all = this.#sent.get(producer)
+    if (all === undefined || all.length !== number) throw new Error(`${producer} sends ${number} out of turn`)
+    all.push({ acknowledged: false, seen: false })
+  }
+
+  acknowledged(producer: string, number: number): void {
+    const message = this.#sent.get(producer)?.[number]
+    if (message === undefined) this.violations.push(`${producer} ${number} was acknowledged and never sent`)
+    else message.acknowledged = true
+  }
+
+  get acknowledgedCount(): number {
+    let count = 0
+    for (const all of this.#sent.values()) for (const each of all) if (each.acknowledged) count++
+    return count
+  }
+
+  /** `connection` is another number after each reconnect. */
+  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number): void {
+    const message = this.#sent.get(producer)?.[number]
+    const of = this.#recipients.get(recipient)
+    const account = of?.accounts.get(producer)
+    if (message === undefined || of === undefined || account === undefined) {
+      this.violations.push(`${recipient} got ${producer} ${number}, which was never sent to it`)
+      return
+    }
+    message.seen = true
+    this.deliveries++
+    const what = `${recipient} got ${producer} ${number}`
+    if (account.connection !== connection) {
+      account.connection = connection
+      account.last = -1
+    }
+    if (number <= account.last) this.violations.push(`${what} after ${account.last} on one connection`)
+    account.last = number
+    const entry = account.entries[number]
+    if (entry === undefined) {
+      if (number < account.first) this.violations.push(`${what} for the first time after ${account.first}`)
+      account.first = number
+      account.entries[number] = { settledAtMs: Number.NaN, answered: false, count: 1 }
+      return
+    }
+    this.redeliveries++
+    entry.count++
+    if (of.exactlyOnce) this.violations.push(`${what} ${entry.count} times`)
+    if (entry.answered) this.violations.push(`${what} again, ${ms(atMs - entry.settledAtMs)} after a settlement that was answered`)
+    else if (!Number.isNaN(entry.settledAtMs)) this.#lost(what, entry.settledAtMs)
+    entry.settledAtMs = Number.NaN
+  }
+
+  /** The recipient's settlement leaves. */
+  settling(recipient: string, producer: string, number: number, atMs: number): void {
+    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]
+    if (entry === undefined) throw new Error(`${recipient} settles ${producer} ${number}, which it never got`)
+    entry.settledAtMs = atMs
+  }
+
+  /** The broker's answer to it came. */
+  answered(recipient: string, producer: string, number: number): void {
+    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]
+    if (entry !== undefined) entry.answered = true
+  }
+
+  crashed(atMs: number): void {
+    this.#crashes.push(atMs)
+  }
+
+  /** What is owed and did not come, at most `limit` of it. */
+  missing(limit = 20): string[] {
+    const found: string[] = []
+    for (const [name, recipient] of this.#recipients) {
+      for (const [producer, account] of recipient.accounts) {
+        const all = this.#sent.get(producer) ?? []
+        // What came does not go away: begin where everything before is settled.
+        let whole = true
+        for (let number = account.next; number < all.length && found.length < limit; number++) {
+          const message = all[number]
+          const came = account.entries[number] !== undefined
+          if (message !== undefined && (message.acknowledged || message.seen) && !came) {
+            found.push(`${name} never got ${producer} ${number} (${message.acknowledged ? 'acknowledged' : 'seen by another, so committed'})`)
+          }
+          whole &&= came
+          if (whole) account.next = number
+        }
+      }
+    }
+    return found
+  }
+
+  #lost(what: string, settledAtMs: number): void {
+    const crash = this.#crashes.find((each) => each >= settledAtMs)
+    if (crash === undefined) {
+      this.violations.push(`${what} again after it was settled, without a crash`)
+      return
+    }
+    const before = crash - settledAtMs
+    this.lostSettlements++
+    this.lostSettlementMs = Math.max(this.lostSettlementMs, before)
+    if (before > this.#options.lazyMs) this.violations.push(`${what} again although it was settled ${ms(before)} before the crash`)
+  }
+}
+
+interface Sent {
+  acknowledged: boolean
+  /** Somebody got it, so it was committed. */
+  seen: boolean
+}
+
+interface Entry {
+  /** NaN: not settled since it was last delivered. */
+  settledAtMs: number
+  answered: boolean
+  count: number
+}
+
+interface PairAccount {
+  readonly entries: (Entry | undefined)[]
+  /** Highest number delivered. */
+  first: number
+  /** Last number delivered on this connection. */
+  last: number
+  connection: number
+  /** Everything before came. */
+  next: number
+}
+
+interface Recipient {
+  readonly exactlyOnce: boolean
+  readonly accounts: Map<string, PairAccount>
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`
+}

@@ -1,0 +1,146 @@
+// Clients of the crash test that speak STOMP 1.2.
+import { addressOf } from '../wire/bytes.ts'
+import type { Ready } from '../wire/node-process.ts'
+import { StompWire, type StompFrame, type StompHeaders } from '../wire/stomp-wire.ts'
+import { Consumer, Producer, type Stage } from './actor.ts'
+import { payloadOf, readPayload } from './payload.ts'
+
+function stompAddress(ready: Ready): Readonly<{ host: string; port: number }> {
+  return addressOf(ready.listeners['stomp'] ?? '')
+}
+
+/** Persistent messages with receipts; what had no receipt when the broker died is left at that. */
+export class StompProducer extends Producer {
+  readonly #destination: string
+  #wire: StompWire | undefined
+  #open = new Set<number>()
+
+  constructor(name: string, destination: string, window: number, stage: Stage) {
+    super(name, window, stage)
+    this.#destination = destination
+  }
+
+  async connect(ready: Ready): Promise<void> {
+    const wire = await StompWire.connect(stompAddress(ready))
+    this.#open = new Set()
+    this.outstanding = 0
+    wire.onReceipt = (id) => {
+      const number = Number(id)
+      if (!this.#open.delete(number)) this.stage.wrong(`${this.name}: receipt ${id} for nothing`)
+      this.outstanding--
+      this.acknowledged(number)
+      this.pump()
+    }
+    wire.onError = (error) => this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
+    wire.onClosed = () => {
+      this.connected = false
+    }
+    this.#wire = wire
+    this.connected = true
+    this.pump()
+  }
+
+  get closed(): boolean {
+    return this.#wire?.closed ?? true
+  }
+
+  protected send(number: number): void {
+    const body = payloadOf(this.name, number, this.stage.random)
+    this.#open.add(number)
+    this.#wire?.send(
+      'SEND',
+      { destination: this.#destination, persistent: 'true', receipt: String(number), 'content-length': String(body.length) },
+      body,
+    )
+  }
+}
+
+export interface StompConsumerOptions {
+  readonly destination: string
+  readonly ack: 'client' | 'client-individual'
+  /** Which settlements ask for a receipt. */
+  readonly receipts: 'all' | 'none' | 'even'
+  /** A durable subscription. */
+  readonly clientId?: string
+}
+
+export class StompConsumer extends Consumer {
+  readonly #options: StompConsumerOptions
+  #wire: StompWire | undefined
+  #lastReceipt = 0
+  /** Settled by the receipt of this name. */
+  readonly #asked = new Map<string, readonly Settling[]>()
+  /** Cumulative: delivered and not settled. */
+  #open: Settling[] = []
+
+  constructor(name: string, options: StompConsumerOptions, stage: Stage) {
+    super(name, stage)
+    this.#options = options
+  }
+
+  async connect(ready: Ready): Promise<void> {
+    this.forget()
+    this.#asked.clear()
+    this.#open = []
+    this.connection++
+    const { destination, ack, clientId } = this.#options
+    const wire = await StompWire.connect(stompAddress(ready), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
+    wire.onMessage = (message) => this.#take(message)
+    wire.onError = (error) => this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
+    wire.onReceipt = (id) => {
+      for (const { producer, number } of this.#asked.get(id) ?? []) this.stage.ledger.answered(this.name, producer, number)
+      this.#asked.delete(id)
+    }
+    this.#wire = wire
+    const durable: StompHeaders = clientId === undefined ? {} : { 'activemq.subscriptionName': 'crash' }
+    await wire.ask('SUBSCRIBE', { id: '0', destination, ack, ...durable })
+  }
+
+  get closed(): boolean {
+    return this.#wire?.closed ?? true
+  }
+
+  protected flush(): void {
+    this.#wire?.flush()
+  }
+
+  #take(message: StompFrame): void {
+    const { producer, number } = readPayload(message.body)
+    this.stage.ledger.delivered(this.name, this.connection, producer, number, performance.now())
+    const settling = { producer, number }
+    const id = message.headers.get('ack') ?? ''
+    if (this.#options.ack === 'client-individual') {
+      this.later(() => this.#settle(id, [settling]))
+      return
+    }
+    this.#open.push(settling)
+    const upTo = this.#open.length
+    // One ACK settles what came before it, too.
+    if (upTo === 1) {
+      this.later(() => {
+        const last = this.#lastId
+        this.#settle(last, this.#open)
+        this.#open = []
+      })
+    }
+    this.#lastId = id
+  }
+
+  #lastId = ''
+
+  #settle(id: string, settled: readonly Settling[]): void {
+    const now = performance.now()
+    for (const { producer, number } of settled) this.stage.ledger.settling(this.name, producer, number, now)
+    const { receipts } = this.#options
+    this.#lastReceipt++
+    const asks = receipts === 'all' || (receipts === 'even' && this.#lastReceipt % 2 === 0)
+    const receipt = `r${this.#lastReceipt}`
+    if (asks) this.#asked.set(receipt, settled)
+    this.#wire?.send('ACK', asks ? { id, receipt } : { id })
+  }
+}
+
+interface Settling {
+  readonly producer: string
+  readonly number: number
+}

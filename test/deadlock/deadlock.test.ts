@@ -1,0 +1,106 @@
+// One connection sends into the full queue that it consumes from, one message in flight at a time: back-pressure must not stop the
+// settlements that would end it. 100,000 messages go through a queue that holds 100.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { addressOf, until } from '../wire/bytes.ts'
+import { MqttWire } from '../wire/mqtt-wire.ts'
+import { NodeProcess, type Ready } from '../wire/node-process.ts'
+import { StompWire } from '../wire/stomp-wire.ts'
+
+const MESSAGES = Number(process.env['DEADLOCK_MESSAGES'] ?? 100_000)
+/** Unanswered publishes: more than the queue holds, fewer than a connection may have parked (1,000). */
+const WINDOW = 400
+const STALLED_MS = 10_000
+
+let data = ''
+let node: NodeProcess
+let ready: Ready
+
+beforeAll(async () => {
+  data = mkdtempSync(join(tmpdir(), 'bascule-deadlock-'))
+  const args = ['destinations.limitMessages=100', 'mqtt.queuePrefix=$queue', 'mqtt.inflightMax=1'].flatMap((each) => ['--set', each])
+  node = new NodeProcess({ data, args })
+  ready = await node.leads()
+})
+
+afterAll(async () => {
+  await node.signal('SIGKILL')
+  rmSync(data, { recursive: true, force: true })
+})
+
+/** Fails when nothing moves for a while, however long the whole takes. */
+async function goesThrough(progress: () => number, total: number): Promise<void> {
+  for (let before = -1; progress() < total; ) {
+    before = progress()
+    await until(`progress after ${before} of ${total} messages`, () => progress() > before, STALLED_MS)
+  }
+}
+
+describe('one connection that produces into the full queue it consumes from', () => {
+  it('goes on with STOMP and a prefetch of one', { timeout: 180_000 }, async () => {
+    const wire = await StompWire.connect(addressOf(ready.listeners['stomp'] ?? ''))
+    let sent = 0
+    let answered = 0
+    let taken = 0
+    let wrong = ''
+    const send = () => {
+      while (sent < MESSAGES && sent - answered < WINDOW) {
+        wire.send('SEND', { destination: '/queue/deadlock.stomp', persistent: 'true', receipt: String(sent) }, Buffer.from(String(sent)))
+        sent++
+      }
+    }
+    wire.onError = (error) => {
+      wrong ||= error.body.toString()
+    }
+    wire.onReceipt = (id) => {
+      if (id !== String(answered)) wrong ||= `receipt ${id} instead of ${answered}`
+      answered++
+      send()
+    }
+    wire.onMessage = (message) => {
+      if (message.body.toString() !== String(taken)) wrong ||= `message ${message.body.toString()} instead of ${taken}`
+      taken++
+      wire.send('ACK', { id: message.headers.get('ack') ?? '' })
+    }
+    await wire.ask('SUBSCRIBE', { id: '0', destination: '/queue/deadlock.stomp', ack: 'client-individual', 'activemq.prefetchSize': '1' })
+    const begun = performance.now()
+    send()
+    await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * MESSAGES)
+    expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: MESSAGES, answered: MESSAGES, closed: false })
+    console.log(`STOMP: ${Math.round(MESSAGES / ((performance.now() - begun) / 1000))} messages/s`)
+    wire.destroy()
+  })
+
+  it('goes on with MQTT and one message in flight', { timeout: 180_000 }, async () => {
+    const wire = await MqttWire.connect(addressOf(ready.listeners['mqtt'] ?? ''), { clientId: 'deadlock', clean: true })
+    let sent = 0
+    let answered = 0
+    let taken = 0
+    let wrong = ''
+    const send = () => {
+      while (sent < MESSAGES && sent - answered < WINDOW) {
+        wire.publish('$queue/deadlock/mqtt', Buffer.from(String(sent)), { qos: 1, id: (sent % 50_000) + 1 })
+        sent++
+      }
+    }
+    wire.onAck = (_kind, id) => {
+      if (id !== (answered % 50_000) + 1) wrong ||= `PUBACK ${id} instead of ${(answered % 50_000) + 1}`
+      answered++
+      send()
+    }
+    wire.onPublish = (publish) => {
+      if (publish.payload.toString() !== String(taken)) wrong ||= `message ${publish.payload.toString()} instead of ${taken}`
+      taken++
+      wire.ack('puback', publish.id)
+    }
+    expect(await wire.subscribe([{ filter: '$queue/deadlock/mqtt', qos: 1 }])).toEqual([1])
+    const begun = performance.now()
+    send()
+    await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * MESSAGES)
+    expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: MESSAGES, answered: MESSAGES, closed: false })
+    console.log(`MQTT: ${Math.round(MESSAGES / ((performance.now() - begun) / 1000))} messages/s`)
+    wire.destroy()
+  })
+})
