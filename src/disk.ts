@@ -42,8 +42,7 @@ export interface Disk {
   checkWritable(path: string): Promise<void>
 }
 
-export const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+export const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '')
 
 /** A small file, whole. */
 export async function readWhole(disk: Disk, path: string, bytesMax = 1024 * 1024): Promise<Buffer> {

@@ -164,7 +164,14 @@ export class MemoryJournal implements Journal {
 
   #close(): void {
     if (this.#at === this.#start) return
-    this.#closed.push({ batch: this.gathering, epoch: this.epoch, wallMs: this.#options.clock.wallMs(), segment: this.segment, start: this.#start, end: this.#at })
+    this.#closed.push({
+      batch: this.gathering,
+      epoch: this.epoch,
+      wallMs: this.#options.clock.wallMs(),
+      segment: this.segment,
+      start: this.#start,
+      end: this.#at,
+    })
     this.#current.lastBatch = this.gathering
     this.gathering += 1
     this.#start = this.#at

@@ -1,0 +1,84 @@
+// What memory holds of the segments: images of file ranges, written by the journal or read from disk. Oldest out first, within a budget.
+// An image is never written to again where it has been, and never reused: who holds a view of one that was dropped keeps it alive.
+// Hot room: `read` runs per delivery.
+
+/** `buffer[0]` lies at `base` of the segment; good up to `end`. */
+export type Image = { readonly segment: number; readonly base: number; end: number; readonly buffer: Buffer; pinned: boolean }
+
+export class Cache {
+  bytes = 0
+  readonly #bytesMax: number
+  /** By segment, bases rising. */
+  readonly #images = new Map<number, Image[]>()
+  /** Oldest first. */
+  readonly #order = new Set<Image>()
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  add(image: Image): void {
+    const list = this.#images.get(image.segment)
+    if (list === undefined) this.#images.set(image.segment, [image])
+    else {
+      let at = list.length
+      while (at > 0 && list[at - 1].base > image.base) at--
+      list.splice(at, 0, image)
+    }
+    this.#order.add(image)
+    this.bytes += image.buffer.length
+    this.#trim()
+  }
+
+  read(segment: number, offset: number, length: number): Buffer | undefined {
+    const list = this.#images.get(segment)
+    if (list === undefined) return undefined
+    let low = 0
+    let high = list.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (list[middle].base <= offset) low = middle + 1
+      else high = middle
+    }
+    // Images read from disk may overlap: the one before may reach further.
+    for (let at = low - 1; at >= 0 && at >= low - 3; at--) {
+      const image = list[at]
+      if (offset + length <= image.end) return image.buffer.subarray(offset - image.base, offset - image.base + length)
+    }
+    return undefined
+  }
+
+  /** Its bytes are on disk now: it may be dropped. */
+  unpin(image: Image): void {
+    image.pinned = false
+    this.#trim()
+  }
+
+  dropSegment(segment: number): void {
+    for (const image of this.#images.get(segment) ?? []) {
+      this.#order.delete(image)
+      this.bytes -= image.buffer.length
+    }
+    this.#images.delete(segment)
+  }
+
+  clear(): void {
+    this.#images.clear()
+    this.#order.clear()
+    this.bytes = 0
+  }
+
+  #trim(): void {
+    if (this.bytes <= this.#bytesMax) return
+    for (const image of this.#order) {
+      if (this.bytes <= this.#bytesMax) return
+      if (image.pinned) continue
+      this.#order.delete(image)
+      this.bytes -= image.buffer.length
+      const list = this.#images.get(image.segment)
+      if (list === undefined) continue
+      if (list.length === 1) this.#images.delete(image.segment)
+      else list.splice(list.indexOf(image), 1)
+    }
+  }
+}

@@ -1,0 +1,218 @@
+// From a claim to a journal that leads: read what earlier epochs left (rules 5, 6), replay it, seal it with our header (rules 7 to 9), begin (rule 10).
+// A failure before the header leaves the directory as it was, but for the claim.
+import type { Clock, Log } from '../../api.ts'
+import { CodedError } from '../../errors.ts'
+import type { Disk, DiskFile } from '../../disk.ts'
+import { readClaim } from '../../failover/claim-file.ts'
+import type { Leadership } from '../../failover/claim.ts'
+import type { Random } from '../../random.ts'
+import type { Cut, Journal, JournalListener, Visitor } from '../journal.ts'
+import { BATCH_HEADER_BYTES, FLAG_EPOCH_HEADER, sealBatch } from './batch.ts'
+import { readFormat } from './directory.ts'
+import { type ChainEntry, copyOffset, encodeEpochHeader, headerContentBytes } from './epoch-header.ts'
+import { FileJournal } from './file-journal.ts'
+import type { Inventory } from './inventory.ts'
+import { readLog } from './read-log.ts'
+import { type Recovered, recover, trimChain } from './recover.ts'
+import { readHead } from './scan.ts'
+import { HEAD_BYTES, encodeHead, sectorAfter, segmentFile, segmentPath, segmentsIn } from './segment.ts'
+import { Segments } from './segments.ts'
+import { isTemporarySnapshot, listSnapshots, snapshotsIn } from './snapshot.ts'
+
+/** As in the configuration's section `journal`. `segmentBytes` at least 1 MiB. */
+export type JournalSettings = Readonly<{
+  segmentBytes: number
+  bytesMax: number
+  /** Only settlements, moves and compaction may use the last so many bytes. */
+  reserveBytes: number
+  cacheBytes: number
+  lazyMs: number
+  lazyBytes: number
+  spareSegments: number
+}>
+
+export type OpenOptions = Readonly<{
+  directory: string
+  disk: Disk
+  clock: Clock
+  random: Random
+  leadership: Leadership
+  settings: JournalSettings
+  visitor: Visitor
+  listener: JournalListener
+  log: Log
+}>
+
+const SEGMENT_BYTES_MIN = 1024 * 1024
+/** The first segment of an epoch is small: a start must not wait for a large one to be filled, and each start makes one. */
+const FIRST_SEGMENT_BYTES = 4 * 1024 * 1024
+
+export async function openFileJournal(options: OpenOptions): Promise<Journal> {
+  const { directory, disk, clock, leadership, settings, visitor, log } = options
+  if (settings.segmentBytes < SEGMENT_BYTES_MIN)
+    throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
+  const { cluster } = await readFormat(disk, directory)
+  const node = (await readClaim(disk, directory, leadership.epoch))?.node ?? ''
+  const recovered = await recover(disk, directory, leadership.epoch)
+  if (recovered.lastWallMs > clock.wallMs() + 60_000)
+    log.warn({ lastBatchMs: recovered.lastWallMs, nowMs: clock.wallMs() }, 'the clock of this machine is before the last batch of the journal')
+  const chain = trimChain(recovered.chain, recovered.inventory)
+  const segment = recovered.numbersTo + 1
+  const { last } = recovered
+  const read = await readLog({
+    disk,
+    directory,
+    chain: recovered.chain,
+    last: last === undefined ? undefined : { copy: last, segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + copyOffset(chain) },
+    batchMax: recovered.lastBatch,
+    visitor,
+    warn: (sentence) => log.warn({}, sentence),
+  })
+  const batch = recovered.lastBatch + 1
+  const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
+  const { segments, garbage } = await takeStock(disk, directory, leadership.epoch, recovered, chain, batch)
+  const own = segments.add({
+    segment,
+    family: 'log',
+    epoch: leadership.epoch,
+    bytes: seal.end,
+    durableBytes: seal.end,
+    fileBytes: seal.capacity,
+    sealed: false,
+    keeps: true,
+    firstBatch: batch,
+    lastBatch: batch,
+  })
+  return new FileJournal({
+    ...options,
+    cluster,
+    node,
+    file: seal.file,
+    segment: own,
+    capacity: seal.capacity,
+    batch,
+    segments,
+    numbersTo: segment,
+    chain: cutChain(chain),
+    sinceSnapshotBytes: read.bytesSinceSnapshot,
+    snapshotBytes: await snapshotBytes(disk, directory),
+    garbage,
+  })
+}
+
+const cutChain = (chain: readonly ChainEntry[]): Cut['chain'] =>
+  chain.filter((entry) => entry.segment !== 0).map(({ epoch, segment, end }) => ({ epoch, segment, end }))
+
+type SealOptions = OpenOptions &
+  Readonly<{ cluster: string; node: string; chain: readonly ChainEntry[]; recovered: Recovered; segment: number; batch: number }>
+
+/** Rules 7 to 9: batch 1, the whole chain and the copy; exclusive, synced, its name synced, then the look. */
+async function writeSeal(options: SealOptions): Promise<Readonly<{ file: DiskFile; end: number; capacity: number }>> {
+  const { directory, disk, clock, leadership, settings, cluster, node, chain, recovered, segment, batch } = options
+  const { epoch } = leadership
+  const length = BATCH_HEADER_BYTES + headerContentBytes(chain, recovered.last)
+  const end = HEAD_BYTES + sectorAfter(length)
+  const capacity = end + Math.min(FIRST_SEGMENT_BYTES, settings.segmentBytes)
+  const image = Buffer.alloc(capacity)
+  encodeHead({ family: 'log', segment, epoch, firstBatch: batch, before: 0, madeMs: clock.wallMs(), cluster, node }, image)
+  encodeEpochHeader(chain, recovered.last, image, HEAD_BYTES + BATCH_HEADER_BYTES)
+  sealBatch(image, HEAD_BYTES, {
+    batch,
+    epoch,
+    segment,
+    offset: HEAD_BYTES,
+    wallMs: clock.wallMs(),
+    length,
+    numbersTo: segment,
+    previous: batch - 1,
+    flags: FLAG_EPOCH_HEADER,
+  })
+  const file = await disk.open(segmentPath(directory, { family: 'log', epoch, segment }), 'create-synced')
+  try {
+    // With the zeros behind it, so that the commits to come do not change the file's size.
+    await file.write([image], 0)
+    await disk.syncDirectory(segmentsIn(directory))
+    if (!leadership.look()) throw new CodedError('not-leading', `a higher epoch than ${epoch} was claimed before this node could begin`)
+  } catch (error) {
+    await file.close().catch(() => undefined)
+    throw error
+  }
+  return { file, end, capacity }
+}
+
+/** The segments that count, with the batches in them, and the files that mean nothing: of void epochs, behind a seal, temporary, or another's spares. */
+async function takeStock(
+  disk: Disk,
+  directory: string,
+  ourEpoch: number,
+  { inventory }: Recovered,
+  chain: readonly ChainEntry[],
+  ourFirstBatch: number,
+): Promise<Readonly<{ segments: Segments; garbage: readonly string[] }>> {
+  const segments = new Segments(directory)
+  const entries = new Map(chain.map((entry) => [entry.epoch, entry]))
+  const garbage: string[] = [...inventory.spares.map((file) => `segments/${file}`)]
+  let nextFirst = ourFirstBatch
+  for (const epoch of [...inventory.log.keys()].sort((a, b) => b - a)) {
+    const entry = entries.get(epoch)
+    for (const segment of [...(inventory.log.get(epoch) ?? [])].reverse()) {
+      const name = { family: 'log', epoch, segment } as const
+      if (epoch >= ourEpoch) continue
+      if (entry === undefined || segment > entry.segment) garbage.push(`segments/${segmentFile(name)}`)
+      else nextFirst = await addLog(disk, directory, segments, name, segment === entry.segment ? entry.end : undefined, nextFirst)
+    }
+  }
+  await addOld(disk, directory, segments, inventory, entries, ourEpoch, garbage)
+  for (const file of await disk.list(snapshotsIn(directory))) if (isTemporarySnapshot(file)) garbage.push(`snapshots/${file}`)
+  return { segments, garbage }
+}
+
+/** Walking downwards: the batches of a segment end where those of the next begin. Answers its first batch. */
+async function addLog(
+  disk: Disk,
+  directory: string,
+  segments: Segments,
+  name: Readonly<{ family: 'log'; epoch: number; segment: number }>,
+  end: number | undefined,
+  nextFirst: number,
+): Promise<number> {
+  const file = await disk.open(segmentPath(directory, name), 'read')
+  try {
+    const { size } = await file.stat()
+    const head = await readHead(file)
+    // A head that cannot be read here lies before the snapshot, or the replay would have refused: only bodies are read from it.
+    const firstBatch = typeof head === 'string' || head.segment !== name.segment ? 0 : head.firstBatch
+    const bytes = end ?? size
+    segments.add({ ...name, bytes, durableBytes: bytes, fileBytes: size, sealed: true, keeps: false, firstBatch, lastBatch: nextFirst - 1 })
+    return firstBatch === 0 ? nextFirst : firstBatch
+  } finally {
+    await file.close()
+  }
+}
+
+async function addOld(
+  disk: Disk,
+  directory: string,
+  segments: Segments,
+  inventory: Inventory,
+  entries: ReadonlyMap<number, ChainEntry>,
+  ourEpoch: number,
+  garbage: string[],
+): Promise<void> {
+  for (const name of inventory.old) {
+    if (name.epoch >= ourEpoch) continue
+    const entry = entries.get(name.epoch)
+    if (entry === undefined || entry.segment === 0 || name.segment > entry.numbersTo) {
+      garbage.push(`segments/${segmentFile(name)}`)
+      continue
+    }
+    const { size } = await disk.stat(segmentPath(directory, name))
+    segments.add({ ...name, bytes: size, durableBytes: size, fileBytes: size, sealed: true, keeps: false, firstBatch: 0, lastBatch: 0 })
+  }
+}
+
+async function snapshotBytes(disk: Disk, directory: string): Promise<number> {
+  let bytes = 0
+  for (const { file } of await listSnapshots(disk, directory)) bytes += (await disk.stat(`${snapshotsIn(directory)}/${file}`)).size
+  return bytes
+}

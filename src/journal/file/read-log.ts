@@ -1,0 +1,273 @@
+// From a chain to the visitor: which snapshot, which segments, which copies, and then every fact in order. Strict: inside the chain nothing may be
+// missing or damaged. `recover.ts` says what the chain is; this reads what it says.
+//
+// Each epoch's header names the batch at which the reading of the epochs below it stops, and holds that batch itself (rule 7):
+//
+//   epoch 2 ──batches──▶ (stop: last batch of 2)   header of 4: copy of that batch   epoch 4 ──batches──▶ …      (3 is void, or a header only)
+import { basename } from 'node:path'
+import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
+import type { Visitor } from '../journal.ts'
+import { BATCH_HEADER_BYTES, eachFact } from './batch.ts'
+import { JournalDamage } from './damage.ts'
+import type { ChainEntry, CopiedBatch } from './epoch-header.ts'
+import { takeInventory } from './inventory.ts'
+import { type ReadHeader, damagedBefore, readEpochHeader } from './recover.ts'
+import { findLaterBatch, readHead, scanSegment } from './scan.ts'
+import { HEAD_BYTES, type SegmentHead, segmentPath } from './segment.ts'
+import { type SnapshotName, listSnapshots, loadSnapshot } from './snapshot.ts'
+
+export type ReadLogOptions = Readonly<{
+  disk: Disk
+  directory: string
+  /** Rising; void entries are passed over. */
+  chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[]
+  /** The last batch of the chain when it will be read from a header yet to be written, with the place of its copied bytes. Without: the chain is read to its end. */
+  last: Readonly<{ copy: CopiedBatch; segment: number; offset: number }> | undefined
+  /** No snapshot of a later batch is used. */
+  batchMax: number
+  visitor: Visitor
+  /** A snapshot that had to be passed over, with the reason. */
+  warn: (sentence: string) => void
+}>
+
+export type ReadLog = Readonly<{ bytesSinceSnapshot: number; snapshotBatch: number }>
+
+export async function readLog(options: ReadLogOptions): Promise<ReadLog> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await readOnce(options)
+    } catch (error) {
+      // Freed or replaced while we listed (rule 18). Only before the visitor was called: later the files are held open.
+      if (codeOf(error) !== 'ENOENT' || attempt === 100) throw error
+    }
+  }
+}
+
+async function readOnce(options: ReadLogOptions): Promise<ReadLog> {
+  const { disk, directory, chain, visitor, warn } = options
+  const counted = chain.filter((entry) => entry.segment !== 0)
+  let failure: unknown
+  for (const name of [...(await listSnapshots(disk, directory)), undefined]) {
+    if (name !== undefined && !isWithin(name, counted, options.batchMax)) continue
+    const chunks = name === undefined ? undefined : await loadSnapshot(disk, directory, name)
+    if (typeof chunks === 'string') {
+      warn(`snapshot ${name?.file} is passed over: ${chunks}`)
+      failure ??= new JournalDamage('snapshot', name?.file ?? '', 0, `the snapshot cannot be used, ${chunks}, and the log before it is gone`)
+      continue
+    }
+    const plan = new Plan(options, counted, name)
+    try {
+      await plan.make()
+      if (name !== undefined && chunks !== undefined) visitor.snapshot(chunks)
+      await plan.run()
+      return { bytesSinceSnapshot: plan.bytes, snapshotBatch: name?.batch ?? 0 }
+    } catch (error) {
+      if (plan.begun || !(error instanceof JournalDamage) || error.kind !== 'missing') throw error
+      failure ??= error
+    } finally {
+      await plan.close()
+    }
+  }
+  throw failure
+}
+
+/** Rule 18: used only if its position is within the chain. An epoch below the chain has no segments left: the plan then finds what follows, or not. */
+function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
+  if (name.batch > batchMax) return false
+  const entry = chain.find((one) => one.epoch === name.epoch)
+  if (entry === undefined) return chain.length > 0 && name.epoch < chain[0].epoch
+  return name.segment < entry.segment || (name.segment === entry.segment && name.offset <= entry.end)
+}
+
+type Place = Readonly<{ epoch: number; segment: number; offset: number }>
+
+type Step =
+  | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number }>
+  | Readonly<{ kind: 'header'; header: ReadHeader }>
+  | Readonly<{ kind: 'segment'; file: DiskFile; path: string; head: SegmentHead; segment: number; from: number; to: number | undefined }>
+
+class Plan {
+  begun = false
+  bytes = 0
+  readonly #options: ReadLogOptions
+  readonly #chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[]
+  readonly #snapshot: SnapshotName | undefined
+  /** Number of the last batch that the visitor has; undefined before the first, where only a header may begin. */
+  #reached: number | undefined
+  #steps: Step[] = []
+  readonly #open: DiskFile[] = []
+
+  constructor(options: ReadLogOptions, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], snapshot: SnapshotName | undefined) {
+    this.#options = options
+    this.#chain = chain
+    this.#snapshot = snapshot
+    this.#reached = snapshot?.batch
+  }
+
+  /** Walks from the end backwards, header by header, to the snapshot or to the first epoch. Opens every file that `run` reads. */
+  async make(): Promise<void> {
+    const { last, disk, directory } = this.#options
+    const inventory = await takeInventory(disk, directory)
+    const backwards: Step[][] = []
+    const covered = (batch: number): boolean => this.#snapshot !== undefined && batch <= this.#snapshot.batch
+    let stop: Place | undefined
+    if (last !== undefined) {
+      backwards.push([{ kind: 'copy', ...last }])
+      stop = covered(last.copy.batch) ? undefined : last.copy
+    } else {
+      const top = this.#chain.at(-1)
+      stop = top === undefined ? undefined : { epoch: top.epoch, segment: top.segment, offset: top.end }
+    }
+    while (stop !== undefined) {
+      const numbers: readonly number[] = inventory.log.get(stop.epoch) ?? []
+      if (this.#snapshot?.epoch === stop.epoch) {
+        backwards.push(await this.#segments(numbers, this.#snapshot, stop))
+        break
+      }
+      const header: ReadHeader | undefined = numbers.length === 0 ? undefined : await readEpochHeader(disk, directory, stop.epoch, numbers)
+      if (header === undefined) {
+        const file = segmentPath(directory, { family: 'log', epoch: stop.epoch, segment: numbers[0] ?? stop.segment })
+        throw new JournalDamage(
+          'missing',
+          basename(file),
+          0,
+          `the log of epoch ${stop.epoch} is not complete, and no usable snapshot stands for what is missing`,
+        )
+      }
+      const begin: Place = { epoch: stop.epoch, segment: header.segment, offset: HEAD_BYTES + sectorsOf(header) }
+      backwards.push([{ kind: 'header', header }, ...(await this.#segments(numbers, begin, stop))])
+      const copy = header.content.copy
+      if (copy === undefined) break
+      backwards.push([{ kind: 'copy', copy, segment: header.segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + header.content.copyAt }])
+      if (covered(copy.batch)) break
+      stop = copy
+    }
+    this.#steps = backwards.reverse().flat()
+  }
+
+  async #segments(numbers: readonly number[], from: Readonly<{ segment: number; offset: number }>, stop: Place): Promise<Step[]> {
+    const steps: Step[] = []
+    let before = from.segment
+    for (const segment of numbers) {
+      // A stop at the very begin of a segment: its only batch was copied, and it may itself have vanished with it.
+      if (segment < from.segment || segment > stop.segment || (segment === stop.segment && stop.offset === HEAD_BYTES)) continue
+      const path = segmentPath(this.#options.directory, { family: 'log', epoch: stop.epoch, segment })
+      const file = await this.#options.disk.open(path, 'read')
+      this.#open.push(file)
+      const head = await readHead(file)
+      if (head === 'newer') throw new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule')
+      if (head === 'none' || head.epoch !== stop.epoch || head.segment !== segment)
+        throw new JournalDamage('head', basename(path), 0, 'the head of the segment is damaged or half-written, and the journal goes on behind it')
+      if (segment !== from.segment && head.before !== before) throw this.#missing(stop.epoch, head.before)
+      before = segment
+      steps.push({
+        kind: 'segment',
+        file,
+        path,
+        head,
+        segment,
+        from: segment === from.segment ? from.offset : HEAD_BYTES,
+        to: segment === stop.segment ? stop.offset : undefined,
+      })
+    }
+    if (before !== stop.segment && stop.offset !== HEAD_BYTES) throw this.#missing(stop.epoch, stop.segment)
+    return steps
+  }
+
+  #missing(epoch: number, segment: number): JournalDamage {
+    const file = basename(segmentPath(this.#options.directory, { family: 'log', epoch, segment }))
+    return new JournalDamage('missing', file, 0, 'a segment is missing: put the file back, or start from a copy of the directory')
+  }
+
+  async run(): Promise<void> {
+    this.begun = true
+    for (const step of this.#steps) {
+      switch (step.kind) {
+        case 'copy':
+          this.#copy(step.copy, step.segment, step.offset)
+          break
+        case 'header':
+          this.#expect(undefined, step.header.header.previous, step.header.segment, step.header.header.epoch)
+          this.#options.visitor.batch(step.header.header.batch, step.header.header.epoch, step.header.header.wallMs)
+          this.#reached = step.header.header.batch
+          break
+        case 'segment':
+          await this.#segment(step)
+          break
+        default:
+          step satisfies never
+      }
+    }
+  }
+
+  /** `previous` is what the writer knew to be before; a header's own may be a header that vanished, so only its copy is held against what was read. */
+  #expect(batch: number | undefined, previous: number, segment: number, epoch: number): void {
+    if (this.#reached === undefined || batch === undefined) {
+      if (this.#reached !== undefined && previous < this.#reached) throw this.#missing(epoch, segment)
+      return
+    }
+    if (batch !== this.#reached + 1) {
+      const file = basename(segmentPath(this.#options.directory, { family: 'log', epoch, segment }))
+      throw new JournalDamage('missing', file, 0, `batch ${this.#reached + 1} is missing: batch ${batch} follows ${this.#reached}`)
+    }
+  }
+
+  #copy(copy: CopiedBatch, segment: number, offset: number): void {
+    if (this.#reached !== undefined && copy.batch <= this.#reached) return
+    this.#expect(copy.batch, copy.batch - 1, copy.segment, copy.epoch)
+    this.#batch(copy.bytes, 0, { ...copy, length: copy.bytes.length }, segment, offset)
+  }
+
+  async #segment(step: Extract<Step, { kind: 'segment' }>): Promise<void> {
+    const { epoch } = step.head
+    const { size } = await step.file.stat()
+    const to = step.to ?? Math.max(size, step.from)
+    const scanned = await scanSegment(step.file, { epoch, segment: step.segment, from: step.from, to }, (header, image, start) => {
+      this.#expect(header.batch, header.previous, step.segment, epoch)
+      this.#batch(image, start, header, step.segment, header.offset)
+    })
+    if (scanned.newer)
+      throw new JournalDamage(
+        'newer',
+        basename(step.path),
+        scanned.end,
+        'this journal was written by a newer version of Bascule: start that version, or a later one',
+      )
+    if (step.to !== undefined && scanned.end !== step.to)
+      throw new JournalDamage(
+        'batch',
+        basename(step.path),
+        scanned.end,
+        `the batch is damaged: the journal is known to go on to ${step.to} in this segment`,
+      )
+    if (step.to === undefined) {
+      const later = await findLaterBatch(step.file, epoch, step.segment, scanned.end)
+      if (later !== undefined) throw damagedBefore(step.path, scanned.end, later)
+    }
+  }
+
+  /** `segment`/`offset`: where the batch's first byte lies for later readers. */
+  #batch(
+    image: Buffer,
+    start: number,
+    header: Readonly<{ batch: number; epoch: number; wallMs: number; length: number }>,
+    segment: number,
+    offset: number,
+  ): void {
+    const { visitor } = this.#options
+    visitor.batch(header.batch, header.epoch, header.wallMs)
+    this.#reached = header.batch
+    this.bytes += header.length
+    const shift = offset - start
+    const whole = eachFact(image, start + BATCH_HEADER_BYTES, start + header.length, (type, from, to) => {
+      visitor.fact(type, image, from, to, segment, from + shift)
+    })
+    if (!whole) throw new JournalDamage('batch', String(segment), offset, `batch ${header.batch} is whole, but its facts do not add up`)
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#open) await file.close()
+  }
+}
+
+const sectorsOf = (header: ReadHeader): number => Math.ceil(header.header.length / 512) * 512

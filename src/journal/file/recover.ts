@@ -1,0 +1,169 @@
+// Which bytes on disk are the journal (rule 5): the chain of epochs below ours, where it ends, and its last batch. Reads only.
+//
+//   epochs, highest first:   9 (ours)   8: half a header = void   7: whole header = speaks for all below   6, 5 …: as epoch 7's chain says
+//
+// The end of epoch 7 itself is its last whole batch. A bad batch with a whole later one of the same epoch behind it is damage: since one batch is in
+// flight at a time, a crash cannot leave that.
+import { basename } from 'node:path'
+import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader, FLAG_EPOCH_HEADER, HEADER_BATCH_BYTES_MAX, isWhole, peekBatch } from './batch.ts'
+import { JournalDamage } from './damage.ts'
+import { type ChainEntry, type CopiedBatch, type EpochHeader, decodeEpochHeader } from './epoch-header.ts'
+import { type Inventory, takeInventory } from './inventory.ts'
+import { findLaterBatch, readHead, scanSegment } from './scan.ts'
+import { HEAD_BYTES, segmentPath } from './segment.ts'
+
+export type Recovered = Readonly<{
+  inventory: Inventory
+  /** Every epoch below ours that counts or is void, rising. */
+  chain: readonly ChainEntry[]
+  /** What our header copies: the last batch of the chain; if that is itself a header, the batch it copied. */
+  last: CopiedBatch | undefined
+  lastBatch: number
+  lastWallMs: number
+  numbersTo: number
+}>
+
+/** Everything that epochs below `below` left. Throws `JournalDamage`. A file that vanishes while we read (an old leader frees what is dead): list again (rule 18). */
+export async function recover(disk: Disk, directory: string, below: number): Promise<Recovered> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await recoverOnce(disk, directory, below)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || attempt === 100) throw error
+    }
+  }
+}
+
+async function recoverOnce(disk: Disk, directory: string, below: number): Promise<Recovered> {
+  const inventory = await takeInventory(disk, directory)
+  const voids: ChainEntry[] = []
+  for (let epoch = below - 1; epoch > 0; epoch--) {
+    const numbers = inventory.log.get(epoch)
+    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, epoch, numbers)
+    if (header === undefined) {
+      voids.push({ epoch, segment: 0, end: 0, numbersTo: 0 })
+      continue
+    }
+    const end = await findEnd(disk, directory, epoch, numbers ?? [], header)
+    const own: ChainEntry = { epoch, segment: end.segment, end: end.end, numbersTo: end.numbersTo }
+    return {
+      inventory,
+      chain: [...header.content.chain, own, ...voids.reverse()],
+      last: end.copy ?? header.content.copy,
+      lastBatch: end.batch,
+      lastWallMs: end.wallMs,
+      numbersTo: end.numbersTo,
+    }
+  }
+  return { inventory, chain: [], last: undefined, lastBatch: 0, lastWallMs: 0, numbersTo: 0 }
+}
+
+export type ReadHeader = Readonly<{ header: BatchHeader; content: EpochHeader; segment: number }>
+
+/**
+ * Batch 1 of an epoch; it lies in the epoch's lowest segment, which its own leader never frees. Undefined: no whole header, the epoch is void.
+ * Throws when something whole lies behind a header that is not.
+ */
+export async function readEpochHeader(disk: Disk, directory: string, epoch: number, numbers: readonly number[]): Promise<ReadHeader | undefined> {
+  const segment = numbers[0]
+  const path = segmentPath(directory, { family: 'log', epoch, segment })
+  const file = await disk.open(path, 'read')
+  try {
+    const found = await headerIn(file, path, epoch, segment)
+    if (found !== undefined) return found
+  } finally {
+    await file.close()
+  }
+  await refuseIfLater(disk, directory, epoch, numbers, `the header of epoch ${epoch} is destroyed, and batches of it lie behind`)
+  return undefined
+}
+
+async function headerIn(file: DiskFile, path: string, epoch: number, segment: number): Promise<ReadHeader | undefined> {
+  const head = await readHead(file)
+  if (head === 'newer') throw newer(path)
+  if (head === 'none' || head.epoch !== epoch || head.segment !== segment) return undefined
+  const start = Buffer.alloc(BATCH_HEADER_BYTES)
+  if ((await file.read(start, HEAD_BYTES)) < BATCH_HEADER_BYTES) return undefined
+  const header = peekBatch(start, 0, epoch, segment, HEAD_BYTES)
+  if (header === 'newer') throw newer(path)
+  if (header === 'none' || (header.flags & FLAG_EPOCH_HEADER) === 0 || header.length > HEADER_BATCH_BYTES_MAX) return undefined
+  const image = Buffer.alloc(header.length)
+  if ((await file.read(image, HEAD_BYTES)) < header.length || !isWhole(image, 0, header)) return undefined
+  const content = decodeEpochHeader(image.subarray(BATCH_HEADER_BYTES))
+  if (content === undefined) throw new JournalDamage('header', basename(path), HEAD_BYTES, `the header of epoch ${epoch} is whole and makes no sense`)
+  return { header, content, segment }
+}
+
+const newer = (path: string): JournalDamage =>
+  new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule: start that version, or a later one')
+
+async function refuseIfLater(disk: Disk, directory: string, epoch: number, numbers: readonly number[], sentence: string): Promise<void> {
+  for (const segment of numbers) {
+    const path = segmentPath(directory, { family: 'log', epoch, segment })
+    const file = await disk.open(path, 'read')
+    try {
+      const later = await findLaterBatch(file, epoch, segment, HEAD_BYTES)
+      if (later !== undefined) throw new JournalDamage('batch', basename(path), later, sentence)
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+type End = Readonly<{ segment: number; end: number; batch: number; wallMs: number; numbersTo: number; copy: CopiedBatch | undefined }>
+
+/** Where an epoch ends that no header speaks of yet: behind its last whole batch. */
+async function findEnd(disk: Disk, directory: string, epoch: number, numbers: readonly number[], epochHeader: ReadHeader): Promise<End> {
+  for (let i = numbers.length - 1; i >= 0; i--) {
+    const segment = numbers[i]
+    const path = segmentPath(directory, { family: 'log', epoch, segment })
+    const file = await disk.open(path, 'read')
+    try {
+      const { size } = await file.stat()
+      let last: BatchHeader | undefined
+      const scanned = await scanSegment(file, { epoch, segment, from: HEAD_BYTES, to: Math.max(size, HEAD_BYTES) }, (header) => {
+        last = header
+      })
+      if (scanned.newer) throw newer(path)
+      const later = await findLaterBatch(file, epoch, segment, scanned.end)
+      if (later !== undefined) throw damagedBefore(path, scanned.end, later)
+      if (last === undefined) continue
+      const head = await readHead(file)
+      if (head === 'none')
+        throw new JournalDamage('head', basename(path), 0, `the head of segment ${segment} is destroyed, and whole batches lie behind it`)
+      return { segment, end: scanned.end, batch: last.batch, wallMs: last.wallMs, numbersTo: last.numbersTo, copy: await copyOf(file, last) }
+    } finally {
+      await file.close()
+    }
+  }
+  throw new JournalDamage(
+    'missing',
+    basename(segmentPath(directory, { family: 'log', epoch, segment: epochHeader.segment })),
+    0,
+    'the segment vanished while it was read',
+  )
+}
+
+export const damagedBefore = (path: string, at: number, later: number): JournalDamage =>
+  new JournalDamage(
+    'batch',
+    basename(path),
+    at,
+    `the batch is damaged: a whole later one lies behind it at ${later}, so this is not the torn end of a write; restore the file, or run: bascule journal check`,
+  )
+
+async function copyOf(file: DiskFile, header: BatchHeader): Promise<CopiedBatch | undefined> {
+  // A header is not copied as such: of its contents, its copied batch (rule 7).
+  if ((header.flags & FLAG_EPOCH_HEADER) !== 0) return undefined
+  const bytes = Buffer.alloc(header.length)
+  await file.read(bytes, header.offset)
+  return { epoch: header.epoch, batch: header.batch, wallMs: header.wallMs, segment: header.segment, offset: header.offset, bytes }
+}
+
+/** What our header lists: epochs that still have segments, and void ones above the lowest of those. */
+export function trimChain(chain: readonly ChainEntry[], inventory: Inventory): readonly ChainEntry[] {
+  const has = (epoch: number): boolean => inventory.log.has(epoch) || inventory.old.some((name) => name.epoch === epoch)
+  const first = chain.findIndex((entry) => entry.segment !== 0 && has(entry.epoch))
+  return first === -1 ? [] : chain.slice(first).filter((entry) => entry.segment === 0 || has(entry.epoch))
+}
