@@ -1,5 +1,6 @@
 // The front ends, one line each.
 import type { Protocol } from '../src/api.ts'
+import mqtt from './mqtt/index.ts'
 import stomp from './stomp/index.ts'
 
-export const protocols: readonly Protocol[] = [stomp]
+export const protocols: readonly Protocol[] = [mqtt, stomp]

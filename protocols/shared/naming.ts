@@ -43,9 +43,7 @@ export function toSlashed(path: readonly string[]): string {
 
 /** `+` is one segment, `#` all that follow. Where they may stand is the protocol's business. */
 export function patternFromSlashed(name: string): Pattern {
-  return name
-    .split('/')
-    .map((segment) => (segment === '+' ? ONE : segment === '#' ? REST : segment.replace(SWAPPED_IN_SLASHED_ALL, swapToDotted)))
+  return name.split('/').map((segment) => (segment === '+' ? ONE : segment === '#' ? REST : segment.replace(SWAPPED_IN_SLASHED_ALL, swapToDotted)))
 }
 
 const SWAPPED_IN_SLASHED = /[.*>]/

@@ -1,0 +1,370 @@
+// One client's connection: its state, what it owes and is owed. What each packet does is in `on/`, what goes out by itself in outgoing.ts.
+//
+//     fresh ── CONNECT ─→ connecting ── session open, committed: CONNACK ─→ connected ── DISCONNECT, loss, fault ─→ closed
+//                         (what follows CONNECT is kept, unread)
+//
+// Its fault stays in it: whatever a client sends, at worst `ProtocolError` is thrown, and this connection ends.
+import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
+import { isSessionQueue } from './address.ts'
+import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBREC } from './answers.ts'
+import * as codec from './codec.ts'
+import { ProtocolError } from './codec.ts'
+import { ACCEPTED, REFUSED_PUBLISH } from './errors.ts'
+import type { Front } from './front.ts'
+import { onConnect } from './on/connect.ts'
+import { onDisconnect } from './on/disconnect.ts'
+import { onPingreq } from './on/pingreq.ts'
+import { onPuback } from './on/puback.ts'
+import { onPubcomp } from './on/pubcomp.ts'
+import { onPublish } from './on/publish.ts'
+import { onPubrec } from './on/pubrec.ts'
+import { onPubrel } from './on/pubrel.ts'
+import { onSubscribe } from './on/subscribe.ts'
+import { onUnsubscribe } from './on/unsubscribe.ts'
+import { type Link, Outgoing } from './outgoing.ts'
+import { newSessionState, type SessionState } from './session-state.ts'
+
+/** Longest CONNECT: fixed fields and five strings of 65,535 bytes. A peer that nobody knows yet may make us keep no more. */
+const CONNECT_BYTES_MAX = 10 + 5 * 65_537
+
+/** An answer that stands for CONNACK and what begins with it; its number is the session-present flag. */
+const CONNECTED = 3
+
+export class MqttConnection implements Connection, Replies, codec.Frames, Link {
+  readonly front: Front
+  readonly wire: Wire
+  readonly answers = new Answers()
+  lastTicket = 0
+  state: 'fresh' | 'connecting' | 'connected' | 'closed' = 'fresh'
+  session: Session | undefined = undefined
+  /** With the CONNECT that is being served. */
+  own: SessionState = newSessionState()
+  outgoing: Outgoing | undefined = undefined
+  readonly #framer: codec.Framer
+  #doneUpTo = 0
+  #answering = false
+  /** Publishes that wait for room: what they will be answered. */
+  #parked: Answers | undefined = undefined
+  #readAtMs: number
+  #silenceMaxMs = 0
+  #pressed = false
+  #congested = false
+  #cancelWatch: () => void
+
+  constructor(front: Front, wire: Wire) {
+    this.front = front
+    this.wire = wire
+    this.#framer = new codec.Framer(this)
+    this.#readAtMs = front.broker.clock.monoMs()
+    this.#cancelWatch = front.broker.schedule(front.settings.connectTimeoutMs, () => {
+      if (this.state !== 'connected') this.lose('no CONNECT in time')
+    })
+  }
+
+  // ---- The wire says ----------------------------------------------------------------------------------------------------
+
+  data(bytes: Uint8Array): void {
+    if (this.state === 'closed') return
+    this.#readAtMs = this.front.broker.clock.monoMs()
+    this.#read(() => this.#framer.push(bytes))
+  }
+
+  congested(high: boolean): void {
+    this.#congested = high
+    this.outgoing?.congested(high)
+  }
+
+  closed(): void {
+    this.#leave('lost')
+  }
+
+  shutdown(error: BrokerError): void {
+    // MQTT 3.1.1 has no word for it. What is in flight is neither acknowledged nor refused, and wills wait for the successor.
+    this.ended(error)
+  }
+
+  // ---- The framer says --------------------------------------------------------------------------------------------------
+
+  expect(first: number, remaining: number): void {
+    const type = first >> 4
+    if (this.state === 'fresh') {
+      if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]')
+      if (remaining > CONNECT_BYTES_MAX) throw new ProtocolError('CONNECT is longer than its fields can be')
+    }
+    if (type === codec.PUBLISH) {
+      if (remaining > this.front.settings.packetBytesMax) throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`)
+      return
+    }
+    // MQTT 3.1 sets DUP on PUBREL, SUBSCRIBE and UNSUBSCRIBE that it sends again.
+    const flags = first & (this.own.version === 3 ? 0x07 : 0x0f)
+    switch (type) {
+      case codec.CONNECT:
+        if (flags === 0) return
+        break
+      case codec.PUBACK:
+      case codec.PUBREC:
+      case codec.PUBCOMP:
+        if (flags === 0 && remaining === 2) return
+        break
+      case codec.PUBREL:
+        if (flags === 2 && remaining === 2) return
+        break
+      case codec.SUBSCRIBE:
+      case codec.UNSUBSCRIBE:
+        if (flags === 2 && remaining <= this.front.settings.packetBytesMax) return
+        break
+      case codec.PINGREQ:
+      case codec.DISCONNECT:
+        if (flags === 0 && remaining === 0) return
+        break
+      default:
+    }
+    throw new ProtocolError('a packet that no client sends, with wrong flags [MQTT-2.2.2-2], or of an impossible length')
+  }
+
+  frame(first: number, buffer: Buffer, start: number, end: number): boolean {
+    const session = this.session
+    if (session === undefined) {
+      onConnect(this, buffer, start, end)
+      return false
+    }
+    switch (first >> 4) {
+      case codec.PUBLISH:
+        onPublish(this, session, first, buffer, start, end)
+        break
+      case codec.PUBACK:
+        onPuback(this, buffer, start)
+        break
+      case codec.PUBREC:
+        onPubrec(this, buffer, start)
+        break
+      case codec.PUBREL:
+        onPubrel(this, session, buffer, start)
+        break
+      case codec.PUBCOMP:
+        onPubcomp(this, buffer, start)
+        break
+      case codec.SUBSCRIBE:
+        onSubscribe(this, session, buffer, start, end)
+        break
+      case codec.UNSUBSCRIBE:
+        onUnsubscribe(this, session, buffer, start, end)
+        break
+      case codec.PINGREQ:
+        onPingreq(this)
+        break
+      case codec.DISCONNECT:
+        onDisconnect(this)
+        break
+      default:
+        throw new ProtocolError('a second CONNECT [MQTT-3.1.0-2]')
+    }
+    // An answer, a refusal or DISCONNECT may have ended the connection meanwhile.
+    return this.state === 'connected'
+  }
+
+  // ---- The core says ----------------------------------------------------------------------------------------------------
+
+  done(upTo: number): void {
+    this.#doneUpTo = upTo
+    this.answer()
+  }
+
+  admitted(ticket: number): void {
+    if (this.#parked === undefined || this.#parked.size === 0) return
+    const code = this.#parked.shift()
+    this.lastTicket = ticket
+    const what = Math.floor(code / 65_536)
+    if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
+    if (what !== NOTHING) this.answers.push(ticket, what, code % 65_536)
+  }
+
+  refused(error: BrokerError): void {
+    if (this.#parked === undefined || this.#parked.size === 0) return
+    const code = this.#parked.shift()
+    const what = Math.floor(code / 65_536)
+    if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
+    this.#refuse(error, what, code % 65_536)
+  }
+
+  pressure(high: boolean): void {
+    if (high === this.#pressed || this.state === 'closed') return
+    this.#pressed = high
+    if (high) this.wire.pause()
+    else {
+      // It was not the client that was silent.
+      this.#readAtMs = this.front.broker.clock.monoMs()
+      this.wire.resume()
+    }
+  }
+
+  ended(error: BrokerError): void {
+    if (this.state === 'closed') return
+    // The core has ended the session itself: no will, no word more to it.
+    this.session = undefined
+    this.#leave('lost')
+    this.front.log.debug({ client: this.own.clientId, remote: this.wire.remote, code: error.code }, 'MQTT connection ended by the broker')
+    // A taken-over socket may be dead; it must not linger beside its successor.
+    if (error.code === 'taken-over') this.wire.destroy()
+    else this.wire.end()
+  }
+
+  // ---- For the handlers -------------------------------------------------------------------------------------------------
+
+  /** A call was made that needs an answer: `what` is sent when it is done. */
+  owe(ticket: number, what: number, packetId: number): void {
+    this.lastTicket = ticket
+    this.answers.push(ticket, what, packetId)
+  }
+
+  /** A publish waits for room; it is answered `what` when it has found it and is done. */
+  park(what: number, packetId: number): void {
+    this.#parked ??= new Answers()
+    this.#parked.push(0, what, packetId)
+    if (what === SEND_PUBREC) this.own.parkedNotes.add(packetId)
+  }
+
+  /** The publish just made was refused. */
+  refusePublish(error: BrokerError, what: number, packetId: number): void {
+    // Those that are parked must be answered before it [MQTT-4.6.0-2], and whoever they wait for may be long.
+    if (what !== NOTHING && this.#parked !== undefined && this.#parked.size > 0) return this.lose(`a publish was refused: ${error.message}`)
+    this.#refuse(error, what, packetId)
+  }
+
+  /** After CONNECT was understood: the session is open, CONNACK follows when that is committed. */
+  opened(session: Session, sessionPresent: boolean, silenceMaxMs: number): void {
+    this.session = session
+    this.#silenceMaxMs = silenceMaxMs
+    this.owe(session.opened, CONNECTED, sessionPresent ? 1 : 0)
+  }
+
+  /** Writes what is owed and done. */
+  answer(): void {
+    // Whoever is called from here may owe more: the loop below sees it.
+    if (this.#answering || this.state === 'closed') return
+    this.#answering = true
+    for (let count = this.answers.ready(this.#doneUpTo); count > 0; count = this.answers.ready(this.#doneUpTo)) this.#write(count)
+    this.#answering = false
+  }
+
+  outgoingOf(session: Session): Outgoing {
+    this.outgoing ??= this.#newOutgoing(session)
+    return this.outgoing
+  }
+
+  /** Ends the connection because of what came or did not come: the will is sent. */
+  lose(reason: string): void {
+    if (this.state === 'closed') return
+    this.front.log.debug({ client: this.own.clientId, remote: this.wire.remote, reason }, 'MQTT connection ended')
+    this.#leave('lost')
+    this.wire.end()
+  }
+
+  /** DISCONNECT: the will is forgotten. */
+  leaveCleanly(): void {
+    this.#leave('clean')
+    this.wire.end()
+  }
+
+  // ---- Inside -----------------------------------------------------------------------------------------------------------
+
+  /** Runs what may meet a client's fault. */
+  #read(run: () => void): void {
+    try {
+      run()
+      this.outgoing?.flush()
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.lose(error.message)
+    }
+  }
+
+  #refuse(error: BrokerError, what: number, packetId: number): void {
+    if (REFUSED_PUBLISH[error.code] === 'close') return this.lose(`a publish was refused: ${error.message}`)
+    this.front.log.debug({ client: this.own.clientId, code: error.code }, 'MQTT publish refused, and acknowledged')
+    if (what === NOTHING) return
+    this.answers.push(this.lastTicket, what, packetId)
+    this.answer()
+  }
+
+  #write(count: number): void {
+    const bytes = Buffer.allocUnsafe(count * 4)
+    let from = 0
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const code = this.answers.shift()
+      const what = Math.floor(code / 65_536)
+      const packetId = code % 65_536
+      if (what >= SEND_PUBACK) {
+        at = codec.writeAcknowledgement(bytes, at, what, packetId)
+        continue
+      }
+      if (at > from) this.wire.write(bytes.subarray(from, at))
+      from = at
+      if (what === SEND_PACKET) this.wire.write(this.answers.shiftPacket())
+      else if (what === FREE_ID) this.outgoing?.free(packetId)
+      else if (what === CONNECTED) this.#connected(packetId === 1)
+    }
+    if (at > from) this.wire.write(bytes.subarray(from, at))
+  }
+
+  #connected(sessionPresent: boolean): void {
+    this.state = 'connected'
+    this.front.connected++
+    if (this.front.connected > this.front.connectedMax) this.front.connectedMax = this.front.connected
+    this.#cancelWatch()
+    this.wire.write(codec.connack(sessionPresent, ACCEPTED))
+    if (this.#silenceMaxMs > 0) this.#cancelWatch = this.front.broker.schedule(this.#silenceMaxMs, () => this.#watch())
+    // Not from inside the core's call: what was kept meanwhile goes to the core in its turn.
+    this.front.broker.clock.turn(() => this.#begin())
+  }
+
+  #begin(): void {
+    const session = this.session
+    if (session === undefined || this.state !== 'connected') return
+    try {
+      this.#read(() => {
+        this.#takeHeld(session)
+        this.#framer.resume()
+      })
+    } catch (error) {
+      // Ours, not the client's; it must stay in this connection all the same.
+      this.front.log.error({ err: error, client: this.own.clientId }, 'MQTT connection failed')
+      this.lose('an internal error')
+    }
+    this.wire.resume()
+  }
+
+  /** A session that is continued takes from what it held. */
+  #takeHeld(session: Session): void {
+    for (const { queue, tag } of session.held) {
+      if (isSessionQueue(queue)) this.own.queueMade = true
+      if (!this.outgoingOf(session).take(queue, tag)) throw new Error(`cannot take from a held queue: ${session.refusal?.message}`)
+    }
+  }
+
+  #newOutgoing(session: Session): Outgoing {
+    const outgoing = new Outgoing(this, session)
+    if (this.#congested) outgoing.congested(true)
+    return outgoing
+  }
+
+  /** [MQTT-3.1.2-24] One and a half times the keep-alive without a packet. */
+  #watch(): void {
+    if (this.state !== 'connected') return
+    const silentMs = this.#pressed ? 0 : this.front.broker.clock.monoMs() - this.#readAtMs
+    if (silentMs >= this.#silenceMaxMs) return this.lose('silent for longer than its keep-alive')
+    this.#cancelWatch = this.front.broker.schedule(this.#silenceMaxMs - silentMs, () => this.#watch())
+  }
+
+  #leave(how: 'clean' | 'lost'): void {
+    if (this.state === 'closed') return
+    if (this.state === 'connected') this.front.connected--
+    this.state = 'closed'
+    this.#cancelWatch()
+    this.#framer.clear()
+    const session = this.session
+    this.session = undefined
+    session?.close(how)
+  }
+}

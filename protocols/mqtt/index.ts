@@ -1,0 +1,41 @@
+// The MQTT front end: 3.1 and 3.1.1. README.md has the mapping, the life cycles and the known limits.
+import type { Broker, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
+import { Topics } from './address.ts'
+import { MqttConnection } from './connection.ts'
+import { dialect } from './format.ts'
+import type { Front } from './front.ts'
+import { PublishWriter } from './publish-writer.ts'
+import { defaults, type MqttSettings, schema } from './settings.ts'
+import { publishSys } from './sys.ts'
+
+const mqtt: Protocol = {
+  name: 'mqtt',
+  port: 1883,
+  portTls: 8883,
+  schema,
+
+  start(broker: Broker, settings: unknown, log: Log): FrontEnd {
+    const front = newFront(broker, isSettings(settings) ? settings : defaults, log)
+    let stopSys = () => {}
+    return {
+      dialect,
+      accept: (wire: Wire) => new MqttConnection(front, wire),
+      started() {
+        stopSys()
+        stopSys = publishSys(front)
+      },
+    }
+  },
+}
+
+export default mqtt
+
+export function newFront(broker: Broker, settings: MqttSettings, log: Log): Front {
+  const topics = new Topics(broker, settings)
+  return { broker, settings, log, topics, writer: new PublishWriter(topics), nameless: 0, connected: 0, connectedMax: 0, reservedDropped: 0 }
+}
+
+/** What passed the schema is complete. Absent: when nothing is configured, the schema need not even be loaded. */
+function isSettings(settings: unknown): settings is MqttSettings {
+  return typeof settings === 'object' && settings !== null && Object.keys(defaults).every((key) => key in settings)
+}

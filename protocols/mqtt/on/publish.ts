@@ -1,0 +1,72 @@
+// PUBLISH from a client. The hottest handler: it reads in place, makes the message and nothing else.
+import type { Address, PublishOptions, Session } from '../../../src/api.ts'
+import { NOTHING, SEND_PUBACK, SEND_PUBREC } from '../answers.ts'
+import { ProtocolError } from '../codec.ts'
+import type { MqttConnection } from '../connection.ts'
+import { newMessage } from '../format.ts'
+import { packetIdOf } from '../packets.ts'
+
+const PLAIN: PublishOptions = { retain: 'no', note: 0 }
+const SET: PublishOptions = { retain: 'set', note: 0 }
+const CLEAR: PublishOptions = { retain: 'clear', note: 0 }
+
+/** Plain queues remembered as made, per connection. */
+const DECLARED_MAX = 1000
+
+export function onPublish(connection: MqttConnection, session: Session, first: number, buffer: Buffer, start: number, end: number): void {
+  const qos = (first >> 1) & 3
+  if (qos === 3) throw new ProtocolError('PUBLISH with QoS 3 [MQTT-3.3.1-4]')
+  if (qos === 0 && (first & 8) !== 0) throw new ProtocolError('PUBLISH with DUP and QoS 0 [MQTT-3.3.1-2]')
+  const topicStart = start + 2
+  if (topicStart > end) throw new ProtocolError('PUBLISH ends before its topic')
+  const topicEnd = topicStart + ((buffer[start] << 8) | buffer[start + 1])
+  const bodyStart = qos === 0 ? topicEnd : topicEnd + 2
+  if (bodyStart > end) throw new ProtocolError('PUBLISH ends before its payload')
+  const to = connection.front.topics.address(buffer, topicStart, topicEnd)
+  const packetId = qos === 0 ? 0 : packetIdOf(buffer, topicEnd)
+  const answer = qos === 0 ? NOTHING : qos === 1 ? SEND_PUBACK : SEND_PUBREC
+
+  if (qos === 2) {
+    // [MQTT-4.3.3-2] Until its PUBREL the identifier stands for one message, however often it comes. While that one waits for room, its answer is still to come.
+    if (connection.own.parkedNotes.has(packetId)) return
+    if (session.notes.has(packetId)) return acknowledge(connection, answer, packetId)
+  }
+  if (isReserved(to)) {
+    connection.front.reservedDropped++
+    if (qos > 0) acknowledge(connection, answer, packetId)
+    return
+  }
+
+  const retain = (first & 1) !== 0
+  const body = buffer.subarray(bodyStart, end)
+  const plain = !retain || to.kind === 'queue' ? PLAIN : body.length === 0 ? CLEAR : SET
+  if (to.kind === 'queue') makeSure(connection, session, to)
+  const ticket = session.publish(to, newMessage(qos, retain, body), qos === 2 ? { retain: plain.retain, note: packetId } : plain)
+  if (ticket > 0) {
+    if (qos > 0) connection.owe(ticket, answer, packetId)
+  } else if (ticket < 0) connection.park(answer, packetId)
+  else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)
+  else throw new Error('a publish was refused and nothing says why')
+}
+
+/** The broker's own topics, and the names of shared subscriptions, which are no topics. */
+export function isReserved(to: Address): boolean {
+  const level = to.path[0]
+  return level.charCodeAt(0) === 36 && to.kind === 'topic' && (level === '$SYS' || level === '$share')
+}
+
+/** Answers without doing anything, in its turn. */
+function acknowledge(connection: MqttConnection, answer: number, packetId: number): void {
+  connection.answers.push(connection.lastTicket, answer, packetId)
+  connection.answer()
+}
+
+/** A queue is made when it is first sent to. */
+function makeSure(connection: MqttConnection, session: Session, queue: Address): void {
+  const { declared } = connection.own
+  if (declared.has(queue)) return
+  if (declared.size >= DECLARED_MAX) declared.clear()
+  declared.add(queue)
+  const ticket = session.declare(queue, { durable: true, lifetime: 'permanent' })
+  if (ticket > 0) connection.lastTicket = ticket
+}

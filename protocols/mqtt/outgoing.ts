@@ -1,0 +1,307 @@
+// What goes to one client: takes deliveries, gives packet identifiers, follows QoS 1 and 2 to their end. Made with the first subscription.
+// Not here: which queues there are (on/subscribe.ts), and bytes (publish-writer.ts).
+//
+//     QoS 1   PUBLISH → sent ── PUBACK ──────────────────────────────────────────────→ settled (unanswered), id free
+//     QoS 2   PUBLISH → sent ── PUBREC, mark ─→ released, PUBREL once marked ── PUBCOMP → completed, settled (answered) ─ done → id free
+//             a delivery that comes back marked starts at `released` [MQTT-4.4.0-1]
+//
+// Packet identifiers of the session's own queue are 1 + sequence mod 65,535: the same after a reconnect, a restart, a takeover of the node, with no
+// record of them. Shared and plain queues take what is free. Who finds his identifier in use waits, and those after him, so that order is kept.
+import type { Address, BrokerError, Consumer, Delivery, Message, Outcome, Session, Sink, Wire } from '../../src/api.ts'
+import { isSessionQueue } from './address.ts'
+import { type Answers, FREE_ID, SEND_PUBREL } from './answers.ts'
+import { ProtocolError } from './codec.ts'
+import { DIALECT, qosOf } from './format.ts'
+import type { Front } from './front.ts'
+
+const SENT_1 = 0
+const SENT_2 = 1
+const RELEASED = 2
+const COMPLETED = 3
+/** What `#state` keeps of an identifier: its delivery's tag × this + one of the above. */
+const STATES = 4
+
+/** `Consumer.mark`: PUBREC has come. */
+const MARK_RECEIVED = 1
+const ACCEPTED: Outcome = { kind: 'accepted' }
+const UNNAMEABLE: Outcome = { kind: 'rejected', reason: 'its address has no name in MQTT' }
+const UNREPRESENTABLE: Outcome = { kind: 'rejected', reason: 'it cannot be represented in MQTT' }
+
+/** What it needs of the connection it serves. */
+export interface Link {
+  readonly front: Front
+  readonly wire: Wire
+  readonly answers: Answers
+  /** The ticket of the session's last call. */
+  lastTicket: number
+  /** Writes the answers that are due. */
+  answer(): void
+  lose(reason: string): void
+}
+
+export class Outgoing implements Sink {
+  readonly #link: Link
+  readonly #session: Session
+  #consumer: Consumer | undefined = undefined
+  /** Packet identifier → tag × 4 + state. */
+  readonly #state = new Map<number, number>()
+  #waiting: Delivery[] = []
+  /** Number of the session's own queue, once seen. */
+  #ownQueue = 0
+  /** Where the search for a free identifier goes on, downwards: the own queue's go upwards. */
+  #nextFree = 65_535
+  #congested = false
+  /** A run of tags to be settled together, and what the consumer is to be granted. */
+  #settleFirst = 0
+  #settleLast = 0
+  #owedMessages = 0
+  #owedBytes = 0
+  /** Granted QoS of the bindings that matched last: equal sets are the same array. */
+  #tags: readonly number[] = []
+  #tagsGranted = 0
+  /** Granted QoS of shared and plain queues, by name. */
+  readonly #granted = new Map<string, number>()
+  #lastQueue: Address | undefined = undefined
+  #lastGranted = 0
+
+  constructor(link: Link, session: Session) {
+    this.#link = link
+    this.#session = session
+  }
+
+  // ---- Queues ---------------------------------------------------------------------------------------------------------
+
+  /** Takes from these queues too; false: `session.refusal`. */
+  take(queue: Address, granted: number): boolean {
+    const key = keyOf(queue)
+    if (!this.#granted.has(key)) {
+      if (this.#consumer === undefined) {
+        this.#consumer = this.#session.consume([queue], { settle: 'by-binding', exclusive: false }, this)
+        if (this.#consumer === undefined) return false
+        const { inflightMax, outputCreditBytes } = this.#link.front.settings
+        if (this.#congested) this.#consumer.stall(true)
+        this.#consumer.grant(inflightMax, outputCreditBytes)
+      } else if (!this.#consumer.add(queue)) return false
+    }
+    this.#granted.set(key, granted)
+    this.#lastQueue = undefined
+    return true
+  }
+
+  takes(queue: Address): boolean {
+    return this.#granted.has(keyOf(queue))
+  }
+
+  leave(queue: Address): void {
+    this.#consumer?.drop(queue)
+    this.#granted.delete(keyOf(queue))
+    this.#lastQueue = undefined
+  }
+
+  // ---- Deliveries -----------------------------------------------------------------------------------------------------
+
+  deliver(delivery: Delivery): void {
+    this.#owedBytes += delivery.message.head.length + delivery.message.body.length
+    // A delivery that must wait for an identifier holds back those after it, save those that need none.
+    if (delivery.tag !== 0 && this.#waiting.length > 0) this.#waiting.push(delivery)
+    else if (!this.#send(delivery)) this.#waiting.push(delivery)
+  }
+
+  flush(): void {
+    this.#settleRun()
+    // Bytes are given back when they were written, and only while the socket takes them; messages when they are settled.
+    if (this.#congested || (this.#owedMessages === 0 && this.#owedBytes === 0)) return
+    const messages = this.#owedMessages
+    const bytes = this.#owedBytes
+    this.#owedMessages = 0
+    this.#owedBytes = 0
+    this.#consumer?.grant(messages, bytes)
+  }
+
+  ended(error: BrokerError): void {
+    this.#consumer = undefined
+    this.#link.lose(`its queue ended: ${error.message}`)
+  }
+
+  /** QoS 0 to a full socket is dropped and counted by the core, the rest waits in its queue. */
+  congested(high: boolean): void {
+    this.#congested = high
+    this.#consumer?.stall(high)
+    if (!high) this.flush()
+  }
+
+  /** false: its packet identifier is in use. */
+  #send(delivery: Delivery): boolean {
+    const message = this.#ours(delivery.message)
+    if (message === undefined) return this.#reject(delivery, UNREPRESENTABLE)
+    const own = this.#isOwn(delivery)
+    // Of other origin: durable → 1, else 0. Never above what the publisher gave nor what the subscription was granted [MQTT-3.8.4-6].
+    const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), own ? this.#grantedBy(delivery.tags) : this.#grantedFor(delivery.queue))
+    const retain = delivery.retained ? 1 : 0
+    const { writer } = this.#link.front
+    if (qos === 0) {
+      if (!writer.write(this.#link.wire, message, delivery.to, 0x30 | retain, 0)) return this.#reject(delivery, UNNAMEABLE)
+      this.#settle(delivery.tag)
+      return true
+    }
+    const packetId = own ? 1 + (delivery.ref.sequence % 65_535) : this.#freeId()
+    if (this.#state.has(packetId)) return false
+    if (qos === 2 && delivery.mark === MARK_RECEIVED) {
+      this.#state.set(packetId, delivery.tag * STATES + RELEASED)
+      this.#answer(SEND_PUBREL, packetId)
+      return true
+    }
+    // [MQTT-3.3.1-1] What another member of a group may have seen is no re-delivery to this client.
+    const duplicate = own && delivery.maybeSeen ? 8 : 0
+    if (!writer.write(this.#link.wire, message, delivery.to, 0x30 | duplicate | (qos << 1) | retain, packetId))
+      return this.#reject(delivery, UNNAMEABLE)
+    this.#state.set(packetId, delivery.tag * STATES + (qos === 1 ? SENT_1 : SENT_2))
+    return true
+  }
+
+  #ours(message: Message): Message | undefined {
+    return message.dialect === DIALECT ? message : this.#link.front.broker.translate(message, DIALECT)
+  }
+
+  #reject(delivery: Delivery, outcome: Outcome): true {
+    if (delivery.tag === 0 || this.#consumer === undefined) return true
+    this.#settleRun()
+    this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
+    this.#owedMessages++
+    return true
+  }
+
+  #isOwn(delivery: Delivery): boolean {
+    if (delivery.ref.queue === this.#ownQueue) return true
+    if (!isSessionQueue(delivery.queue)) return false
+    this.#ownQueue = delivery.ref.queue
+    return true
+  }
+
+  #grantedBy(tags: readonly number[]): number {
+    if (tags === this.#tags) return this.#tagsGranted
+    let granted = 0
+    for (let i = 0; i < tags.length; i++) if (tags[i] > granted) granted = tags[i]
+    this.#tags = tags
+    this.#tagsGranted = granted
+    return granted
+  }
+
+  #grantedFor(queue: Address): number {
+    if (queue === this.#lastQueue) return this.#lastGranted
+    this.#lastQueue = queue
+    this.#lastGranted = this.#granted.get(keyOf(queue)) ?? 0
+    return this.#lastGranted
+  }
+
+  /** There is one: the window is smaller than the numbers are many. */
+  #freeId(): number {
+    while (this.#state.has(this.#nextFree)) this.#nextFree = this.#nextFree === 1 ? 65_535 : this.#nextFree - 1
+    const packetId = this.#nextFree
+    this.#nextFree = packetId === 1 ? 65_535 : packetId - 1
+    return packetId
+  }
+
+  // ---- Acknowledgements -----------------------------------------------------------------------------------------------
+
+  puback(packetId: number): void {
+    const state = this.#state.get(packetId)
+    // Unknown: of an earlier connection. The message comes again, or is gone.
+    if (state === undefined) return
+    if (state % STATES !== SENT_1) throw new ProtocolError('PUBACK for a message of QoS 2')
+    this.#state.delete(packetId)
+    this.#settle(Math.floor(state / STATES))
+    this.#sendWaiting()
+  }
+
+  pubrec(packetId: number): void {
+    const state = this.#state.get(packetId)
+    // Unknown: whatever it was, the client's half is finished by the usual answer [MQTT-4.3.3-1].
+    if (state === undefined) return this.#answer(SEND_PUBREL, packetId)
+    const tag = Math.floor(state / STATES)
+    switch (state % STATES) {
+      case SENT_1:
+        throw new ProtocolError('PUBREC for a message of QoS 1')
+      case SENT_2: {
+        this.#state.set(packetId, tag * STATES + RELEASED)
+        const ticket = this.#consumer?.mark(tag, MARK_RECEIVED) ?? 0
+        this.#note(ticket)
+        return this.#answer(SEND_PUBREL, packetId)
+      }
+      case RELEASED:
+        return this.#answer(SEND_PUBREL, packetId)
+      default:
+    }
+  }
+
+  pubcomp(packetId: number): void {
+    const state = this.#state.get(packetId)
+    if (state === undefined) return
+    const tag = Math.floor(state / STATES)
+    switch (state % STATES) {
+      case SENT_1:
+        throw new ProtocolError('PUBCOMP for a message of QoS 1')
+      case SENT_2:
+        throw new ProtocolError('PUBCOMP before PUBREC')
+      case RELEASED: {
+        // Not used again before its settlement is durable: after a crash the same number must not mean two messages.
+        this.#state.set(packetId, tag * STATES + COMPLETED)
+        this.#settleRun()
+        this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
+        this.#owedMessages++
+        return this.#answer(FREE_ID, packetId)
+      }
+      default:
+    }
+  }
+
+  /** The settlement of a QoS 2 message is durable. */
+  free(packetId: number): void {
+    const state = this.#state.get(packetId)
+    if (state === undefined || state % STATES !== COMPLETED) return
+    this.#state.delete(packetId)
+    this.#sendWaiting()
+    this.flush()
+  }
+
+  #sendWaiting(): void {
+    if (this.#waiting.length === 0) return
+    let sent = 0
+    while (sent < this.#waiting.length && this.#send(this.#waiting[sent])) sent++
+    this.#waiting.splice(0, sent)
+  }
+
+  #settle(tag: number): void {
+    if (tag === 0) return
+    this.#owedMessages++
+    if (tag === this.#settleLast + 1 && this.#settleFirst !== 0) {
+      this.#settleLast = tag
+      return
+    }
+    this.#settleRun()
+    this.#settleFirst = tag
+    this.#settleLast = tag
+  }
+
+  #settleRun(): void {
+    if (this.#settleFirst === 0) return
+    const first = this.#settleFirst
+    this.#settleFirst = 0
+    // Nobody is told of it, so nothing waits for its ticket.
+    this.#consumer?.settle(first, this.#settleLast, ACCEPTED, false)
+  }
+
+  /** After everything asked so far is done. */
+  #answer(what: number, packetId: number): void {
+    this.#link.answers.push(this.#link.lastTicket, what, packetId)
+    this.#link.answer()
+  }
+
+  #note(ticket: number): void {
+    if (ticket > this.#link.lastTicket) this.#link.lastTicket = ticket
+  }
+}
+
+function keyOf(queue: Address): string {
+  return `${queue.namespace}\0${queue.path.join('\0')}`
+}

@@ -1,0 +1,147 @@
+// The contents of the rare packets: CONNECT, SUBSCRIBE, UNSUBSCRIBE. Strict, because what is wrong here must be told at once: lengths, flags,
+// UTF-8, and nothing left over. PUBLISH and the acknowledgements are read where they are handled (`on/`), in place.
+import { isUtf8 } from 'node:buffer'
+import { ProtocolError } from './codec.ts'
+
+export type Connect = Readonly<{
+  /** 3: MQTT 3.1; 4: MQTT 3.1.1. */
+  version: 3 | 4
+  clean: boolean
+  keepAliveSeconds: number
+  clientId: string
+  will: Readonly<{ topic: Buffer; payload: Buffer; qos: number; retain: boolean }> | undefined
+  user: string | undefined
+  password: Buffer | undefined
+}>
+
+/** The protocol level that this broker does not speak; 5 wants an answer of its own form. */
+export type UnknownLevel = Readonly<{ version: 0; level: number }>
+
+export function decodeConnect(buffer: Buffer, start: number, end: number): Connect | UnknownLevel {
+  const fields = new Fields(buffer, start, end)
+  const name = fields.text('protocol name')
+  const level = fields.u8()
+  if (name !== 'MQTT' && name !== 'MQIsdp') throw new ProtocolError('the protocol name is not MQTT [MQTT-3.1.2-1]')
+  // [MQTT-3.1.2-2] Answered with a code, so it is no error here. What follows is of a form not known.
+  if (!(name === 'MQTT' ? level === 4 : level === 3)) return { version: 0, level }
+  const flags = fields.u8()
+  if ((flags & 1) !== 0) throw new ProtocolError('the reserved connect flag is set [MQTT-3.1.2-3]')
+  const hasWill = (flags & 4) !== 0
+  const willQos = (flags >> 3) & 3
+  const willRetain = (flags & 32) !== 0
+  if (!hasWill && (willQos !== 0 || willRetain)) throw new ProtocolError('will QoS or will retain without a will [MQTT-3.1.2-11, -13, -15]')
+  if (willQos === 3) throw new ProtocolError('the will QoS is 3 [MQTT-3.1.2-14]')
+  const hasUser = (flags & 128) !== 0
+  const hasPassword = (flags & 64) !== 0
+  if (hasPassword && !hasUser) throw new ProtocolError('a password without a user name [MQTT-3.1.2-22]')
+  const keepAliveSeconds = fields.u16()
+  // [MQTT-3.1.3-1] In this order.
+  const clientId = fields.text('client identifier')
+  const will = hasWill ? { topic: fields.bytes(), payload: fields.bytes(), qos: willQos, retain: willRetain } : undefined
+  const user = hasUser ? fields.text('user name') : undefined
+  const password = hasPassword ? fields.bytes() : undefined
+  fields.end()
+  return { version: level === 3 ? 3 : 4, clean: (flags & 2) !== 0, keepAliveSeconds, clientId, will, user, password }
+}
+
+export type Subscribe = Readonly<{ packetId: number; filters: readonly string[]; qos: readonly number[] }>
+
+export function decodeSubscribe(buffer: Buffer, start: number, end: number, filtersMax: number): Subscribe {
+  const fields = new Fields(buffer, start, end)
+  const packetId = fields.packetId()
+  const filters: string[] = []
+  const qos: number[] = []
+  while (fields.left > 0) {
+    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`)
+    filters.push(fields.filter())
+    const asked = fields.u8()
+    if (asked > 2) throw new ProtocolError('the requested QoS is not 0, 1 or 2 [MQTT-3-8.3-4]')
+    qos.push(asked)
+  }
+  if (filters.length === 0) throw new ProtocolError('SUBSCRIBE without a filter [MQTT-3.8.3-3]')
+  return { packetId, filters, qos }
+}
+
+export type Unsubscribe = Readonly<{ packetId: number; filters: readonly string[] }>
+
+export function decodeUnsubscribe(buffer: Buffer, start: number, end: number, filtersMax: number): Unsubscribe {
+  const fields = new Fields(buffer, start, end)
+  const packetId = fields.packetId()
+  const filters: string[] = []
+  while (fields.left > 0) {
+    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`)
+    filters.push(fields.filter())
+  }
+  if (filters.length === 0) throw new ProtocolError('UNSUBSCRIBE without a filter [MQTT-3.10.3-2]')
+  return { packetId, filters }
+}
+
+/** The packet identifier of PUBACK, PUBREC, PUBREL and PUBCOMP. */
+export function packetIdOf(buffer: Buffer, start: number): number {
+  const packetId = (buffer[start] << 8) | buffer[start + 1]
+  if (packetId === 0) throw new ProtocolError('the packet identifier is 0 [MQTT-2.3.1-1]')
+  return packetId
+}
+
+class Fields {
+  readonly #buffer: Buffer
+  #at: number
+  readonly #end: number
+
+  constructor(buffer: Buffer, start: number, end: number) {
+    this.#buffer = buffer
+    this.#at = start
+    this.#end = end
+  }
+
+  get left(): number {
+    return this.#end - this.#at
+  }
+
+  u8(): number {
+    const at = this.#take(1)
+    return this.#buffer[at]
+  }
+
+  u16(): number {
+    const at = this.#take(2)
+    return (this.#buffer[at] << 8) | this.#buffer[at + 1]
+  }
+
+  packetId(): number {
+    const packetId = this.u16()
+    if (packetId === 0) throw new ProtocolError('the packet identifier is 0 [MQTT-2.3.1-1]')
+    return packetId
+  }
+
+  bytes(): Buffer {
+    const length = this.u16()
+    const at = this.#take(length)
+    return this.#buffer.subarray(at, at + length)
+  }
+
+  text(what: string): string {
+    const bytes = this.bytes()
+    // [MQTT-1.5.3-1] [MQTT-1.5.3-2]
+    if (!isUtf8(bytes)) throw new ProtocolError(`the ${what} is not UTF-8 [MQTT-1.5.3-1]`)
+    if (bytes.includes(0)) throw new ProtocolError(`the ${what} holds U+0000 [MQTT-1.5.3-2]`)
+    return bytes.toString('utf8')
+  }
+
+  filter(): string {
+    const filter = this.text('topic filter')
+    if (filter === '') throw new ProtocolError('a topic filter is empty [MQTT-4.7.3-1]')
+    return filter
+  }
+
+  end(): void {
+    if (this.left > 0) throw new ProtocolError('bytes are left over at the end of the packet')
+  }
+
+  #take(count: number): number {
+    const at = this.#at
+    if (count > this.#end - at) throw new ProtocolError('the packet ends before its fields do')
+    this.#at = at + count
+    return at
+  }
+}
