@@ -102,6 +102,8 @@ export class Parser {
       this.#skipLineEnds()
       this.#lineStart = 0
       this.#lines = 0
+      // A return whose line feed has not come yet.
+      if (this.#end - this.#start === 1 && bytes[this.#start] === CR) return false
     }
     const start = this.#start
     const lineBytesMax = this.limits.lineBytesMax
