@@ -169,7 +169,10 @@ describe('what the broker writes', () => {
   })
 
   it('writes a SUBACK that needs a longer length', () => {
-    const packet = suback(7, Array.from({ length: 200 }, () => 1))
+    const packet = suback(
+      7,
+      Array.from({ length: 200 }, () => 1),
+    )
     expect(mqttPacket.parser().parse(Buffer.from(packet))).toBe(0)
     expect(Buffer.from(packet.subarray(0, 5)).toString('hex')).toBe('90ca010007')
     expect(packet.length).toBe(205)

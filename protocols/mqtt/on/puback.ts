@@ -3,5 +3,6 @@ import type { MqttConnection } from '../connection.ts'
 import { packetIdOf } from '../packets.ts'
 
 export function onPuback(connection: MqttConnection, buffer: Buffer, start: number): void {
-  connection.outgoing?.puback(packetIdOf(buffer, start))
+  const packetId = packetIdOf(buffer, start)
+  connection.outgoing?.puback(packetId)
 }

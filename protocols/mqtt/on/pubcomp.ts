@@ -3,5 +3,6 @@ import type { MqttConnection } from '../connection.ts'
 import { packetIdOf } from '../packets.ts'
 
 export function onPubcomp(connection: MqttConnection, buffer: Buffer, start: number): void {
-  connection.outgoing?.pubcomp(packetIdOf(buffer, start))
+  const packetId = packetIdOf(buffer, start)
+  connection.outgoing?.pubcomp(packetId)
 }
