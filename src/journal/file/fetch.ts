@@ -109,6 +109,6 @@ export class Fetcher {
   }
 
   async close(): Promise<void> {
-    for (const segment of [...this.#files.keys()]) await this.forget(segment)
+    for (const segment of Array.from(this.#files.keys())) await this.forget(segment)
   }
 }

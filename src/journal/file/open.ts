@@ -151,7 +151,7 @@ async function takeStock(
 ): Promise<Readonly<{ segments: Segments; garbage: readonly string[] }>> {
   const segments = new Segments(directory)
   const entries = new Map(chain.map((entry) => [entry.epoch, entry]))
-  const garbage: string[] = [...inventory.spares.map((file) => `segments/${file}`)]
+  const garbage: string[] = inventory.spares.map((file) => `segments/${file}`)
   let nextFirst = ourFirstBatch
   for (const epoch of [...inventory.log.keys()].sort((a, b) => b - a)) {
     const entry = entries.get(epoch)
