@@ -100,6 +100,13 @@ describe('the parser', () => {
     expect(read(bytes, '1.2', []).frames[0].headers).toEqual(['x ', ' v '])
   })
 
+  it('reads nothing but CONNECT and STOMP before the version is known', () => {
+    expect(read(Buffer.from('STOMP\n\n\0'), undefined, []).frames).toHaveLength(1)
+    for (const bytes of ['SEND\n\n\0', 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n']) {
+      expect(read(Buffer.from(bytes), undefined, [])).toMatchObject({ frames: [], fault: { code: 'invalid' } })
+    }
+  })
+
   describe('refuses', () => {
     it.each([
       ['a negative content-length', 'SEND\ncontent-length:-1\n\n\0', 'invalid'],
@@ -140,6 +147,7 @@ describe('the parser', () => {
 
     it('and then reads and keeps nothing more', () => {
       const parser = new Parser(LIMITS)
+      parser.version = '1.2'
       parser.push(Buffer.from('SEND\nabc\n\n\0SEND\n\n\0'))
       expect(parser.read()).toBeUndefined()
       parser.push(Buffer.from('SEND\n\n\0'))
@@ -150,6 +158,7 @@ describe('the parser', () => {
 
   it('never writes again where a frame it gave out lies', () => {
     const parser = new Parser(LIMITS)
+    parser.version = '1.2'
     parser.push(Buffer.from('SEND\n\nfir'))
     parser.read()
     parser.push(Buffer.from('st\0SEND\n\nsec'))

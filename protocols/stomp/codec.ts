@@ -28,7 +28,7 @@ export type CodecLimits = Readonly<{ headersMax: number; headerBytesMax: number;
  *     between ──(a byte that is no line end)──▶ head ──(empty line)──▶ body ──(NUL)──▶ between
  */
 export class Parser {
-  /** Set once it is negotiated; before, nothing is unescaped, as the specification has it for CONNECT. */
+  /** Set once it is negotiated; before, only CONNECT and STOMP are read, and they are not unescaped, as the specification has it. */
   version: Version | undefined = undefined
   fault: Fault | undefined = undefined
   limits: CodecLimits
@@ -150,6 +150,8 @@ export class Parser {
     let lineEnd = text.indexOf('\n')
     let command = text.slice(0, lineEnd)
     if (command.endsWith('\r')) command = command.slice(0, -1)
+    if (version === undefined && command !== 'CONNECT' && command !== 'STOMP')
+      return this.#fail('invalid', 'The first frame must be CONNECT or STOMP.')
     const headers: string[] = []
     let bodyBytes = -1
     for (let at = lineEnd + 1; at < text.length; at = lineEnd + 1) {

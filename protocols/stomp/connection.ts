@@ -289,8 +289,6 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     const handler = this.shared.handlers.get(frame.command)
     if (handler === undefined) {
       this.fail({ code: 'unsupported', sentence: `There is no command ${quote(frame.command)}.` }, header(frame, 'receipt'))
-    } else if (this.#state === 'new' && frame.command !== 'CONNECT' && frame.command !== 'STOMP') {
-      this.fail({ code: 'invalid', sentence: 'The first frame must be CONNECT or STOMP.' })
     } else {
       handler(this, frame)
     }
