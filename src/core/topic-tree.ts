@@ -90,6 +90,11 @@ export class TopicTree<Value extends NonNullable<unknown>> {
     }
   }
 
+  /** What a pattern of one `rest` leaves out: topics whose first segment begins with `$`. */
+  *hidden(): Generator<readonly [path: readonly string[], value: Value], void, void> {
+    for (const segment of this.#root.children?.keys() ?? []) if (segment.charCodeAt(0) === DOLLAR) yield* this.match([segment, { wild: 'rest' }])
+  }
+
   #find(path: readonly string[]): Node<Value> | undefined {
     let node: Node<Value> | undefined = this.#root
     for (const segment of path) {

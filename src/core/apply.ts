@@ -1,0 +1,451 @@
+// The one piece of code that turns facts into state: live, at replay, and in the thread that writes snapshots.
+// Live, hot facts come as calls (`message`, `gone`, `sequence`), all others through `fact` with the bytes just admitted.
+// It decides nothing and refuses nothing: what no longer exists is passed over, since a later fact may have removed it first.
+import type { QueueOptions } from '../api.ts'
+import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import type { Range } from '../journal/journal.ts'
+import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
+import { Binding, RouteSet, type Via } from './bindings.ts'
+import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
+import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
+import type { Queue, QueuePolicy } from './queue.ts'
+import type { State } from './state.ts'
+
+/** A message fact taken apart; one is reused. */
+export interface MessageFact {
+  segment: number
+  offset: number
+  length: number
+  flags: number
+  expiresAtMs: number
+  deliverAtMs: number
+  /** Where it was sent, as needed only for `retain`. */
+  address: CoreAddress | undefined
+  set: RouteSet | undefined
+  queue: Queue | undefined
+  session: number
+  note: number
+  pieces: readonly Range[] | undefined
+}
+
+export class Apply {
+  readonly #state: State
+  readonly #policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy
+  readonly #reader = new FactReader()
+  /** Rows of the messages of the snapshot being read, by their number in it. */
+  #saved = new Uint32Array(0)
+  /** Rows with a record in a segment, of the segment being relocated. */
+  #relocating: { segment: number; rows: Map<number, { row: number; piece: number }> } | undefined
+  readonly #message: MessageFact = {
+    segment: 0,
+    offset: 0,
+    length: 0,
+    flags: 0,
+    expiresAtMs: 0,
+    deliverAtMs: 0,
+    address: undefined,
+    set: undefined,
+    queue: undefined,
+    session: 0,
+    note: 0,
+    pieces: undefined,
+  }
+
+  constructor(state: State, policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy) {
+    this.#state = state
+    this.#policyOf = policyOf
+  }
+
+  /** A durable message was accepted. Answers its row (0: nobody needed it). */
+  message(fact: MessageFact): number {
+    const state = this.#state
+    const { messages } = state
+    const flags = MESSAGE_ROW_FLAG.durable | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
+    const row = messages.add(fact.segment, fact.offset, fact.length, flags, fact.expiresAtMs)
+    if (fact.pieces !== undefined) {
+      messages.pieces.set(row, fact.pieces)
+      for (const piece of fact.pieces) messages.alive(piece.segment, piece.length)
+    }
+    // Held while it is handed round, so that nobody's letting go frees it.
+    messages.set(row, REFERENCES, 1)
+    if (fact.deliverAtMs !== 0) messages.deliverAt.set(row, fact.deliverAtMs)
+    if (fact.set !== undefined) {
+      const { set } = fact
+      messages.set(row, ROUTE, set.number)
+      set.messages++
+      for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
+    } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
+    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
+    if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
+    if (messages.get(row, REFERENCES) > 1) {
+      messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
+      return row
+    }
+    state.release(row)
+    return 0
+  }
+
+  /** `count` entries from this sequence on are gone. */
+  gone(queue: Queue, first: number, count: number): void {
+    const state = this.#state
+    for (let sequence = first; sequence < first + count; sequence++) {
+      const row = state.entries.find(queue.slot, sequence)
+      if (row !== 0) state.removeEntry(queue, row)
+    }
+  }
+
+  /** Numbers below `next` were given out. */
+  sequence(queue: Queue, next: number): void {
+    queue.next = Math.max(queue.next, next)
+    queue.replayNext = queue.next
+    queue.sequenceEpoch = this.#state.epoch
+  }
+
+  /** One fact as the journal has it. `segment` and `offset` say where `buffer[start]` lies. */
+  fact(type: number, buffer: Buffer, start: number, end: number, segment: number, offset: number): void {
+    if (type === FACT.message) {
+      this.#readMessage(buffer, start, end, segment, offset)
+      return
+    }
+    const from = this.#reader.reset(buffer, start, end)
+    const state = this.#state
+    switch (type) {
+      case FACT.gone: {
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue !== undefined) this.gone(queue, from.f64(), from.u32())
+        return
+      }
+      case FACT.sequence: {
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue !== undefined) this.sequence(queue, from.f64())
+        return
+      }
+      case FACT.piece:
+        return
+      case FACT.returned:
+      case FACT.mark:
+      case FACT.lease:
+        this.#entryFact(type, from)
+        return
+      case FACT.moved:
+        this.#moved(from)
+        return
+      case FACT.note: {
+        const session = state.sessionByNumber.get(from.u32())
+        const key = from.u32()
+        if (from.u8() === 1) session?.notes.add(key)
+        else session?.notes.delete(key)
+        return
+      }
+      case FACT.dialect:
+        state.dialects[from.u16()] = from.text()
+        return
+      case FACT.queue: {
+        const { number, address, options } = readQueue(from)
+        if (!state.queueByNumber.has(number)) state.addQueue(number, address, options, this.#policyOf(address, options))
+        return
+      }
+      case FACT.queueGone: {
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue !== undefined) state.removeQueue(queue)
+        return
+      }
+      case FACT.retainClear:
+        state.forgetRetained(readAddress(from))
+        return
+      case FACT.retainedCopy: {
+        const queue = state.queueByNumber.get(from.u32())
+        const via = state.vias.byNumber[from.u32()]
+        const retained = state.retained.get(readAddress(from).path)
+        if (queue !== undefined && retained !== undefined) state.addEntry(queue, retained.message, via, ENTRY_FLAG.durable | ENTRY_FLAG.retained)
+        return
+      }
+      case FACT.bind: {
+        const { queue: number, ...spec } = readBinding(from)
+        const queue = state.queueByNumber.get(number)
+        if (queue !== undefined) state.bind(new Binding(spec, queue))
+        return
+      }
+      case FACT.unbind: {
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue !== undefined) state.unbind(queue, patternKey(readPattern(from)))
+        return
+      }
+      case FACT.via: {
+        const { number, settle, absent, tags } = readVia(from)
+        const via = state.vias.byNumber[number] ?? state.vias.restore(number, settle, absent, tags)
+        via.recorded = true
+        return
+      }
+      case FACT.set:
+        this.#set(from)
+        return
+      case FACT.setGone: {
+        const set = state.sets.byNumber.get(from.u32())
+        if (set !== undefined) state.sets.remove(set)
+        return
+      }
+      case FACT.relocated:
+        this.#relocated(from)
+        return
+      case FACT.session:
+      case FACT.sessionGone:
+      case FACT.sessionAway:
+      case FACT.willGone:
+      case FACT.hold:
+      case FACT.release:
+        this.#sessionFact(type, from)
+        return
+      default:
+        this.#savedFact(type, from)
+    }
+  }
+
+  #readMessage(buffer: Buffer, start: number, end: number, segment: number, offset: number): void {
+    const state = this.#state
+    const fact = this.#message
+    const flags = buffer[start]
+    const route = buffer.readUInt32LE(start + 28)
+    let at = start + MESSAGE_FIXED
+    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    fact.segment = segment
+    fact.offset = offset
+    fact.length = end - start
+    fact.flags = flags
+    fact.expiresAtMs = buffer.readDoubleLE(start + 12)
+    fact.deliverAtMs = buffer.readDoubleLE(start + 20)
+    fact.session = buffer.readUInt32LE(start + 32)
+    fact.note = buffer.readUInt32LE(start + 36)
+    fact.set = (flags & MESSAGE_FLAG.toSet) !== 0 ? state.sets.byNumber.get(route) : undefined
+    fact.queue = (flags & MESSAGE_FLAG.toSet) !== 0 ? undefined : state.queueByNumber.get(route)
+    const addressBytes = buffer.readUInt16LE(start + 40)
+    fact.address = (flags & MESSAGE_FLAG.retain) !== 0 ? readAddress(this.#reader.reset(buffer, at, at + addressBytes)) : undefined
+    fact.pieces = undefined
+    if ((flags & MESSAGE_FLAG.large) !== 0) {
+      const group = buffer.readUInt16LE(start + 42)
+      const head = buffer.readUInt32LE(start + 44)
+      const from = this.#reader.reset(buffer, at + addressBytes + group + head, end)
+      fact.pieces = readRanges(from)
+    }
+    this.message(fact)
+  }
+
+  #entryFact(type: number, from: FactReader): void {
+    const state = this.#state
+    const { entries } = state
+    const queue = state.queueByNumber.get(from.u32())
+    const row = queue === undefined ? 0 : entries.find(queue.slot, from.f64())
+    if (queue === undefined || row === 0) return
+    if (type === FACT.mark) {
+      entries.set(row, MARK, from.u8())
+    } else if (type === FACT.returned) {
+      entries.set(row, ATTEMPTS, from.u32())
+      entries.set(row, FAILURES, from.u8())
+      this.#notBefore(row, from.f64())
+    } else {
+      this.#notBefore(row, from.f64())
+      entries.set(row, ATTEMPTS, from.u32())
+    }
+  }
+
+  /** Looked at when the node leads; live, the wheel has it already. */
+  #notBefore(row: number, atMs: number): void {
+    const state = this.#state
+    if (atMs === 0) state.notBefore.delete(row)
+    else state.notBefore.set(row, atMs)
+  }
+
+  #moved(from: FactReader): void {
+    const state = this.#state
+    const { entries } = state
+    const queue = state.queueByNumber.get(from.u32())
+    const sequence = from.f64()
+    const to = state.queueByNumber.get(from.u32())
+    const reason = from.text()
+    const origin = readAddress(from)
+    const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
+    if (queue === undefined || row === 0) return
+    if (to !== undefined) {
+      const moved = state.addEntry(to, entries.get(row, MESSAGE), state.vias.byNumber[0], ENTRY_FLAG.durable)
+      entries.set(moved, DEAD, state.deadNumber(reason, origin))
+      entries.set(moved, ATTEMPTS, 0)
+    }
+    state.removeEntry(queue, row)
+  }
+
+  #set(from: FactReader): void {
+    const { sets, queueByNumber, vias } = this.#state
+    const number = from.u32()
+    const base = sets.byNumber.get(from.u32())
+    let set = sets.byNumber.get(number)
+    if (set === undefined) {
+      set = new RouteSet(number, base === undefined ? [] : [...base.queues], base === undefined ? [] : [...base.vias])
+      sets.add(set)
+    }
+    for (let left = from.u32(); left > 0; left--) {
+      const queue = queueByNumber.get(from.u32())
+      const via = vias.byNumber[from.u32()]
+      if (queue !== undefined) {
+        set.queues.push(queue)
+        set.vias.push(via)
+      }
+    }
+    const removed = new Set<number>()
+    for (let left = from.u32(); left > 0; left--) removed.add(from.u32())
+    if (removed.size > 0) {
+      const kept: Via[] = []
+      const queues = set.queues.filter((queue, i) => {
+        if (removed.has(queue.number)) return false
+        kept.push((set as RouteSet).vias[i])
+        return true
+      })
+      set.queues.splice(0, set.queues.length, ...queues)
+      set.vias.splice(0, set.vias.length, ...kept)
+    }
+  }
+
+  #sessionFact(type: number, from: FactReader): void {
+    const state = this.#state
+    if (type === FACT.session) {
+      const read = readSession(from)
+      const known = state.sessionByNumber.get(read.number)
+      state.nextSession = Math.max(state.nextSession, read.number + 1)
+      if (known === undefined) state.addSession(read)
+      else {
+        known.keepMs = read.keepMs
+        known.will = read.will
+        known.awaySinceMs = read.awaySinceMs
+        known.recorded = true
+      }
+      return
+    }
+    const session = state.sessionByNumber.get(from.u32())
+    if (session === undefined) return
+    if (type === FACT.sessionGone) state.removeSession(session)
+    else if (type === FACT.sessionAway) session.awaySinceMs = from.f64()
+    else if (type === FACT.willGone) session.will = undefined
+    else {
+      const queue = state.queueByNumber.get(from.u32())
+      if (queue === undefined) return
+      if (type === FACT.hold) state.hold(session, queue, from.u8())
+      else state.letGo(session, queue)
+    }
+  }
+
+  /** Records of one segment lie elsewhere now; the facts of one segment follow each other. */
+  #relocated(from: FactReader): void {
+    const { messages } = this.#state
+    const segment = from.u32()
+    if (this.#relocating?.segment !== segment) this.#relocating = { segment, rows: rowsIn(this.#state, segment) }
+    const { rows } = this.#relocating
+    for (let left = from.u32(); left > 0; left--) {
+      const offset = from.u32()
+      const newSegment = from.u32()
+      const newOffset = from.u32()
+      const found = rows.get(offset)
+      if (found === undefined || messages.get(found.row, REFERENCES) === 0) continue
+      if (found.piece >= 0) {
+        const pieces = messages.pieces.get(found.row)
+        if (pieces === undefined || pieces[found.piece].segment !== segment || pieces[found.piece].offset !== offset) continue
+        const { length } = pieces[found.piece]
+        messages.alive(segment, -length)
+        messages.alive(newSegment, length)
+        messages.pieces.set(found.row, pieces.map((piece, i) => (i === found.piece ? { segment: newSegment, offset: newOffset, length } : piece)))
+      } else {
+        if (messages.get(found.row, SEGMENT) !== segment || messages.get(found.row, OFFSET) !== offset) continue
+        const length = messages.get(found.row, LENGTH)
+        messages.alive(segment, -length)
+        messages.alive(newSegment, length)
+        messages.set(found.row, SEGMENT, newSegment)
+        messages.set(found.row, OFFSET, newOffset)
+      }
+    }
+  }
+
+  #savedFact(type: number, from: FactReader): void {
+    const state = this.#state
+    const { messages, entries } = state
+    switch (type) {
+      case FACT.savedMessage: {
+        const number = from.u32()
+        const row = messages.add(from.u32(), from.u32(), from.u32(), 0, 0)
+        const set = from.u32()
+        messages.set(row, ROUTE, set)
+        const known = state.sets.byNumber.get(set)
+        if (known !== undefined) known.messages++
+        messages.set(row, MESSAGE_FLAGS, from.u32())
+        messages.setDouble(row, EXPIRES, from.f64())
+        const deliverAtMs = from.f64()
+        if (deliverAtMs !== 0) messages.deliverAt.set(row, deliverAtMs)
+        const pieces = readRanges(from)
+        if (pieces.length > 0) {
+          messages.pieces.set(row, pieces)
+          for (const piece of pieces) messages.alive(piece.segment, piece.length)
+        }
+        this.#saved[number] = row
+        return
+      }
+      case FACT.savedEntry: {
+        const message = this.#saved[from.u32()]
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue === undefined || !message) throw new Error('a snapshot names a queue or message that it does not hold')
+        queue.next = from.f64()
+        const row = state.addEntry(queue, message, state.vias.byNumber[from.u32()], 0)
+        entries.set(row, ATTEMPTS, from.u32())
+        entries.set(row, FAILURES, from.u8())
+        entries.set(row, MARK, from.u8())
+        entries.set(row, FLAGS, from.u8())
+        this.#notBefore(row, from.f64())
+        if (from.u8() === 1) entries.set(row, DEAD, state.deadNumber(from.text(), readAddress(from)))
+        return
+      }
+      case FACT.savedRetained: {
+        const message = this.#saved[from.u32()]
+        if (!message) throw new Error('a snapshot names a message that it does not hold')
+        state.retain(readAddress(from), message, true)
+        return
+      }
+      case FACT.savedSequence: {
+        const queue = state.queueByNumber.get(from.u32())
+        if (queue === undefined) return
+        queue.next = from.f64()
+        queue.replayNext = queue.next
+        queue.sequenceEpoch = from.u32()
+        return
+      }
+      case FACT.savedCounters:
+        state.nextQueue = from.u32()
+        state.nextSession = from.u32()
+        state.sets.next = from.u32()
+        this.#saved = new Uint32Array(from.u32())
+        return
+      case FACT.savedEnd:
+        this.#saved = new Uint32Array(0)
+        for (const set of state.sets.byNumber.values()) state.sets.index(set)
+        return
+      default:
+        throw new Error(`the journal has a fact of number ${type}, which this version does not know`)
+    }
+  }
+}
+
+function readRanges(from: FactReader): Range[] {
+  const ranges: Range[] = []
+  for (let left = from.u32(); left > 0; left--) ranges.push({ segment: from.u32(), offset: from.u32(), length: from.u32() })
+  return ranges
+}
+
+/** Rows (and pieces; -1: the record itself) with a record in this segment, by its offset. */
+export function rowsIn(state: State, segment: number): Map<number, { row: number; piece: number }> {
+  const { messages } = state
+  const rows = new Map<number, { row: number; piece: number }>()
+  for (let row = 1; row < messages.end; row++) {
+    if (messages.get(row, REFERENCES) !== 0 && messages.get(row, SEGMENT) === segment) rows.set(messages.get(row, OFFSET), { row, piece: -1 })
+  }
+  for (const [row, pieces] of messages.pieces) {
+    for (const [piece, range] of pieces.entries()) if (range.segment === segment) rows.set(range.offset, { row, piece })
+  }
+  return rows
+}
+

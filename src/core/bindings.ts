@@ -1,0 +1,135 @@
+// Bindings, and what is interned of them: the answer to "which tags, settled how" (a *via*) and to "which queues" (a *set*).
+// A message on 100,000 queues names one set; an entry names one via.
+import type { Binding as BindingSpec, Pattern } from '../api.ts'
+import { patternKey } from './addresses.ts'
+import type { Queue } from './queue.ts'
+
+/** A pattern on topics bound to a queue. */
+export class Binding {
+  readonly key: string
+  readonly pattern: Pattern
+  readonly queue: Queue
+  readonly tag: number
+  readonly settle: BindingSpec['settle']
+  readonly absent: BindingSpec['absent']
+
+  constructor(spec: Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'>, queue: Queue) {
+    this.key = patternKey(spec.pattern)
+    this.pattern = spec.pattern
+    this.queue = queue
+    this.tag = spec.tag
+    this.settle = spec.settle
+    this.absent = spec.absent
+  }
+}
+
+/** How a message came to a queue: the tags of the bindings that matched, and the strongest of what they ask for. */
+export interface Via {
+  readonly number: number
+  readonly tags: readonly number[]
+  readonly settle: BindingSpec['settle']
+  readonly absent: BindingSpec['absent']
+  /** A fact has told of it (number 0 needs none). */
+  recorded: boolean
+}
+
+/** Sent to the queue itself. */
+export const DIRECT: Via = { number: 0, tags: [], settle: 'unsettled', absent: 'keep', recorded: true }
+
+export const SETTLE_ORDER: readonly BindingSpec['settle'][] = ['settled', 'if-durable', 'unsettled']
+
+/** Vias by number and by content. */
+export class Vias {
+  readonly byNumber: Via[] = [DIRECT]
+  readonly #byKey = new Map<string, Via>()
+
+  /** The via of these bindings, all of one queue. */
+  of(bindings: readonly Binding[]): Via {
+    let settle = 0
+    let keep = false
+    const tags: number[] = []
+    for (const binding of bindings) {
+      settle = Math.max(settle, SETTLE_ORDER.indexOf(binding.settle))
+      keep ||= binding.absent === 'keep'
+      if (!tags.includes(binding.tag)) tags.push(binding.tag)
+    }
+    tags.sort((a, b) => a - b)
+    return this.intern(SETTLE_ORDER[settle], keep ? 'keep' : 'drop', tags)
+  }
+
+  intern(settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): Via {
+    return this.#byKey.get(keyOf(settle, absent, tags)) ?? this.restore(this.byNumber.length, settle, absent, tags)
+  }
+
+  /** As a fact has told of it. */
+  restore(number: number, settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): Via {
+    const via: Via = { number, tags, settle, absent, recorded: false }
+    this.#byKey.set(keyOf(settle, absent, tags), via)
+    this.byNumber[number] = via
+    return via
+  }
+}
+
+function keyOf(settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): string {
+  return `${settle} ${absent} ${tags.join(',')}`
+}
+
+/** Durable queues that one message goes to, each by its via. Told of by a fact when first used. */
+export class RouteSet {
+  readonly number: number
+  readonly queues: Queue[]
+  readonly vias: Via[]
+  /** Messages that name it. */
+  messages = 0
+
+  constructor(number: number, queues: Queue[], vias: Via[]) {
+    this.number = number
+    this.queues = queues
+    this.vias = vias
+  }
+}
+
+/** Sets by number, and by content while they are of use. */
+export class RouteSets {
+  readonly byNumber = new Map<number, RouteSet>()
+  readonly #byHash = new Map<number, RouteSet[]>()
+  next = 1
+
+  /** The set with just this content, if there is one. */
+  find(queues: readonly Queue[], vias: readonly Via[]): RouteSet | undefined {
+    return this.#byHash.get(hashOf(queues, vias))?.find((set) => same(set, queues, vias))
+  }
+
+  add(set: RouteSet): void {
+    this.byNumber.set(set.number, set)
+    this.next = Math.max(this.next, set.number + 1)
+  }
+
+  /** To be called when its content is complete. */
+  index(set: RouteSet): void {
+    const hash = hashOf(set.queues, set.vias)
+    const others = this.#byHash.get(hash)
+    if (others === undefined) this.#byHash.set(hash, [set])
+    else if (!others.includes(set)) others.push(set)
+  }
+
+  remove(set: RouteSet): void {
+    this.byNumber.delete(set.number)
+    const hash = hashOf(set.queues, set.vias)
+    const others = this.#byHash.get(hash)?.filter((other) => other !== set)
+    if (others === undefined || others.length === 0) this.#byHash.delete(hash)
+    else this.#byHash.set(hash, others)
+  }
+}
+
+function same(set: RouteSet, queues: readonly Queue[], vias: readonly Via[]): boolean {
+  if (set.queues.length !== queues.length) return false
+  for (let i = 0; i < queues.length; i++) if (set.queues[i] !== queues[i] || set.vias[i] !== vias[i]) return false
+  return true
+}
+
+function hashOf(queues: readonly Queue[], vias: readonly Via[]): number {
+  let hash = queues.length
+  for (let i = 0; i < queues.length; i++) hash = Math.imul(hash ^ queues[i].number, 0x9e3779b1) + vias[i].number
+  return hash | 0
+}

@@ -1,0 +1,111 @@
+// Messages as objects: what is at hand, what can be made from the journal's memory, and what has to be read from disk first.
+import type { Message } from '../api.ts'
+import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import type { Range } from '../journal/journal.ts'
+import { CoreAddress, readAddress } from './addresses.ts'
+import type { Live } from './live.ts'
+import { type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, SEGMENT } from './messages.ts'
+
+const EMPTY = new Uint8Array(0)
+/** Addresses read back lately, by their bytes: most messages of a backlog share few. */
+const ADDRESSES_MAX = 1_024
+
+export class Bodies {
+  readonly #live: Live
+  readonly #reader = new FactReader()
+  readonly #addresses = new Map<string, CoreAddress>()
+
+  constructor(live: Live) {
+    this.#live = live
+  }
+
+  /** The message of this row; undefined: its bytes are on disk only, call `load`. */
+  get(row: number): Held | undefined {
+    const { messages } = this.#live.state
+    const known = messages.objects[row]
+    if (known !== undefined) return known
+    const bytes = this.#live.journal.read(messages.get(row, SEGMENT), messages.get(row, OFFSET), messages.get(row, LENGTH))
+    if (bytes === undefined) return undefined
+    if ((messages.get(row, MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.large) === 0) return this.#held(bytes, undefined)
+    const pieces = messages.pieces.get(row) ?? []
+    const body = Buffer.allocUnsafe(pieces.reduce((sum, piece) => sum + piece.length, 0))
+    let at = 0
+    for (const piece of pieces) {
+      const part = this.#live.journal.read(piece.segment, piece.offset, piece.length)
+      if (part === undefined) return undefined
+      body.set(part, at)
+      at += part.length
+    }
+    return this.#held(bytes, body)
+  }
+
+  /** Reads what `get` lacks; then `done(true)`, or `done(false)` if it cannot be read. `done` is not called inside. */
+  load(row: number, done: (read: boolean) => void): void {
+    const { messages } = this.#live.state
+    const record = { segment: messages.get(row, SEGMENT), offset: messages.get(row, OFFSET), length: messages.get(row, LENGTH) }
+    const pieces = messages.pieces.get(row)
+    const ranges: Range[] = [record, ...(pieces ?? [])]
+    const parts: Uint8Array[] = []
+    const next = (): void => {
+      const range = ranges[parts.length]
+      if (range === undefined) {
+        // Large bodies may be more than the cache keeps: the object is made from what was just read.
+        if (messages.objects[row] === undefined && ranges.length > 1) {
+          messages.objects[row] = this.#held(parts[0], Buffer.concat(parts.slice(1)))
+          this.#live.transient(row)
+        }
+        done(true)
+        return
+      }
+      this.#live.journal.fetch(range.segment, range.offset, range.length, (bytes) => {
+        if (bytes === undefined) {
+          // Compaction may have moved it meanwhile, or its last taker settled it: then there is somewhere else to look, or nothing to do.
+          const same = messages.get(row, SEGMENT) === record.segment && messages.get(row, OFFSET) === record.offset
+          done(!same || messages.pieces.get(row) !== pieces)
+          return
+        }
+        parts.push(bytes)
+        next()
+      })
+    }
+    next()
+  }
+
+  #held(bytes: Uint8Array, large: Uint8Array | undefined): Held {
+    const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const flags = record[0]
+    let at = MESSAGE_FIXED
+    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    const addressBytes = record.readUInt16LE(40)
+    const groupBytes = record.readUInt16LE(42)
+    const headBytes = record.readUInt32LE(44)
+    const to = this.#address(record, at, at + addressBytes)
+    at += addressBytes
+    const group = groupBytes === 0 ? '' : record.toString('utf8', at, at + groupBytes)
+    at += groupBytes
+    const head = headBytes === 0 ? EMPTY : record.subarray(at, at + headBytes)
+    at += headBytes
+    const message: Message = {
+      dialect: this.#live.state.dialects[record.readUInt16LE(2)],
+      head,
+      body: large ?? (at === record.length ? EMPTY : record.subarray(at)),
+      durable: true,
+      priority: record[1],
+      expiresAtMs: record.readDoubleLE(12),
+      deliverAtMs: record.readDoubleLE(20),
+      group,
+    }
+    return { message, to, acceptedAtMs: record.readDoubleLE(4) }
+  }
+
+  #address(record: Buffer, start: number, end: number): CoreAddress {
+    const key = record.toString('latin1', start, end)
+    let address = this.#addresses.get(key)
+    if (address === undefined) {
+      address = readAddress(this.#reader.reset(record, start, end))
+      if (this.#addresses.size >= ADDRESSES_MAX) this.#addresses.clear()
+      this.#addresses.set(key, address)
+    }
+    return address
+  }
+}

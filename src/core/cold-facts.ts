@@ -1,0 +1,123 @@
+// The bytes of facts that are not on the path of every message: queues, sessions, bindings, vias. Written and read in one place each.
+import type { Binding as BindingSpec, Message, QueueOptions, WhenFull } from '../api.ts'
+import type { FactReader, FactWriter } from '../journal/facts.ts'
+import { type CoreAddress, own, readAddress, readPattern, writePattern } from './addresses.ts'
+import { type Binding, SETTLE_ORDER, type Via } from './bindings.ts'
+import { type CoreWill, SessionRecord } from './sessions.ts'
+
+const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
+const ABSENT: readonly BindingSpec['absent'][] = ['keep', 'drop']
+const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']
+
+/** The optional numbers of `QueueOptions`, in the order of their bits and bytes. */
+const NUMBERS = ['limitMessages', 'limitBytes', 'failuresMax', 'redeliveryDelayMs', 'redeliveryBackoff', 'redeliveryDelayMaxMs'] as const
+const WHEN_FULL_BIT = 1 << NUMBERS.length
+const DEAD_LETTER_BIT = WHEN_FULL_BIT << 1
+
+/** number u32, held u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address). */
+export function writeQueue(to: FactWriter, number: number, address: CoreAddress, options: QueueOptions): FactWriter {
+  to.u32(number).u8(options.lifetime === 'held' ? 1 : 0).raw(address.encoded)
+  let given = 0
+  for (const [bit, name] of NUMBERS.entries()) if (options[name] !== undefined) given |= 1 << bit
+  if (options.whenFull !== undefined) given |= WHEN_FULL_BIT
+  if ('deadLetter' in options) given |= DEAD_LETTER_BIT
+  to.u16(given)
+  for (const name of NUMBERS) {
+    const value = options[name]
+    if (value !== undefined) to.f64(value)
+  }
+  if (options.whenFull !== undefined) to.u8(WHEN_FULL.indexOf(options.whenFull))
+  if ('deadLetter' in options) {
+    to.u8(options.deadLetter === undefined ? 0 : 1)
+    if (options.deadLetter !== undefined) to.raw(own(options.deadLetter).encoded)
+  }
+  return to
+}
+
+export function readQueue(from: FactReader): { number: number; address: CoreAddress; options: QueueOptions } {
+  const number = from.u32()
+  const lifetime = from.u8() === 1 ? 'held' : 'permanent'
+  const address = readAddress(from)
+  const given = from.u16()
+  const numbers: { -readonly [Name in (typeof NUMBERS)[number]]?: number } = {}
+  for (const [bit, name] of NUMBERS.entries()) if ((given & (1 << bit)) !== 0) numbers[name] = from.f64()
+  let options: QueueOptions = { durable: true, lifetime, ...numbers }
+  if ((given & WHEN_FULL_BIT) !== 0) options = { ...options, whenFull: WHEN_FULL[from.u8()] }
+  if ((given & DEAD_LETTER_BIT) !== 0) options = { ...options, deadLetter: from.u8() === 1 ? readAddress(from) : undefined }
+  return { number, address, options }
+}
+
+/** number u32, protocol, client id, keep f64, away since f64, will u8 there, will. */
+export function writeSession(to: FactWriter, session: SessionRecord): FactWriter {
+  to.u32(session.number).text(session.protocol).text(session.clientId).f64(session.keepMs).f64(session.awaySinceMs)
+  const { will } = session
+  to.u8(will === undefined ? 0 : 1)
+  if (will !== undefined) {
+    to.raw(will.to.encoded).u8(RETAIN.indexOf(will.retain)).f64(will.delayMs)
+    writeMessage(to, will.message)
+  }
+  return to
+}
+
+export function readSession(from: FactReader): SessionRecord {
+  const number = from.u32()
+  const protocol = from.text()
+  const clientId = from.text()
+  const keepMs = from.f64()
+  const awaySinceMs = from.f64()
+  let will: CoreWill | undefined
+  if (from.u8() === 1) {
+    const to = readAddress(from)
+    const retain = RETAIN[from.u8()]
+    const delayMs = from.f64()
+    will = { to, retain, delayMs, message: readMessage(from) }
+  }
+  const session = new SessionRecord(number, protocol, clientId, keepMs, will)
+  session.awaySinceMs = awaySinceMs
+  session.recorded = true
+  return session
+}
+
+function writeMessage(to: FactWriter, message: Message): void {
+  to.text(message.dialect).u8(message.durable ? 1 : 0).u8(message.priority).f64(message.expiresAtMs).f64(message.deliverAtMs)
+  to.text(message.group).bytes(message.head).bytes(message.body)
+}
+
+function readMessage(from: FactReader): Message {
+  return {
+    dialect: from.text(),
+    durable: from.u8() === 1,
+    priority: from.u8(),
+    expiresAtMs: from.f64(),
+    deliverAtMs: from.f64(),
+    group: from.text(),
+    head: from.bytes(),
+    body: from.bytes(),
+  }
+}
+
+/** queue u32, tag u8, settle u8, absent u8, pattern. Whether retained messages follow is decided once, when it is bound. */
+export function writeBinding(to: FactWriter, binding: Binding): FactWriter {
+  to.u32(binding.queue.number).u8(binding.tag).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
+  writePattern(to, binding.pattern)
+  return to
+}
+
+export function readBinding(from: FactReader): Pick<BindingSpec, 'tag' | 'settle' | 'absent' | 'pattern'> & { queue: number } {
+  return { queue: from.u32(), tag: from.u8(), settle: SETTLE_ORDER[from.u8()], absent: ABSENT[from.u8()], pattern: readPattern(from) }
+}
+
+export function writeVia(to: FactWriter, via: Via): FactWriter {
+  to.u32(via.number).u8(SETTLE_ORDER.indexOf(via.settle)).u8(ABSENT.indexOf(via.absent))
+  for (const tag of via.tags) to.u8(tag)
+  return to
+}
+
+export function readVia(from: FactReader): { number: number; settle: Via['settle']; absent: Via['absent']; tags: number[] } {
+  const number = from.u32()
+  const settle = SETTLE_ORDER[from.u8()]
+  const absent = ABSENT[from.u8()]
+  const tags: number[] = []
+  while (from.left > 0) tags.push(from.u8())
+  return { number, settle, absent, tags }
+}

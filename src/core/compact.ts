@@ -1,0 +1,119 @@
+// Keeps the journal as small as what lives in it: asks for a snapshot when the log has outgrown the state, frees segments in which
+// nothing lives, and copies the survivors of segments that are less than half alive into family `old`, so that the old and the young
+// are not copied together again and again. A segment goes only when a snapshot covers it and the copies are committed (rule 18).
+import { FACT } from '../journal/facts.ts'
+import type { Cut, Range, SegmentInfo } from '../journal/journal.ts'
+import { rowsIn } from './apply.ts'
+import type { Live } from './live.ts'
+import { LENGTH } from './messages.ts'
+
+/** A snapshot is made when the log since the last one exceeds this and the state's own size. */
+const LOG_BYTES_MIN = 64 * 1024 * 1024
+/** Relocated records of one fact. */
+const RECORDS_MAX = 20_000
+
+export type MakeSnapshot = (cut: Cut) => Promise<void>
+
+export class Compaction {
+  readonly #live: Live
+  readonly #makeSnapshot: MakeSnapshot
+  #snapshotting = false
+  #relocating = false
+  /** Batch up to which the newest snapshot speaks. */
+  #covered = 0
+  /** Segments whose survivors were copied, free once this batch is committed. */
+  readonly #freed = new Map<number, number>()
+  #stopped = false
+  #commits = 0
+
+  constructor(live: Live, makeSnapshot: MakeSnapshot) {
+    this.#live = live
+    this.#makeSnapshot = makeSnapshot
+  }
+
+  get busy(): boolean {
+    return this.#snapshotting || this.#relocating
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Looked at after commits; cheap unless something is due. */
+  committed(): void {
+    if (this.#stopped || (++this.#commits & 15) !== 0) return
+    const { journal, state, settings } = this.#live
+    const stateBytes = state.entries.bytes + state.messages.bytes
+    const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, settings.journal.segmentBytes))
+    if (!this.#snapshotting && journal.sinceSnapshotBytes > due) void this.snapshot()
+    if ((this.#commits & 1023) === 0) this.#sweep()
+  }
+
+  /** Makes a snapshot of what is committed now; then frees and copies what that allows. Never rejects. */
+  async snapshot(): Promise<void> {
+    const live = this.#live
+    if (this.#snapshotting || this.#stopped) return
+    this.#snapshotting = true
+    const cut = live.journal.cut()
+    try {
+      await this.#makeSnapshot(cut)
+      if (this.#stopped || live.lost !== undefined) return
+      live.journal.snapshotTaken(cut.batch)
+      this.#covered = cut.batch
+      this.#sweep()
+    } catch (error) {
+      if (!this.#stopped) live.log.warn({ err: error, batch: cut.batch }, 'a snapshot could not be made; the log is kept and another will be tried')
+    } finally {
+      this.#snapshotting = false
+    }
+  }
+
+  #sweep(): void {
+    const live = this.#live
+    if (live.lost !== undefined || this.#covered === 0) return
+    const { journal } = live
+    const { liveBytes } = live.state.messages
+    const free: number[] = []
+    let sparse: SegmentInfo | undefined
+    for (const info of journal.segments) {
+      if (!info.sealed || (info.family === 'log' && info.lastBatch > this.#covered)) continue
+      const alive = liveBytes.get(info.segment) ?? 0
+      const after = this.#freed.get(info.segment)
+      if (alive === 0) {
+        // What was copied out of it must be committed before it goes; what died must not come back, which the snapshot or the log tells.
+        if (after === undefined || after <= journal.committed) free.push(info.segment)
+      } else if (after === undefined && alive * 2 < info.bytes) sparse ??= info
+    }
+    if (free.length > 0) {
+      for (const segment of free) {
+        this.#freed.delete(segment)
+        liveBytes.delete(segment)
+      }
+      journal.free(free)
+    }
+    if (sparse !== undefined && !this.#relocating) this.#relocate(sparse.segment)
+  }
+
+  #relocate(segment: number): void {
+    const live = this.#live
+    const { journal, state } = live
+    this.#relocating = true
+    const ranges: Range[] = []
+    for (const [offset, { row, piece }] of [...rowsIn(state, segment)].sort(([a], [b]) => a - b)) {
+      const length = piece >= 0 ? (state.messages.pieces.get(row)?.[piece].length ?? 0) : state.messages.get(row, LENGTH)
+      ranges.push({ segment, offset, length })
+    }
+    journal.preserve(ranges, (moved) => {
+      this.#relocating = false
+      if (moved === undefined || this.#stopped || live.lost !== undefined) return
+      for (let at = 0; at < ranges.length; at += RECORDS_MAX) {
+        const part = ranges.slice(at, at + RECORDS_MAX)
+        const fact = live.writer.reset().u32(segment).u32(part.length)
+        for (const [i, range] of part.entries()) fact.u32(range.offset).u32(moved[at + i].segment).u32(moved[at + i].offset)
+        if (!live.admit(FACT.relocated, fact, 'drain')) return
+      }
+      this.#freed.set(segment, journal.gathering)
+      journal.urge()
+    })
+  }
+}

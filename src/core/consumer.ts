@@ -1,0 +1,163 @@
+// One consumer: its credit, and which entries it has. Tags count up from 1; a ring says which entry has which tag, so that ranges settle.
+// A hot room: no container per delivery. What a settlement does to an entry is `settlement.ts`.
+import type { Consumer, ConsumerOptions, Outcome, Sink, Ticket } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { FACT } from '../journal/facts.ts'
+import { own } from './addresses.ts'
+import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
+import type { Live } from './live.ts'
+import type { Queue } from './queue.ts'
+import type { LiveSession } from './session.ts'
+import { settleEntry } from './settlement.ts'
+
+/** Tags between the oldest unsettled delivery and the newest: beyond this the oldest must be settled first. */
+const SPAN_MAX = 1 << 20
+
+export class CoreConsumer implements Consumer {
+  readonly number: number
+  readonly session: LiveSession
+  readonly queues: Queue[] = []
+  readonly settles: ConsumerOptions['settle']
+  readonly exclusive: boolean
+  readonly sink: Sink
+  credit = 0
+  creditBytes = 0
+  stalled = false
+  over = false
+  /** Something was delivered since the last flush. */
+  unflushed = false
+  readonly #live: Live
+  #ring = new Uint32Array(8)
+  /** Oldest tag that may be unsettled, and the newest given. */
+  #first = 1
+  #last = 0
+
+  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, sink: Sink) {
+    this.#live = live
+    this.session = session
+    this.number = number
+    this.settles = options.settle
+    this.exclusive = options.exclusive
+    this.sink = sink
+  }
+
+  /** May be given one that uses credit. */
+  get hungry(): boolean {
+    return this.credit > 0 && this.creditBytes > 0 && this.#last - this.#first < SPAN_MAX
+  }
+
+  get unsettled(): number {
+    let count = 0
+    for (let tag = this.#first; tag <= this.#last; tag++) if (this.#ring[tag & (this.#ring.length - 1)] !== 0) count++
+    return count
+  }
+
+  grant(messages: number, bytes: number): void {
+    const { limits } = this.#live.settings
+    const before = this.hungry
+    const beforeBytes = this.creditBytes
+    this.credit = Math.min(this.credit + messages, limits.creditMessages)
+    this.creditBytes = Math.min(this.creditBytes + bytes, limits.creditBytes)
+    if ((!before && this.hungry) || (beforeBytes <= 0 && this.creditBytes > 0)) this.#touch()
+  }
+
+  stall(stalled: boolean): void {
+    this.stalled = stalled
+    if (!stalled) this.#touch()
+  }
+
+  add(address: Parameters<Consumer['add']>[0]): boolean {
+    return this.session.attach(this, own(address))
+  }
+
+  drop(address: Parameters<Consumer['drop']>[0]): void {
+    const queue = this.#live.findQueue(own(address))
+    if (queue === undefined || !this.queues.includes(queue)) return
+    this.#return(queue)
+    this.#live.dispatch.detach(this, queue)
+  }
+
+  /** Gives the entry the next tag. */
+  lock(row: number): number {
+    if (this.#last - this.#first + 2 > this.#ring.length) this.#grow()
+    const tag = ++this.#last
+    this.#ring[tag & (this.#ring.length - 1)] = row
+    const { entries } = this.#live.state
+    entries.set(row, OWNER, this.number)
+    entries.set(row, TAG, tag)
+    return tag
+  }
+
+  /** The entry is gone without its doing. */
+  forget(row: number, tag: number): void {
+    const at = tag & (this.#ring.length - 1)
+    if (this.#ring[at] === row) this.#ring[at] = 0
+  }
+
+  settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket {
+    const live = this.#live
+    const mask = this.#ring.length - 1
+    const to = Math.min(last, this.#last)
+    let settled = 0
+    let written = false
+    for (let tag = Math.max(first, this.#first); tag <= to; tag++) {
+      const row = this.#ring[tag & mask]
+      if (row === 0) continue
+      this.#ring[tag & mask] = 0
+      settled++
+      if (settleEntry(live, row, outcome)) written = true
+    }
+    while (this.#first <= this.#last && this.#ring[this.#first & mask] === 0) this.#first++
+    if (settled === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of these numbers is unsettled'))
+    if (answered && written) live.flushGone()
+    return live.ticket(this.session, answered && written)
+  }
+
+  mark(tag: number, mark: number): Ticket {
+    const live = this.#live
+    const { entries } = live.state
+    const row = tag < this.#first || tag > this.#last ? 0 : this.#ring[tag & (this.#ring.length - 1)]
+    if (row === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of this number is unsettled'))
+    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) {
+      entries.set(row, MARK, mark)
+      return live.ticket(this.session, false)
+    }
+    const queue = live.state.queueOf(row)
+    live.admit(FACT.mark, live.writer.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).u8(mark), 'drain')
+    return live.ticket(this.session, true)
+  }
+
+  close(): void {
+    if (this.over) return
+    this.over = true
+    this.#return(undefined)
+    for (const queue of [...this.queues]) this.#live.dispatch.detach(this, queue)
+    this.#live.dispatch.remove(this)
+    this.session.consumerClosed(this)
+  }
+
+  /** What is unsettled (of one queue, or of all) goes back to its place: newest first, so that each finds its place at the head. */
+  #return(only: Queue | undefined): void {
+    const live = this.#live
+    const { entries } = live.state
+    const mask = this.#ring.length - 1
+    for (let tag = this.#last; tag >= this.#first; tag--) {
+      const row = this.#ring[tag & mask]
+      if (row === 0) continue
+      const queue = live.state.queueOf(row)
+      if (only !== undefined && queue !== only) continue
+      this.#ring[tag & mask] = 0
+      if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
+    }
+  }
+
+  #touch(): void {
+    for (const queue of this.queues) if (queue.ready.head !== 0) this.#live.touch(queue)
+  }
+
+  #grow(): void {
+    const larger = new Uint32Array(this.#ring.length * 2)
+    for (let tag = this.#first; tag <= this.#last; tag++) larger[tag & (larger.length - 1)] = this.#ring[tag & (this.#ring.length - 1)]
+    this.#ring = larger
+  }
+}

@@ -1,0 +1,202 @@
+// The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
+import type { Address, Broker, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
+import type { Settings } from '../config/settings.ts'
+import { CodedError } from '../errors.ts'
+import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
+import type { Random } from '../random.ts'
+import { CoreAddress, own } from './addresses.ts'
+import { Compaction, type MakeSnapshot } from './compact.ts'
+import { Live } from './live.ts'
+import { Membership } from './membership.ts'
+import { REASON } from './recorder.ts'
+import { Replay } from './replay.ts'
+import { digestState } from './snapshot.ts'
+
+export interface CoreOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly node: string
+  readonly version: string
+  readonly settings: Settings
+  readonly log: Log
+  /** Makes a snapshot of a cut, elsewhere; without it none is made and the log only grows. */
+  readonly makeSnapshot?: MakeSnapshot
+}
+
+/** Entries removed by a purge in one turn. */
+const PURGE_MAX = 5_000
+
+export class Core implements Broker {
+  readonly clock: Clock
+  readonly node: string
+  readonly version: string
+  readonly visitor: Visitor
+  readonly listener: JournalListener
+  readonly #live: Live
+  readonly #membership: Membership
+  readonly #compaction: Compaction | undefined
+  readonly #dialects = new Map<string, Dialect>()
+  /** Messages in other dialects, by message and dialect, while somebody has them. */
+  readonly #translated = new Map<string, WeakMap<Message, { message: Message | undefined }>>()
+  readonly #lost = new Map<string, number>()
+
+  constructor(options: CoreOptions) {
+    this.clock = options.clock
+    this.node = options.node
+    this.version = options.version
+    this.#live = new Live(options)
+    this.#membership = new Membership(this.#live)
+    this.visitor = new Replay(this.#live.state, this.#live.apply)
+    this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
+    const { listener } = this.#live
+    this.listener = {
+      ...listener,
+      committed: (batch) => {
+        listener.committed(batch)
+        this.#compaction?.committed()
+      },
+    }
+  }
+
+  set onLost(told: (error: Error) => void) {
+    this.#live.onLost = told
+  }
+
+  setDialects(dialects: readonly Dialect[]): void {
+    for (const dialect of dialects) {
+      this.#dialects.set(dialect.name, dialect)
+      this.#translated.set(dialect.name, new WeakMap())
+    }
+  }
+
+  /** The journal is replayed: sessions may be opened. */
+  lead(journal: Journal): void {
+    this.#live.lead(journal)
+    this.#membership.lead()
+  }
+
+  /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */
+  async stop(): Promise<void> {
+    this.#compaction?.stop()
+    for (const session of [...this.#live.sessions]) session.detach()
+    this.#live.stop()
+  }
+
+  address(kind: Kind, path: readonly string[], namespace = ''): Address {
+    return new CoreAddress(kind, path, namespace)
+  }
+
+  async authenticate(): Promise<string> {
+    // Users come with their own configuration; until then whoever reaches the (loopback) listener is anonymous.
+    return 'anonymous'
+  }
+
+  open(identity: Identity, replies: Replies): Session {
+    return this.#membership.open(identity, replies)
+  }
+
+  translate(message: Message, dialect: string): Message | undefined {
+    if (message.dialect === dialect) return message
+    const to = this.#dialects.get(dialect)
+    const from = this.#dialects.get(message.dialect)
+    const known = this.#translated.get(dialect)
+    if (to === undefined || from === undefined || known === undefined) return undefined
+    let made = known.get(message)
+    if (made === undefined) {
+      const bytes = to.fromCanonical(from.toCanonical(message), message, (field) => this.#countLost(message.dialect, dialect, field))
+      made = { message: bytes === undefined ? undefined : { ...message, dialect, ...bytes } }
+      known.set(message, made)
+    }
+    return made.message
+  }
+
+  schedule(delayMs: number, run: () => void): () => void {
+    return this.#live.schedule.schedule(delayMs, run)
+  }
+
+  figures(): Figures {
+    const { counters, state, sessions } = this.#live
+    counters.connections = sessions.size
+    counters.sessions = state.sessionByNumber.size
+    counters.bindings = state.bindingCount
+    counters.queues = state.queueByNumber.size
+    counters.retained = state.retained.size
+    counters.entries = state.entries.count
+    return { ...counters }
+  }
+
+  // ---- Management
+
+  /** Batch and digest of the durable state; equal wherever the same facts were applied. */
+  digest(): Readonly<{ batch: number; digest: string }> {
+    return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
+  }
+
+  status(): unknown {
+    const live = this.#live
+    const { journal, state } = live
+    return {
+      figures: this.figures(),
+      journal: {
+        epoch: journal.epoch,
+        committed: journal.committed,
+        usedBytes: journal.usedBytes,
+        bytesMax: journal.bytesMax,
+        cachedBytes: journal.cachedBytes,
+        sinceSnapshotBytes: journal.sinceSnapshotBytes,
+        segments: journal.segments.length,
+      },
+      bytes: { entries: state.entries.bytes, messages: state.messages.bytes, parked: this.#membership.parkedBytes },
+      conversionLosses: Object.fromEntries(this.#lost),
+    }
+  }
+
+  destinations(): unknown {
+    const { state } = this.#live
+    const queues = []
+    for (const queue of state.queueByNumber.values()) {
+      queues.push({
+        namespace: queue.address.namespace,
+        name: queue.address.path.join('.'),
+        durable: queue.durable,
+        messages: queue.count,
+        ready: queue.ready.count,
+        bytes: queue.bytes,
+        consumers: queue.consumers?.length ?? 0,
+        bindings: queue.bindings?.size ?? 0,
+        dropped: queue.dropped,
+      })
+    }
+    return { queues, retained: state.retained.size }
+  }
+
+  /** Removes what is on the queue now and in nobody's hands. Ends when that is committed; answers how many. */
+  async purge(address: Address): Promise<number> {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    if (queue === undefined) throw new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+    const until = queue.next
+    const { entries } = live.state
+    let purged = 0
+    while (queue.alive && queue.ready.head !== 0) {
+      for (let left = PURGE_MAX; left > 0 && queue.ready.head !== 0; left--) {
+        if (entries.double(queue.ready.head, 0) >= until) break
+        live.gone(queue, queue.ready.head, REASON.purged, false)
+        purged++
+      }
+      if (queue.ready.head === 0 || entries.double(queue.ready.head, 0) >= until) break
+      await new Promise<void>((resolve) => this.clock.turn(resolve))
+    }
+    live.flushGone()
+    live.journal.urge()
+    await live.journal.drained()
+    return purged
+  }
+
+  #countLost(from: string, to: string, field: string): void {
+    const key = `${from} to ${to}: ${field}`
+    const count = this.#lost.get(key)
+    // Field names may come from clients: as many are told apart as anybody would read.
+    if (count !== undefined || this.#lost.size < 1_000) this.#lost.set(key, (count ?? 0) + 1)
+  }
+}

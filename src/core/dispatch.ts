@@ -1,0 +1,262 @@
+// Who is given what: queues that may have something are looked at once a turn; each gives its ready entries, in order, to waiting pulls
+// and to consumers with credit in turn. A hot room: no scan past entries that cannot go, and a bound on the work of one turn.
+import type { Delivery } from '../api.ts'
+import { FACT } from '../journal/facts.ts'
+import type { Via } from './bindings.ts'
+import type { CoreConsumer } from './consumer.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
+import { DEADLINE } from './deadlines.ts'
+import type { Live } from './live.ts'
+import { EXPIRES, type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, REFERENCES, SEGMENT } from './messages.ts'
+import type { WaitingPull } from './pull.ts'
+import type { Queue } from './queue.ts'
+import { EVENT, REASON } from './recorder.ts'
+
+/** Deliveries of one turn; the rest goes on in the next. */
+const DELIVERIES_MAX = 4_096
+
+export class Dispatch {
+  readonly #live: Live
+  #dirty: Queue[] = []
+  readonly #consumers = new Map<number, CoreConsumer>()
+  #nextConsumer = 1
+  #unflushed: CoreConsumer[] = []
+  #budget = 0
+  #nowMs = 0
+
+  constructor(live: Live) {
+    this.#live = live
+  }
+
+  get consumers(): number {
+    return this.#consumers.size
+  }
+
+  touch(queue: Queue): void {
+    if (queue.scheduled || !queue.alive) return
+    queue.scheduled = true
+    this.#dirty.push(queue)
+  }
+
+  // ---- Consumers
+
+  number(): number {
+    return this.#nextConsumer++
+  }
+
+  add(consumer: CoreConsumer): void {
+    this.#consumers.set(consumer.number, consumer)
+  }
+
+  remove(consumer: CoreConsumer): void {
+    this.#consumers.delete(consumer.number)
+  }
+
+  attach(consumer: CoreConsumer, queue: Queue): void {
+    queue.consumers ??= []
+    queue.consumers.push(consumer)
+    consumer.queues.push(queue)
+    if (queue.ready.head !== 0) this.#live.touch(queue)
+  }
+
+  detach(consumer: CoreConsumer, queue: Queue): void {
+    const at = queue.consumers?.indexOf(consumer) ?? -1
+    if (at >= 0) queue.consumers?.splice(at, 1)
+    const mine = consumer.queues.indexOf(queue)
+    if (mine >= 0) consumer.queues.splice(mine, 1)
+  }
+
+  /** An entry that a consumer has is gone without its doing. */
+  forget(row: number): void {
+    const { entries } = this.#live.state
+    const owner = entries.get(row, OWNER)
+    if (owner !== 0) this.#consumers.get(owner)?.forget(row, entries.get(row, TAG))
+  }
+
+  queueGone(queue: Queue): void {
+    for (const consumer of [...(queue.consumers ?? [])]) {
+      this.detach(consumer, queue)
+      if (consumer.queues.length === 0) consumer.session.queueGone(consumer, queue)
+    }
+    for (const pull of [...(queue.pulls ?? [])]) pull.answer()
+  }
+
+  // ---- The turn
+
+  /** Gives out what can be given. True: more is left for the next turn. */
+  run(): boolean {
+    if (this.#dirty.length === 0) return false
+    this.#budget = DELIVERIES_MAX
+    this.#nowMs = this.#live.clock.wallMs()
+    const queues = this.#dirty
+    this.#dirty = []
+    let at = 0
+    for (; at < queues.length && this.#budget > 0; at++) {
+      const queue = queues[at]
+      queue.scheduled = false
+      if (queue.alive && !queue.loading) this.#queue(queue)
+    }
+    // What this turn did not reach comes first in the next one.
+    if (at < queues.length) this.#dirty = queues.slice(at).concat(this.#dirty)
+    const consumers = this.#unflushed
+    this.#unflushed = []
+    for (const consumer of consumers) {
+      consumer.unflushed = false
+      if (!consumer.over) consumer.sink.flush()
+    }
+    return this.#dirty.length > 0
+  }
+
+  #queue(queue: Queue): void {
+    const live = this.#live
+    const { entries, messages } = live.state
+    for (let row = queue.ready.head; row !== 0; row = queue.ready.head) {
+      if (this.#budget <= 0) {
+        this.touch(queue)
+        return
+      }
+      const message = entries.get(row, MESSAGE)
+      const expires = messages.double(message, EXPIRES)
+      if (expires !== 0 && expires <= this.#nowMs) {
+        this.#budget--
+        live.deadLetters.expire(queue, row)
+        continue
+      }
+      const pull = queue.pulls?.[0]
+      const consumer = pull === undefined ? this.#pick(queue, row) : undefined
+      if (pull === undefined && consumer === undefined) return
+      let held = messages.objects[message]
+      if (held === undefined) {
+        held = live.bodies.get(message)
+        if (held === undefined) {
+          this.#load(queue, message)
+          return
+        }
+        if (messages.get(message, REFERENCES) > 1) {
+          messages.objects[message] = held
+          live.transient(message)
+        }
+      }
+      this.#budget--
+      if (pull !== undefined) this.#lease(pull, queue, row, held)
+      else if (consumer !== undefined) this.#deliver(consumer, queue, row, held)
+    }
+  }
+
+  /** Whose turn it is, of those who can take this entry. */
+  #pick(queue: Queue, row: number): CoreConsumer | undefined {
+    const { consumers } = queue
+    if (consumers === undefined) return undefined
+    const count = consumers.length
+    for (let i = 0; i < count; i++) {
+      const at = queue.turn < count ? queue.turn : 0
+      queue.turn = at + 1
+      const consumer = consumers[at]
+      if (consumer.stalled) continue
+      if (consumer.hungry) return consumer
+      if (consumer.settles === 'by-binding' && consumer.creditBytes > 0 && this.#settledBy(consumer, row)) return consumer
+    }
+    return undefined
+  }
+
+  /** The entry would be settled when sent. */
+  #settledBy(consumer: CoreConsumer, row: number): boolean {
+    if (consumer.settles !== 'by-binding') return consumer.settles === 'settled'
+    const { state } = this.#live
+    const via: Via = state.vias.byNumber[state.entries.get(row, VIA)]
+    if (via.settle !== 'if-durable') return via.settle === 'settled'
+    return (state.messages.get(state.entries.get(row, MESSAGE), MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.durable) === 0
+  }
+
+  #deliver(consumer: CoreConsumer, queue: Queue, row: number, held: Held): void {
+    const live = this.#live
+    const settled = this.#settledBy(consumer, row)
+    if (!settled || consumer.settles === 'settled') consumer.credit--
+    const delivery = this.#delivery(queue, row, held, settled)
+    this.#count(consumer, queue, delivery)
+    if (settled) {
+      live.gone(queue, row, REASON['settled-when-sent'], false)
+      consumer.sink.deliver(delivery)
+      return
+    }
+    queue.unlinkReady(row)
+    queue.held.push(row)
+    live.state.entries.set(row, STATE, STATE_OF.locked)
+    ;(delivery as { tag: number }).tag = consumer.lock(row)
+    consumer.sink.deliver(delivery)
+  }
+
+  #count(consumer: CoreConsumer, queue: Queue, delivery: Delivery): void {
+    const live = this.#live
+    const bytes = delivery.message.head.length + delivery.message.body.length
+    consumer.creditBytes -= bytes
+    live.counters.messagesOut++
+    live.counters.bytesOut += bytes
+    live.recorder.note(EVENT.handed, queue.number, delivery.ref.sequence, REASON.none, delivery.attempts)
+    if (!consumer.unflushed) {
+      consumer.unflushed = true
+      this.#unflushed.push(consumer)
+    }
+  }
+
+  #delivery(queue: Queue, row: number, held: Held, settled: boolean): Delivery {
+    const { state } = this.#live
+    const { entries } = state
+    const attempts = entries.get(row, ATTEMPTS) + 1
+    entries.set(row, ATTEMPTS, attempts)
+    const flags = entries.get(row, FLAGS)
+    return {
+      tag: 0,
+      message: held.message,
+      to: held.to,
+      ref: { queue: queue.number, sequence: entries.double(row, SEQUENCE) },
+      queue: queue.address,
+      mode: settled ? 'settled' : 'unsettled',
+      tags: state.vias.byNumber[entries.get(row, VIA)].tags,
+      attempts,
+      failures: entries.get(row, FAILURES),
+      maybeSeen: attempts > 1 || (flags & ENTRY_FLAG.maybeSeen) !== 0,
+      mark: entries.get(row, MARK),
+      acceptedAtMs: held.acceptedAtMs,
+      retained: (flags & ENTRY_FLAG.retained) !== 0,
+      dead: state.dead[entries.get(row, DEAD)],
+    }
+  }
+
+  /** Gives the entry to a pull, locked until a time. */
+  #lease(pull: WaitingPull, queue: Queue, row: number, held: Held): void {
+    const live = this.#live
+    const { entries, messages } = live.state
+    const delivery = this.#delivery(queue, row, held, false)
+    const until = live.clock.wallMs() + pull.options.lockMs
+    queue.unlinkReady(row)
+    queue.held.push(row)
+    entries.set(row, STATE, STATE_OF.leased)
+    live.deadline(row, DEADLINE.wake, until)
+    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0) {
+      const fact = live.writer.reset().u32(queue.number).f64(delivery.ref.sequence).f64(until).u32(delivery.attempts)
+      live.admit(FACT.lease, fact, 'drain')
+    }
+    pull.given++
+    pull.givenBytes += messages.get(entries.get(row, MESSAGE), LENGTH)
+    live.counters.messagesOut++
+    live.recorder.note(EVENT.handed, queue.number, delivery.ref.sequence, REASON.none, delivery.attempts)
+    pull.sink.deliver(delivery)
+    if (!pull.wantsMore || queue.ready.head === 0) pull.answer()
+  }
+
+  #load(queue: Queue, message: number): void {
+    const live = this.#live
+    if (live.state.messages.get(message, SEGMENT) === 0) throw new Error(`message ${message} is neither in memory nor in the journal`)
+    queue.loading = true
+    live.bodies.load(message, (read) => {
+      if (live.lost !== undefined) return
+      queue.loading = false
+      if (!read) {
+        live.fail(new Error(`a stored message of queue ${queue.address.path.join('.')} cannot be read back from the journal`))
+        return
+      }
+      live.touch(queue)
+    })
+  }
+}

@@ -1,0 +1,586 @@
+// The leader's moving parts around the state: what a batch in flight will set free, which queues want dispatching, whom to answer.
+// It keeps the three instants apart: admitted (the journal reserved the bytes), applied (the state has it), committed (others may see it).
+import type { Clock, Figures, Log, QueueOptions } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { FACT, FactWriter } from '../journal/facts.ts'
+import type { Claim, Journal, JournalListener } from '../journal/journal.ts'
+import type { Settings } from '../config/settings.ts'
+import { Apply } from './apply.ts'
+import type { CoreAddress } from './addresses.ts'
+import { Bodies } from './bodies.ts'
+import { writeQueue } from './cold-facts.ts'
+import { DEADLINE } from './deadlines.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { Dispatch } from './dispatch.ts'
+import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
+import { EXPIRES, type Held, SEGMENT } from './messages.ts'
+import { policyFrom } from './policy.ts'
+import type { Queue } from './queue.ts'
+import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
+import { RetainedReplays } from './retained-replays.ts'
+import { Router } from './router.ts'
+import { Schedule } from './schedule.ts'
+import type { LiveSession } from './session.ts'
+import { type Retained, State, type StateHooks } from './state.ts'
+import { Wheel } from './wheel.ts'
+
+/** What waits for one batch of the journal. */
+interface Batch {
+  readonly number: number
+  /** Entries to make ready. */
+  readonly rows: number[]
+  /** Messages whose objects are kept until they have been dispatched once. */
+  readonly messages: number[]
+  readonly held: Held[]
+  /** Sessions with tickets in it, each with its last one. */
+  readonly sessions: LiveSession[]
+  readonly tickets: number[]
+  /** Sessions with a piece of a large body in it. */
+  readonly uploads: LiveSession[]
+}
+
+export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
+
+export interface LiveOptions {
+  readonly clock: Clock
+  readonly settings: Settings
+  readonly log: Log
+}
+
+/** Deadlines handled a turn. */
+const DUE_MAX = 1_000
+/** Longest the wheel sleeps: a wall clock set forward is noticed after this. */
+const WHEEL_SLEEP_MAX_MS = 1_000
+
+export class Live implements StateHooks {
+  readonly clock: Clock
+  readonly settings: Settings
+  readonly log: Log
+  readonly state = new State()
+  readonly apply: Apply
+  readonly recorder: Recorder
+  readonly wheel: Wheel
+  readonly schedule: Schedule
+  readonly router: Router
+  readonly dispatch: Dispatch
+  readonly bodies: Bodies
+  readonly deadLetters: DeadLetters
+  readonly replays: RetainedReplays
+  readonly writer = new FactWriter()
+  readonly counters: Counters
+  #journal: Journal | undefined
+  readonly sessions = new Set<LiveSession>()
+  /** Told when leadership is lost. */
+  onLost: (error: Error) => void = () => {}
+  lost: CodedError | undefined
+
+  /** Oldest first; the last one may still gather. */
+  readonly #batches: Batch[] = []
+  /** Sessions whose last ticket waits for nothing. */
+  #idle: LiveSession[] = []
+  /** Messages whose objects were made for this turn only. */
+  #transient: number[] = []
+  /** Sessions whose parked publishes may have room now. */
+  readonly #retry = new Set<LiveSession>()
+  #armed = false
+  #admittedIn = 0
+  #congested = false
+  #wheelAtMs = Number.POSITIVE_INFINITY
+  #cancelWheel: (() => void) | undefined
+  /** A run of settled entries not yet told of: most settlements continue it. */
+  #goneQueue: Queue | undefined
+  #goneFirst = 0
+  #goneCount = 0
+  #goneReason: Reason = REASON.none
+
+  constructor(options: LiveOptions) {
+    this.clock = options.clock
+    this.settings = options.settings
+    this.log = options.log
+    this.apply = new Apply(this.state, (address, declared) => policyFrom(this.settings.destinations, address, declared))
+    this.recorder = new Recorder(this.clock)
+    this.wheel = new Wheel(this.clock.wallMs())
+    this.schedule = new Schedule(this.clock)
+    this.router = new Router(this)
+    this.dispatch = new Dispatch(this)
+    this.bodies = new Bodies(this)
+    this.deadLetters = new DeadLetters(this)
+    this.replays = new RetainedReplays(this)
+    this.counters = {
+      startedAtMs: this.clock.wallMs(),
+      connections: 0,
+      connectionsTotal: 0,
+      sessions: 0,
+      bindings: 0,
+      queues: 0,
+      retained: 0,
+      entries: 0,
+      messagesIn: 0,
+      messagesOut: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      dropped: 0,
+    }
+  }
+
+  get journal(): Journal {
+    if (this.#journal === undefined) throw new Error('the core is used before it leads')
+    return this.#journal
+  }
+
+  /** The state is replayed: from now on it changes by what clients do. */
+  lead(journal: Journal): void {
+    this.#journal = journal
+    const { state } = this
+    state.epoch = journal.epoch
+    // A safe integer that no earlier term can have reached.
+    state.nextVolatileQueue = journal.epoch * 2 ** 32 + 2 ** 31
+    state.hooks = this
+    for (const queue of state.queues) {
+      if (queue === undefined) continue
+      // What was given out and not written down since the last durable number must not be given again.
+      queue.next = queue.replayNext + 2 ** 20 * Math.max(1, journal.epoch - queue.sequenceEpoch)
+      for (let row = queue.ready.head; row !== 0; ) {
+        const next = state.entries.get(row, NEXT)
+        this.#recovered(queue, row)
+        row = next
+      }
+    }
+    this.#armWheel()
+    this.recorder.note(EVENT.leading, 0, 0, REASON.none, journal.epoch)
+  }
+
+  /** An entry of an earlier leader: it may have been handed out, and may have a deadline. */
+  #recovered(queue: Queue, row: number): void {
+    const { entries, messages, notBefore } = this.state
+    entries.set(row, FLAGS, entries.get(row, FLAGS) | ENTRY_FLAG.maybeSeen)
+    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
+    if (expires !== 0) this.wheel.set(row, DEADLINE.expiry, expires)
+    const at = Math.max(notBefore.get(row) ?? 0, messages.deliverAt.get(entries.get(row, MESSAGE)) ?? 0)
+    if (at > this.clock.wallMs()) {
+      queue.unlinkReady(row)
+      this.#delay(queue, row, at)
+    }
+  }
+
+  // ---- Facts
+
+  /** To be called after each fact that the journal took: tickets wait for the batch of the last one. */
+  admitted(): void {
+    this.#admittedIn = this.journal.gathering
+  }
+
+  /** Something is applied and not committed. */
+  get uncommitted(): boolean {
+    return this.#admittedIn > this.journal.committed
+  }
+
+  /** Admits a cold fact and applies it. False: the journal is full, nothing happened. */
+  admit(type: number, content: FactWriter, claim: Claim): boolean {
+    const at = this.journal.admit(type, content.length, claim)
+    if (at < 0) {
+      if (claim === 'drain') this.fail(new Error('the journal has no room left, not even in its reserve'))
+      return false
+    }
+    this.admitted()
+    content.buffer.copy(this.journal.buffer, at, 0, content.length)
+    const { segment, offset } = this.journal
+    // The writer's buffer is used again by whoever comes next; `fact` copies what it keeps.
+    this.apply.fact(type, content.buffer, 0, content.length, segment, offset)
+    return true
+  }
+
+  /** An entry is settled or dropped: out of the state now, told to the journal with others (at once if `soon`). */
+  gone(queue: Queue, row: number, reason: Reason, soon: boolean): void {
+    const { entries } = this.state
+    const sequence = entries.double(row, SEQUENCE)
+    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0) {
+      if (this.#goneQueue === queue && this.#goneFirst + this.#goneCount === sequence && this.#goneReason === reason) this.#goneCount++
+      else {
+        this.flushGone()
+        this.#goneQueue = queue
+        this.#goneFirst = sequence
+        this.#goneCount = 1
+        this.#goneReason = reason
+      }
+      if (soon) this.flushGone()
+      else this.wake()
+    }
+    this.state.removeEntry(queue, row)
+  }
+
+  /** Writes the run that `gone` gathered. */
+  flushGone(): void {
+    const queue = this.#goneQueue
+    if (queue === undefined) return
+    this.#goneQueue = undefined
+    const at = this.journal.admit(FACT.gone, 17, 'drain')
+    if (at < 0) {
+      this.fail(new Error('the journal has no room left, not even in its reserve'))
+      return
+    }
+    this.admitted()
+    const { buffer } = this.journal
+    buffer.writeUInt32LE(queue.number, at)
+    buffer.writeDoubleLE(this.#goneFirst, at + 4)
+    buffer.writeUInt32LE(this.#goneCount, at + 12)
+    buffer[at + 16] = this.#goneReason
+  }
+
+  /** Writes where the queue's numbers stand, if replay could not tell. False: full. */
+  writeSequence(queue: Queue, claim: Claim): boolean {
+    if (queue.next === queue.replayNext) return true
+    return this.admit(FACT.sequence, this.writer.reset().u32(queue.number).f64(queue.next), claim)
+  }
+
+  /** The topic's retained message is forgotten. True: the journal was told. */
+  forgetRetained(retained: Retained): boolean {
+    this.recorder.note(EVENT.forgotten, 0, 0, REASON.none, 0)
+    if (retained.durable) return this.admit(FACT.retainClear, this.writer.reset().raw(retained.address.encoded), 'drain')
+    this.state.forgetRetained(retained.address)
+    return false
+  }
+
+  // ---- Batches and tickets
+
+  #batch(): Batch {
+    const number = this.#admittedIn
+    const last = this.#batches[this.#batches.length - 1]
+    if (last !== undefined && last.number >= number) return last
+    const batch: Batch = { number, rows: [], messages: [], held: [], sessions: [], tickets: [], uploads: [] }
+    this.#batches.push(batch)
+    return batch
+  }
+
+  /** The session's next ticket; `waits`: for the commit of what was just admitted. */
+  ticket(session: LiveSession, waits: boolean): number {
+    const ticket = ++session.lastTicket
+    if (waits) {
+      const batch = this.#batch()
+      if (session.waitsFor === batch.number) batch.tickets[session.waitsAt] = ticket
+      else {
+        session.waitsFor = batch.number
+        session.waitsAt = batch.sessions.push(session) - 1
+        batch.tickets.push(ticket)
+      }
+      this.journal.urge()
+    } else if (session.waitsFor === 0) {
+      if (!session.idle) {
+        session.idle = true
+        this.#idle.push(session)
+      }
+      this.wake()
+    }
+    return ticket
+  }
+
+  /** The session's `uploadCommitted` is called after the commit of what was just admitted. Answers that batch. */
+  notify(session: LiveSession): number {
+    const batch = this.#batch()
+    batch.uploads.push(session)
+    this.journal.urge()
+    return batch.number
+  }
+
+  /** The message's object is kept until its batch is committed and dispatched. */
+  keep(message: number, held: Held): void {
+    const batch = this.#batch()
+    this.state.messages.objects[message] = held
+    batch.messages.push(message)
+    batch.held.push(held)
+  }
+
+  committed(number: number): void {
+    const done: Batch[] = []
+    while (this.#batches.length > 0 && this.#batches[0].number <= number) {
+      const batch = this.#batches.shift()
+      if (batch === undefined) break
+      done.push(batch)
+      this.recorder.note(EVENT.committed, 0, batch.number, REASON.none, batch.rows.length)
+      for (const row of batch.rows) this.#commitEntry(row)
+    }
+    for (const batch of done) this.#answer(batch)
+    this.run()
+    const { objects } = this.state.messages
+    for (const batch of done) {
+      const { messages, held } = batch
+      for (let i = 0; i < messages.length; i++) if (objects[messages[i]] === held[i]) objects[messages[i]] = undefined
+    }
+  }
+
+  #answer(batch: Batch): void {
+    const { sessions, tickets } = batch
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i]
+      if (session.over) continue
+      let upTo = tickets[i]
+      if (session.waitsFor === batch.number) {
+        // Nothing later waits: what came after needs no commit.
+        session.waitsFor = 0
+        upTo = session.lastTicket
+      }
+      session.replies.done(upTo)
+    }
+    for (const session of batch.uploads) session.uploadCommitted(batch.number)
+  }
+
+  #commitEntry(row: number): void {
+    const { entries } = this.state
+    if (entries.get(row, STATE) === STATE_OF.removed) {
+      entries.remove(row)
+      return
+    }
+    const queue = this.state.queueOf(row)
+    queue.held.unlink(row)
+    queue.pending--
+    this.#settleIn(queue, row)
+  }
+
+  // ---- What the state tells
+
+  placed(queue: Queue, row: number): void {
+    const { entries, messages } = this.state
+    const message = entries.get(row, MESSAGE)
+    const expires = messages.double(message, EXPIRES)
+    if (expires !== 0) this.wheel.set(row, DEADLINE.expiry, expires)
+    if (expires !== 0) this.#armWheel()
+    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0 || queue.pending > 0) {
+      entries.set(row, STATE, STATE_OF.pending)
+      queue.held.push(row)
+      queue.pending++
+      // A volatile entry behind an uncommitted one waits with the youngest batch there is.
+      const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
+      const batch = durable ? this.#batch() : this.#batches[this.#batches.length - 1]
+      batch.rows.push(row)
+      return
+    }
+    this.#settleIn(queue, row)
+  }
+
+  removing(queue: Queue, row: number): void {
+    const { entries, messages } = this.state
+    const state = entries.get(row, STATE)
+    if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.wheel.clear(row, DEADLINE.expiry)
+    if (state === STATE_OF.delayed || state === STATE_OF.leased) this.wheel.clear(row, DEADLINE.wake)
+    else if (state === STATE_OF.locked) this.dispatch.forget(row)
+    if (queue.waiters !== undefined && queue.waiters.size > 0) {
+      for (const session of queue.waiters) this.#retry.add(session)
+      queue.waiters.clear()
+      this.wake()
+    }
+  }
+
+  queueGone(queue: Queue): void {
+    this.dispatch.queueGone(queue)
+    if (queue.waiters === undefined) return
+    for (const session of queue.waiters) this.#retry.add(session)
+    queue.waiters = undefined
+    this.wake()
+  }
+
+  /** A committed (or volatile) entry takes its place: ready, or waiting for its time. */
+  #settleIn(queue: Queue, row: number): void {
+    const { entries, messages } = this.state
+    const { deliverAt } = messages
+    if (deliverAt.size > 0) {
+      const at = deliverAt.get(entries.get(row, MESSAGE)) ?? 0
+      if (at > this.clock.wallMs()) {
+        this.#delay(queue, row, at)
+        return
+      }
+    }
+    entries.set(row, STATE, STATE_OF.ready)
+    queue.makeReady(row)
+    this.touch(queue)
+  }
+
+  /** An entry in no list waits until `atMs`. */
+  #delay(queue: Queue, row: number, atMs: number): void {
+    this.state.entries.set(row, STATE, STATE_OF.delayed)
+    queue.held.push(row)
+    this.wheel.set(row, DEADLINE.wake, atMs)
+    this.#armWheel()
+  }
+
+  /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
+  putBack(queue: Queue, row: number, notBeforeMs: number): void {
+    queue.held.unlink(row)
+    if (notBeforeMs > this.clock.wallMs()) {
+      this.#delay(queue, row, notBeforeMs)
+      return
+    }
+    this.state.entries.set(row, STATE, STATE_OF.ready)
+    queue.makeReady(row)
+    this.touch(queue)
+  }
+
+  // ---- Turns
+
+  /** The queue may have something for somebody. */
+  touch(queue: Queue): void {
+    this.dispatch.touch(queue)
+    this.wake()
+  }
+
+  /** `run` at the end of this turn. */
+  wake(): void {
+    if (this.#armed) return
+    this.#armed = true
+    this.clock.turn(this.#onTurn)
+  }
+
+  readonly #onTurn = (): void => {
+    this.#armed = false
+    this.run()
+  }
+
+  /** Everything that a turn gathered: answers that wait for nothing, parked publishes, deliveries. */
+  run(): void {
+    if (this.lost !== undefined) return
+    this.flushGone()
+    if (this.#retry.size > 0) {
+      const sessions = [...this.#retry]
+      this.#retry.clear()
+      for (const session of sessions) session.retryParked()
+    }
+    const idle = this.#idle
+    if (idle.length > 0) {
+      this.#idle = []
+      for (const session of idle) {
+        session.idle = false
+        if (!session.over && session.waitsFor === 0) session.replies.done(session.lastTicket)
+      }
+    }
+    this.replays.run()
+    if (this.dispatch.run() || this.replays.hungry) this.wake()
+    this.flushGone()
+    if (this.#transient.length > 0) this.#forgetTransient()
+  }
+
+  /** The object of this durable message is dropped after the turn's dispatch. */
+  transient(message: number): void {
+    this.#transient.push(message)
+  }
+
+  #forgetTransient(): void {
+    const { messages } = this.state
+    for (const row of this.#transient) if (messages.get(row, SEGMENT) !== 0) messages.objects[row] = undefined
+    this.#transient = []
+  }
+
+  /** The session's parked publishes are tried again at the end of the turn. */
+  retry(session: LiveSession): void {
+    this.#retry.add(session)
+    this.wake()
+  }
+
+  // ---- Time
+
+  deadline(row: number, kind: number, atMs: number): void {
+    this.wheel.set(row, kind, atMs)
+    this.#armWheel()
+  }
+
+  #armWheel(): void {
+    const at = this.wheel.nextMs()
+    if (at >= this.#wheelAtMs || at === Number.POSITIVE_INFINITY) return
+    this.#cancelWheel?.()
+    this.#wheelAtMs = at
+    const delay = Math.min(Math.max(0, at - this.clock.wallMs()), WHEEL_SLEEP_MAX_MS)
+    this.#cancelWheel = this.clock.after(delay, this.#onWheel)
+  }
+
+  readonly #onWheel = (): void => {
+    this.#wheelAtMs = Number.POSITIVE_INFINITY
+    if (this.lost !== undefined) return
+    const due = this.wheel.due(this.clock.wallMs(), DUE_MAX, this.#onDue)
+    if (due === DUE_MAX) this.clock.turn(this.#onWheel)
+    else this.#armWheel()
+  }
+
+  readonly #onDue = (row: number, kind: number): void => {
+    const { entries } = this.state
+    const state = entries.get(row, STATE)
+    if (state === 0 || state === STATE_OF.removed) return
+    const queue = this.state.queueOf(row)
+    if (kind === DEADLINE.wake) {
+      if (state === STATE_OF.delayed || state === STATE_OF.leased) this.putBack(queue, row, 0)
+      return
+    }
+    // What somebody has in hand expires when it comes back.
+    if (state === STATE_OF.ready || state === STATE_OF.delayed) this.deadLetters.expire(queue, row)
+  }
+
+  // ---- Journal and end
+
+  pressure(high: boolean): void {
+    if (this.#congested === high) return
+    this.#congested = high
+    for (const session of this.sessions) session.pressure(high)
+  }
+
+  full(full: boolean): void {
+    if (full) this.log.warn({ usedBytes: this.journal.usedBytes }, 'the journal is full: producers are refused until consumers have drained it')
+    else this.log.info({ usedBytes: this.journal.usedBytes }, 'the journal takes messages again')
+  }
+
+  /** Something is wrong that no caller can mend: crash rather than store a doubt. */
+  fail(error: Error): void {
+    this.#end(error)
+  }
+
+  /** No deliveries, deadlines or answers from now on. */
+  stop(): void {
+    this.lost ??= new CodedError('shutting-down', 'the node stops')
+    this.#cancelWheel?.()
+    this.state.end()
+  }
+
+  #end(error: Error): void {
+    if (this.lost !== undefined) return
+    this.lost = new CodedError('not-leading', `this node leads no more: ${error.message}`)
+    this.log.error({ err: error }, 'leadership is over: what was not answered has an unknown outcome')
+    const { lost } = this
+    for (const session of [...this.sessions]) session.end(lost)
+    this.onLost(error)
+  }
+
+  dropped(queue: Queue | undefined, reason: Reason): void {
+    this.counters.dropped++
+    if (queue !== undefined) queue.dropped++
+    this.recorder.note(EVENT.dropped, queue?.number ?? 0, 0, reason, 0)
+  }
+
+  /** Called by the journal. Named apart from the field that says it happened. */
+  readonly listener: JournalListener = {
+    committed: (batch) => this.committed(batch),
+    lost: (error) => this.#end(error),
+    pressure: (high) => this.pressure(high),
+    full: (full) => this.full(full),
+  }
+
+  /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
+  makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const { state } = this
+    if (!options.durable) {
+      const policy = policyFrom(this.settings.destinations, address, options)
+      return state.addQueue(state.nextVolatileQueue++, address, options, policy)
+    }
+    const number = state.nextQueue
+    if (!this.admit(FACT.queue, writeQueue(this.writer.reset(), number, address, options), claim)) return undefined
+    return state.queueByNumber.get(number)
+  }
+
+  /** The queue goes, with what is on it. True: the journal was told. */
+  dropQueue(queue: Queue): boolean {
+    this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
+    this.flushGone()
+    if (queue.durable) return this.admit(FACT.queueGone, this.writer.reset().u32(queue.number), 'drain')
+    this.state.removeQueue(queue)
+    return false
+  }
+
+  findQueue(address: CoreAddress): Queue | undefined {
+    return this.state.findQueue(address)
+  }
+}

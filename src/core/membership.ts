@@ -1,0 +1,218 @@
+// Who is a session, and until when: opening, taking over, losing the connection, wills and expiry. Durable sessions are facts;
+// after a restart every one of them counts as disconnected at that moment, and wills wait a grace time, so that a failover
+// does not announce every device dead.
+import type { Identity, Replies, Session } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { FACT } from '../journal/facts.ts'
+import { beyond, own } from './addresses.ts'
+import { writeSession } from './cold-facts.ts'
+import type { Live } from './live.ts'
+import { Publisher } from './publish.ts'
+import type { Queue } from './queue.ts'
+import { EVENT, REASON } from './recorder.ts'
+import { LiveSession } from './session.ts'
+import { type CoreWill, SessionRecord, sessionKey } from './sessions.ts'
+
+/** The journal keeps names of 65,535 bytes. */
+const CLIENT_ID_MAX = 16_384
+const SILENT: Replies = { done() {}, admitted() {}, refused() {}, pressure() {}, ended() {} }
+
+export class Membership {
+  readonly publisher: Publisher
+  /** Bytes of parked publishes of all sessions. */
+  parkedBytes = 0
+  readonly #live: Live
+  /** Sessions that no fact tells of are numbered from here. */
+  #nextVolatile = 2 ** 31
+  /** Publishes wills. */
+  #herald: LiveSession | undefined
+
+  constructor(live: Live) {
+    this.#live = live
+    this.publisher = new Publisher(live)
+  }
+
+  /** The node leads: kept sessions are away, from now on or since longer. */
+  lead(): void {
+    const live = this.#live
+    const nowMs = live.clock.wallMs()
+    for (const record of live.state.sessionByNumber.values()) {
+      if (record.awaySinceMs === 0) record.awaySinceMs = nowMs
+      if (record.will !== undefined) this.#willLater(record, Math.max(record.will.delayMs, live.settings.failover.willGraceMs))
+      else this.#expireLater(record)
+    }
+  }
+
+  open(identity: Identity, replies: Replies): Session {
+    const live = this.#live
+    if (live.lost !== undefined) throw live.lost
+    const { sessions } = live.settings.limits
+    if (identity.clientId.length > CLIENT_ID_MAX) throw new CodedError('too-large', `a client id of ${identity.clientId.length} characters is too long`)
+    const willTo = identity.will === undefined ? undefined : beyond(own(identity.will.to), live.settings.limits)
+    if (willTo !== undefined) throw willTo
+    const known = identity.clientId === '' ? undefined : live.state.sessionByKey.get(sessionKey(identity.protocol, identity.clientId))
+    if (known === undefined && live.state.sessionByNumber.size >= sessions) throw new CodedError('limit', `limits.sessions (${sessions}) sessions exist`)
+    if (known?.live !== undefined) {
+      if (identity.clash === 'refuse') throw new CodedError('in-use', `client id ${identity.clientId} is connected`)
+      const { live: earlier } = known
+      earlier.detach()
+      // The old connection is closed without its client's wish: its will is due.
+      this.#lose(known)
+      earlier.replies.ended(new CodedError('taken-over', 'another connection continues this session'))
+    }
+    const keepMs = bounded(identity.keepMs, live.settings.limits.sessionKeepMaxMs)
+    let record = known !== undefined && live.state.sessionByNumber.get(known.number) === known ? known : undefined
+    if (record !== undefined && identity.fresh) {
+      this.#forget(record)
+      record = undefined
+    }
+    const resumed = record !== undefined
+    const will: CoreWill | undefined = identity.will === undefined ? undefined : { ...identity.will, to: own(identity.will.to) }
+    if (record === undefined) record = this.#record(identity, keepMs, will)
+    else this.#continue(record, keepMs, will)
+    const session = new LiveSession(live, this, record, resumed, replies)
+    record.live = session
+    live.sessions.add(session)
+    live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
+    session.opened = live.ticket(session, record.recorded && live.uncommitted)
+    return session
+  }
+
+  #record(identity: Identity, keepMs: number, will: CoreWill | undefined): SessionRecord {
+    const live = this.#live
+    const durable = keepMs > 0 || will !== undefined
+    const record = new SessionRecord(durable ? live.state.nextSession : this.#nextVolatile++, identity.protocol, identity.clientId, keepMs, will)
+    if (durable) {
+      if (!live.admit(FACT.session, writeSession(live.writer.reset(), record), 'publish')) throw new CodedError('full', 'the journal is full')
+      const recorded = live.state.sessionByNumber.get(record.number)
+      if (recorded !== undefined) return recorded
+    }
+    live.state.addSession(record)
+    return record
+  }
+
+  #continue(record: SessionRecord, keepMs: number, will: CoreWill | undefined): void {
+    const live = this.#live
+    this.#cancelTimers(record)
+    record.keepMs = keepMs
+    record.will = will
+    record.awaySinceMs = 0
+    if (!record.recorded && keepMs === 0 && will === undefined) return
+    live.admit(FACT.session, writeSession(live.writer.reset(), record), 'drain')
+  }
+
+  /** The connection of this session is gone. */
+  closed(record: SessionRecord, how: 'clean' | 'lost'): void {
+    const live = this.#live
+    live.recorder.note(EVENT.closed, 0, 0, how === 'clean' ? REASON.none : REASON['session-ended'], record.number)
+    if (how === 'lost') {
+      this.#lose(record)
+      return
+    }
+    this.#dropWill(record)
+    this.#away(record)
+  }
+
+  #lose(record: SessionRecord): void {
+    const { will } = record
+    if (will === undefined) {
+      this.#away(record)
+      return
+    }
+    if (will.delayMs === 0) {
+      this.#sendWill(record)
+      this.#away(record)
+      return
+    }
+    this.#markAway(record)
+    this.#willLater(record, will.delayMs)
+  }
+
+  #willLater(record: SessionRecord, delayMs: number): void {
+    record.cancelWill = this.#live.schedule.schedule(delayMs, () => {
+      record.cancelWill = undefined
+      if (this.#live.lost !== undefined || record.live !== undefined) return
+      this.#sendWill(record)
+      this.#expireLater(record)
+    })
+    // Whatever ends first: a session that expires sends its will then.
+    if (record.keepMs > 0) this.#expireLater(record)
+  }
+
+  #away(record: SessionRecord): void {
+    if (record.keepMs === 0) {
+      this.#forget(record)
+      return
+    }
+    this.#markAway(record)
+    this.#expireLater(record)
+  }
+
+  #markAway(record: SessionRecord): void {
+    const live = this.#live
+    record.awaySinceMs = live.clock.wallMs()
+    if (record.recorded) live.admit(FACT.sessionAway, live.writer.reset().u32(record.number).f64(record.awaySinceMs), 'drain')
+  }
+
+  #expireLater(record: SessionRecord): void {
+    if (record.keepMs === Number.POSITIVE_INFINITY || record.cancelExpiry !== undefined) return
+    const left = record.awaySinceMs + record.keepMs - this.#live.clock.wallMs()
+    record.cancelExpiry = this.#live.schedule.schedule(Math.max(0, left), () => {
+      record.cancelExpiry = undefined
+      if (this.#live.lost !== undefined || record.live !== undefined) return
+      // A will whose time has not come is sent when its session ends [MQTT-3.1.2-8 and its kin].
+      if (record.will !== undefined) this.#sendWill(record)
+      this.#forget(record)
+    })
+  }
+
+  #sendWill(record: SessionRecord): void {
+    const live = this.#live
+    const { will } = record
+    if (will === undefined) return
+    this.#dropWill(record)
+    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT)
+    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+      live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
+      live.dropped(undefined, REASON['full-refused'])
+    }
+  }
+
+  #dropWill(record: SessionRecord): void {
+    const live = this.#live
+    if (record.will === undefined) return
+    if (record.recorded) live.admit(FACT.willGone, live.writer.reset().u32(record.number), 'drain')
+    record.will = undefined
+  }
+
+  /** The session ends for good: what it held is let go. */
+  #forget(record: SessionRecord): void {
+    const live = this.#live
+    this.#cancelTimers(record)
+    for (const queue of [...record.holds.keys()]) this.letGo(record, queue)
+    if (record.recorded) live.admit(FACT.sessionGone, live.writer.reset().u32(record.number), 'drain')
+    else live.state.removeSession(record)
+  }
+
+  /** The session holds the queue no more; the last one to let go of a held queue removes it. True: the journal was told. */
+  letGo(record: SessionRecord, queue: Queue): boolean {
+    const live = this.#live
+    if (queue.lifetime === 'held' && (queue.holders?.size ?? 0) <= 1) return live.dropQueue(queue)
+    if (queue.durable && record.recorded && record.keepMs > 0) {
+      return live.admit(FACT.release, live.writer.reset().u32(record.number).u32(queue.number), 'drain')
+    }
+    live.state.letGo(record, queue)
+    return false
+  }
+
+  #cancelTimers(record: SessionRecord): void {
+    record.cancelWill?.()
+    record.cancelExpiry?.()
+    record.cancelWill = undefined
+    record.cancelExpiry = undefined
+  }
+}
+
+function bounded(keepMs: number, maxMs: number): number {
+  return maxMs === 0 ? keepMs : Math.min(keepMs, maxMs)
+}

@@ -1,0 +1,44 @@
+// What holds for a queue: what it was declared with, else the configuration's policies, the last one that matches deciding each field.
+import type { QueueOptions } from '../api.ts'
+import type { DestinationPolicy, DestinationRules, DestinationSettings } from '../config/settings.ts'
+import { CoreAddress } from './addresses.ts'
+import type { QueuePolicy } from './queue.ts'
+
+export function policyFrom(settings: DestinationSettings, address: CoreAddress, declared: QueueOptions): QueuePolicy {
+  const rules = rulesFor(settings, address)
+  const named = rules.deadLetter === '' ? undefined : new CoreAddress('queue', rules.deadLetter.split('.'), '')
+  const deadLetter = 'deadLetter' in declared ? declared.deadLetter : named
+  const isDeadLetter = named?.key === address.key
+  return {
+    limitMessages: declared.limitMessages ?? rules.limitMessages,
+    limitBytes: declared.limitBytes ?? rules.limitBytes,
+    whenFull: declared.whenFull ?? rules.whenFull,
+    // A dead letter stays where it is: nothing dies of dying.
+    failuresMax: isDeadLetter ? 0 : (declared.failuresMax ?? rules.failuresMax),
+    deadLetter: isDeadLetter || deadLetter === undefined ? undefined : new CoreAddress('queue', deadLetter.path, deadLetter.namespace),
+    redeliveryDelayMs: declared.redeliveryDelayMs ?? rules.redeliveryDelayMs,
+    redeliveryBackoff: declared.redeliveryBackoff ?? rules.redeliveryBackoff,
+    redeliveryDelayMaxMs: declared.redeliveryDelayMaxMs ?? rules.redeliveryDelayMaxMs,
+    expiredToDeadLetter: rules.expiredToDeadLetter && !isDeadLetter,
+  }
+}
+
+/** The configuration's rules for a destination. Policies are for the broker's own namespace. */
+export function rulesFor(settings: DestinationSettings, address: CoreAddress): DestinationRules {
+  if (settings.policies.length === 0 || address.namespace !== '') return settings
+  let rules: DestinationRules = settings
+  for (const policy of settings.policies) if (matches(policy, address)) rules = { ...rules, ...policy }
+  return rules
+}
+
+function matches(policy: DestinationPolicy, address: CoreAddress): boolean {
+  const colon = policy.match.indexOf(':')
+  const kind = colon < 0 ? '' : policy.match.slice(0, colon)
+  if (kind !== '' && kind !== address.kind) return false
+  const pattern = policy.match.slice(colon + 1).split('.')
+  for (const [i, segment] of pattern.entries()) {
+    if (segment === '>') return true
+    if (i >= address.path.length || (segment !== '*' && segment !== address.path[i])) return false
+  }
+  return pattern.length === address.path.length
+}

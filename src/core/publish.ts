@@ -1,0 +1,334 @@
+// From a publish to entries: what it reaches, whether there is room, its fact, its place on every queue. One function decides; a hot room.
+// Nothing is promised here: the ticket is answered when the fact's batch is committed.
+import type { Message, PublishOptions } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { FACT, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import type { Range } from '../journal/journal.ts'
+import { FACT_BYTES_MAX } from '../journal/journal.ts'
+import { beyond, type CoreAddress } from './addresses.ts'
+import type { MessageFact } from './apply.ts'
+import { DIRECT, type RouteSet, type Via } from './bindings.ts'
+import { NEXT, STATE, STATE_OF } from './entries.ts'
+import { MESSAGE_ROW_FLAG, REFERENCES } from './messages.ts'
+import type { Live } from './live.ts'
+import { rulesFor } from './policy.ts'
+import type { Queue } from './queue.ts'
+import { EVENT, REASON } from './recorder.ts'
+import type { LiveSession } from './session.ts'
+
+/** Bodies beyond this travel in pieces of this size. */
+export const PIECE_BYTES = 256 * 1024
+
+/** What became of a publish. `waits`: for the commit of its fact. */
+export type Placed = 'committed-with-batch' | 'done' | 'refused' | 'blocked' | 'upload'
+
+const NONE: readonly Queue[] = []
+const NO_VIAS: readonly Via[] = []
+
+export class Publisher {
+  readonly #live: Live
+  /** After `refused`. */
+  refusal: CodedError | undefined
+  /** After `blocked`: the full queue. */
+  blockedBy: Queue | undefined
+  readonly #fact: MessageFact = {
+    segment: 0,
+    offset: 0,
+    length: 0,
+    flags: 0,
+    expiresAtMs: 0,
+    deliverAtMs: 0,
+    address: undefined,
+    set: undefined,
+    queue: undefined,
+    session: 0,
+    note: 0,
+    pieces: undefined,
+  }
+  #tooLarge: CodedError | undefined
+  // What the current publish reaches.
+  #durable: readonly Queue[] = NONE
+  #durableVias: readonly Via[] = NO_VIAS
+  #volatile: readonly Queue[] = NONE
+  #volatileVias: readonly Via[] = NO_VIAS
+  #set: RouteSet | undefined
+  #queue: Queue | undefined
+
+  constructor(live: Live) {
+    this.#live = live
+  }
+
+  /** `pieces`: where the body lies already, committed. */
+  place(session: LiveSession, to: CoreAddress, message: Message, options: PublishOptions, pieces: readonly Range[] | undefined): Placed {
+    const live = this.#live
+    const bytes = message.head.length + message.body.length
+    if (bytes > live.settings.limits.messageBytes) {
+      return this.#refuse(new CodedError('too-large', `a message of ${bytes} bytes exceeds limits.messageBytes (${live.settings.limits.messageBytes})`))
+    }
+    const tooLong = beyond(to, live.settings.limits)
+    if (tooLong !== undefined) return this.#refuse(tooLong)
+    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(to, bytes)
+    if (found !== undefined) return found
+    const keeps = options.retain === 'set' && to.kind === 'topic'
+    if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
+      return this.#refuse(new CodedError('limit', `limits.retained (${live.settings.limits.retained}) topics have a retained message already`))
+    }
+    const record = message.durable && (this.#durable.length > 0 || keeps)
+    if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
+    const nowMs = live.clock.wallMs()
+    const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(to, nowMs) : message.expiresAtMs
+    let row = 0
+    if (record) {
+      row = this.#record(session, to, message, options, pieces, keeps, nowMs, expiresAtMs)
+      if (row < 0 && this.#tooLarge !== undefined) {
+        const error = this.#tooLarge
+        this.#tooLarge = undefined
+        return this.#refuse(error)
+      }
+      if (row < 0) return this.#refuse(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
+    } else if (options.note !== 0) session.record.notes.add(options.note)
+    const written = record || this.#forgetRetained(to, options, keeps)
+    live.counters.messagesIn++
+    live.counters.bytesIn += bytes
+    live.recorder.note(EVENT.accepted, this.#queue?.number ?? 0, 0, REASON.none, bytes)
+    const { messages } = live.state
+    if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
+      const fresh = row === 0
+      if (fresh) {
+        row = messages.add(0, 0, bytes, message.durable ? MESSAGE_ROW_FLAG.durable : 0, expiresAtMs)
+        if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
+      }
+      // Held while it is handed round.
+      messages.set(row, REFERENCES, messages.get(row, REFERENCES) + 1)
+      if (fresh) messages.objects[row] = { message, to, acceptedAtMs: nowMs }
+      if (!record) {
+        this.#spread(this.#durable, this.#durableVias, row, message)
+        if (keeps) live.state.retain(to, row, false)
+      }
+      this.#spread(this.#volatile, this.#volatileVias, row, message)
+      live.state.release(row)
+    }
+    return written ? 'committed-with-batch' : 'done'
+  }
+
+  #refuse(error: CodedError): Placed {
+    this.refusal = error
+    this.#live.recorder.note(EVENT.refused, 0, 0, error.code === 'full' ? REASON['disk-full'] : REASON.limit, 0)
+    return 'refused'
+  }
+
+  #toQueue(to: CoreAddress, message: Message, bytes: number): Placed | undefined {
+    const live = this.#live
+    const queue = live.findQueue(to)
+    if (queue === undefined) return this.#refuse(new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
+    this.#queue = queue
+    this.#set = undefined
+    const own = queue.durable && message.durable
+    this.#durable = own ? [queue] : NONE
+    this.#durableVias = own ? [DIRECT] : NO_VIAS
+    this.#volatile = own ? NONE : [queue]
+    this.#volatileVias = own ? NO_VIAS : [DIRECT]
+    if (!queue.isFull(bytes)) return this.#entriesFull(1)
+    switch (queue.policy.whenFull) {
+      case 'refuse':
+        this.blockedBy = queue
+        return 'blocked'
+      case 'drop-newest':
+        live.dropped(queue, REASON['full-newest'])
+        return 'done'
+      case 'drop-oldest':
+        dropOldest(live, queue, bytes)
+        return undefined
+      default:
+        return queue.policy.whenFull satisfies never
+    }
+  }
+
+  #toTopic(to: CoreAddress, bytes: number): Placed | undefined {
+    const live = this.#live
+    const route = live.router.route(to)
+    this.#queue = undefined
+    this.#durable = route.durable
+    this.#durableVias = route.durableVias
+    this.#volatile = route.volatile
+    this.#volatileVias = route.volatileVias
+    this.#set = undefined
+    if (route.limited && (route.durable.some((queue) => queue.isFull(bytes)) || route.volatile.some((queue) => queue.isFull(bytes)))) {
+      this.#leaveOutFull(bytes)
+    } else if (route.durable.length > 0) this.#set = route.set
+    return this.#entriesFull(route.durable.length + route.volatile.length)
+  }
+
+  /** Queues at their limit drop their oldest, or do not get this one. */
+  #leaveOutFull(bytes: number): void {
+    const live = this.#live
+    const keep = (queue: Queue): boolean => {
+      if (!queue.isFull(bytes)) return true
+      if (queue.policy.whenFull === 'drop-oldest') {
+        dropOldest(live, queue, bytes)
+        return true
+      }
+      live.dropped(queue, REASON['full-newest'])
+      return false
+    }
+    const vias = this.#durableVias
+    const others = this.#volatileVias
+    const durable = this.#durable.map(keep)
+    const volatile = this.#volatile.map(keep)
+    this.#durable = this.#durable.filter((_, i) => durable[i])
+    this.#durableVias = vias.filter((_, i) => durable[i])
+    this.#volatile = this.#volatile.filter((_, i) => volatile[i])
+    this.#volatileVias = others.filter((_, i) => volatile[i])
+  }
+
+  #entriesFull(more: number): Placed | undefined {
+    const { limits } = this.#live.settings
+    if (this.#live.state.entries.count + more <= limits.entries) return undefined
+    return this.#refuse(new CodedError('full', `limits.entries (${limits.entries}) messages are queued`))
+  }
+
+  #timeToLive(to: CoreAddress, nowMs: number): number {
+    const { destinations } = this.#live.settings
+    if (destinations.policies.length === 0 && destinations.messageTtlMs === 0) return 0
+    const { messageTtlMs } = rulesFor(destinations, to)
+    return messageTtlMs === 0 ? 0 : nowMs + messageTtlMs
+  }
+
+  /** Writes the message fact and applies it. Answers its row; -1: full. */
+  #record(
+    session: LiveSession,
+    to: CoreAddress,
+    message: Message,
+    options: PublishOptions,
+    pieces: readonly Range[] | undefined,
+    keeps: boolean,
+    nowMs: number,
+    expiresAtMs: number,
+  ): number {
+    const live = this.#live
+    const dialect = this.#dialect(message.dialect)
+    if (dialect < 0) return -1
+    if (to.kind === 'topic' && this.#durable.length > 0) {
+      this.#set = this.#setFor(to)
+      if (this.#set === undefined) return -1
+    }
+    for (const queue of this.#durable) if (queue.next !== queue.replayNext && !live.writeSequence(queue, 'publish')) return -1
+    const address = to.encoded
+    const groupBytes = message.group === '' ? 0 : Buffer.byteLength(message.group)
+    const bodyBytes = pieces === undefined ? message.body.length : 4 + 12 * pieces.length
+    const size = MESSAGE_FIXED + address.length + groupBytes + message.head.length + bodyBytes
+    if (size > FACT_BYTES_MAX || groupBytes > 0xffff) {
+      this.#tooLarge = new CodedError('too-large', `headers of ${message.head.length} bytes are too long`)
+      return -1
+    }
+    const { journal } = live
+    const at = journal.admit(FACT.message, size, 'publish')
+    if (at < 0) return -1
+    live.admitted()
+    const { buffer } = journal
+    const fact = this.#fact
+    fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
+    buffer[at] = fact.flags
+    buffer[at + 1] = message.priority
+    buffer.writeUInt16LE(dialect, at + 2)
+    buffer.writeDoubleLE(nowMs, at + 4)
+    buffer.writeDoubleLE(expiresAtMs, at + 12)
+    buffer.writeDoubleLE(message.deliverAtMs, at + 20)
+    buffer.writeUInt32LE(this.#set?.number ?? this.#queue?.number ?? 0, at + 28)
+    buffer.writeUInt32LE(session.record.recorded ? session.record.number : 0, at + 32)
+    buffer.writeUInt32LE(options.note, at + 36)
+    buffer.writeUInt16LE(address.length, at + 40)
+    buffer.writeUInt16LE(groupBytes, at + 42)
+    buffer.writeUInt32LE(message.head.length, at + 44)
+    buffer.writeUInt32LE(bodyBytes, at + 48)
+    let next = at + MESSAGE_FIXED
+    buffer.set(address, next)
+    next += address.length
+    if (groupBytes > 0) next += buffer.write(message.group, next)
+    if (message.head.length > 0) buffer.set(message.head, next)
+    next += message.head.length
+    if (pieces === undefined) buffer.set(message.body, next)
+    else {
+      next = buffer.writeUInt32LE(pieces.length, next)
+      for (const piece of pieces) {
+        next = buffer.writeUInt32LE(piece.segment, next)
+        next = buffer.writeUInt32LE(piece.offset, next)
+        next = buffer.writeUInt32LE(piece.length, next)
+      }
+    }
+    fact.segment = journal.segment
+    fact.offset = journal.offset
+    fact.length = size
+    fact.expiresAtMs = expiresAtMs
+    fact.deliverAtMs = message.deliverAtMs
+    fact.address = to
+    fact.set = this.#set
+    fact.queue = this.#queue
+    fact.session = session.record.number
+    fact.note = options.note
+    fact.pieces = pieces
+    const row = live.apply.message(fact)
+    if (row > 0) live.keep(row, { message, to, acceptedAtMs: nowMs })
+    return row
+  }
+
+  #setFor(to: CoreAddress): RouteSet | undefined {
+    const { router } = this.#live
+    const route = router.route(to)
+    if (this.#durable === route.durable) return router.ensureSet(route)
+    return router.setOf(this.#durable, this.#durableVias, route.set)
+  }
+
+  /** A retained message that is not recorded (or the wish to clear) takes away the one that is. True: the journal was told. */
+  #forgetRetained(to: CoreAddress, options: PublishOptions, keeps: boolean): boolean {
+    if (options.retain === 'no' || to.kind !== 'topic') return false
+    const earlier = this.#live.state.retained.get(to.path)
+    if (earlier === undefined || (keeps && !earlier.durable)) return false
+    return this.#live.forgetRetained(earlier)
+  }
+
+  /** Entries that no fact tells of. */
+  #spread(queues: readonly Queue[], vias: readonly Via[], row: number, message: Message): void {
+    const live = this.#live
+    for (let i = 0; i < queues.length; i++) {
+      const queue = queues[i]
+      if (!message.durable && vias[i].absent === 'drop' && this.#nobodyTakes(queue)) live.dropped(queue, REASON.absent)
+      else live.state.addEntry(queue, row, vias[i], 0)
+    }
+  }
+
+  /** No consumer, all of them stalled, or far behind: what may be dropped is. */
+  #nobodyTakes(queue: Queue): boolean {
+    const { consumers } = queue
+    if (consumers === undefined || consumers.length === 0) return true
+    if (queue.bytes > this.#live.settings.limits.outputHighBytes * 4) return true
+    for (const consumer of consumers) if (!consumer.stalled) return false
+    return true
+  }
+
+  /** The number of this dialect in facts; told of when new. -1: full. */
+  #dialect(name: string): number {
+    const live = this.#live
+    const known = live.state.dialectNumber(name)
+    if (known > 0) return known
+    const number = live.state.dialects.length
+    return live.admit(FACT.dialect, live.writer.reset().u16(number).text(name), 'publish') ? number : -1
+  }
+}
+
+/** Makes room by what waits longest and is in nobody's hands. */
+function dropOldest(live: Live, queue: Queue, bytes: number): void {
+  while (queue.isFull(bytes)) {
+    const row = queue.ready.head !== 0 ? queue.ready.head : oldestPending(live, queue)
+    if (row === 0) return
+    live.dropped(queue, REASON['full-oldest'])
+    live.gone(queue, row, REASON['full-oldest'], false)
+  }
+}
+
+function oldestPending(live: Live, queue: Queue): number {
+  const { entries } = live.state
+  let row = queue.pending > 0 ? queue.held.head : 0
+  while (row !== 0 && entries.get(row, STATE) !== STATE_OF.pending) row = entries.get(row, NEXT)
+  return row
+}

@@ -1,0 +1,90 @@
+// Retained messages for a new subscription: walked lazily and put on its queue in slices, as the queue drains, so that a subscription
+// that matches 100,000 topics costs neither a long turn nor the memory of 100,000 entries.
+import { FACT } from '../journal/facts.ts'
+import type { Binding, Via } from './bindings.ts'
+import { writeVia } from './cold-facts.ts'
+import { ENTRY_FLAG } from './entries.ts'
+import type { Live } from './live.ts'
+import { EXPIRES } from './messages.ts'
+import type { Queue } from './queue.ts'
+import type { Retained } from './state.ts'
+
+/** Topics looked at in one turn, and entries that may wait on the queue before the walk goes on. */
+const WALK_MAX = 1_000
+const WAITING_MAX = 256
+
+interface Replay {
+  readonly queue: Queue
+  readonly via: Via
+  readonly walk: Iterator<readonly [readonly string[], Retained] | undefined>
+  /** Retained messages set after the subscription came as publishes. */
+  readonly before: number
+}
+
+export class RetainedReplays {
+  readonly #live: Live
+  #replays: Replay[] = []
+
+  constructor(live: Live) {
+    this.#live = live
+  }
+
+  start(binding: Binding): void {
+    const { state } = this.#live
+    if (state.retained.size === 0) return
+    const via = state.vias.of([binding])
+    const walk = state.retained.walk(binding.pattern, WALK_MAX)
+    const replay = { queue: binding.queue, via, walk, before: state.retainedOrder }
+    // The first slice goes with the binding's own commit.
+    if (this.#step(replay)) this.#replays.push(replay)
+  }
+
+  /** Some walk could go on now. */
+  get hungry(): boolean {
+    return this.#replays.some(({ queue }) => queue.ready.count + queue.pending < WAITING_MAX / 2)
+  }
+
+  run(): void {
+    if (this.#replays.length === 0) return
+    const before = this.#replays
+    this.#replays = []
+    for (const replay of before) if (this.#step(replay)) this.#replays.push(replay)
+  }
+
+  /** True: there is more. */
+  #step(replay: Replay): boolean {
+    const live = this.#live
+    const { queue, via } = replay
+    if (!queue.alive) return false
+    const nowMs = live.clock.wallMs()
+    while (queue.ready.count + queue.pending < WAITING_MAX) {
+      const next = replay.walk.next()
+      if (next.done === true) return false
+      if (next.value === undefined) {
+        // The walk takes a breath: go on in the next turn.
+        live.wake()
+        return true
+      }
+      const retained = next.value[1]
+      if (retained.order > replay.before) continue
+      const expires = live.state.messages.double(retained.message, EXPIRES)
+      if (expires !== 0 && expires <= nowMs) {
+        live.forgetRetained(retained)
+        continue
+      }
+      if (!this.#give(queue, via, retained)) return false
+    }
+    return true
+  }
+
+  #give(queue: Queue, via: Via, retained: Retained): boolean {
+    const live = this.#live
+    if (!queue.durable || !retained.durable) {
+      live.state.addEntry(queue, retained.message, via, ENTRY_FLAG.retained)
+      return true
+    }
+    if (!via.recorded && !live.admit(FACT.via, writeVia(live.writer.reset(), via), 'publish')) return false
+    if (!live.writeSequence(queue, 'publish')) return false
+    return live.admit(FACT.retainedCopy, live.writer.reset().u32(queue.number).u32(via.number).raw(retained.address.encoded), 'publish')
+  }
+}

@@ -1,0 +1,326 @@
+// One connected client: its tickets, its consumers, the publishes that wait for room. What outlives the connection is `sessions.ts`,
+// what begins and ends sessions is `membership.ts`.
+import type {
+  Address,
+  Binding as BindingSpec,
+  BrokerError,
+  Consumer,
+  ConsumerOptions,
+  EntryRef,
+  Held,
+  Message,
+  Outcome,
+  Pattern,
+  PublishOptions,
+  PullOptions,
+  QueueOptions,
+  Replies,
+  Session,
+  Sink,
+  Ticket,
+} from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { FACT } from '../journal/facts.ts'
+import { beyond, CoreAddress, own, patternKey, writePattern } from './addresses.ts'
+import { Binding } from './bindings.ts'
+import { writeBinding } from './cold-facts.ts'
+import { CoreConsumer } from './consumer.ts'
+import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
+import { DEADLINE } from './deadlines.ts'
+import type { Live } from './live.ts'
+import type { Membership } from './membership.ts'
+import { ParkedPublishes } from './parked.ts'
+import { WaitingPull } from './pull.ts'
+import type { Queue } from './queue.ts'
+import { EVENT, REASON } from './recorder.ts'
+import type { SessionRecord } from './sessions.ts'
+import { settleEntry } from './settlement.ts'
+
+const PARKED: Ticket = -1
+
+export class LiveSession implements Session {
+  readonly record: SessionRecord
+  readonly resumed: boolean
+  readonly replies: Replies
+  opened: Ticket = 0
+  refusal: BrokerError | undefined
+  lastTicket = 0
+  /** Number of the youngest batch that a ticket waits for, and the place there. */
+  waitsFor = 0
+  waitsAt = 0
+  /** In the list of those to answer at the end of the turn. */
+  idle = false
+  over = false
+  readonly #live: Live
+  readonly #membership: Membership
+  readonly #consumers = new Set<CoreConsumer>()
+  #pulls: Set<WaitingPull> | undefined
+  #parked: ParkedPublishes | undefined
+
+  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies) {
+    this.#live = live
+    this.#membership = membership
+    this.record = record
+    this.resumed = resumed
+    this.replies = replies
+  }
+
+  get notes(): ReadonlySet<number> {
+    return this.record.notes
+  }
+
+  get held(): readonly Held[] {
+    return [...this.record.holds].map(([queue, tag]) => ({ queue: queue.address, tag }))
+  }
+
+  /** Answers 0 with a reason. */
+  refuse(error: BrokerError): 0 {
+    this.refusal = error
+    return 0
+  }
+
+  publish(address: Address, message: Message, options: PublishOptions): Ticket {
+    if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
+    const to = own(address)
+    if (this.#parked !== undefined && this.#parked.count > 0) return this.#park(to, message, options, undefined)
+    const publisher = this.#membership.publisher
+    const placed = publisher.place(this, to, message, options, undefined)
+    switch (placed) {
+      case 'committed-with-batch':
+        return this.#live.ticket(this, true)
+      case 'done':
+        return this.#live.ticket(this, false)
+      case 'refused':
+        return this.refuse(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+      case 'blocked':
+        return this.#park(to, message, options, publisher.blockedBy)
+      case 'upload':
+        return this.#park(to, message, options, undefined)
+      default:
+        return placed satisfies never
+    }
+  }
+
+  #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
+    this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
+    const refusal = this.#parked.add(to, message, options, blockedBy)
+    return refusal === undefined ? PARKED : this.refuse(refusal)
+  }
+
+  retryParked(): void {
+    if (!this.over) this.#parked?.retry()
+  }
+
+  uploadCommitted(batch: number): void {
+    this.#parked?.pieceCommitted(batch)
+  }
+
+  declare(address: Address, options: QueueOptions): Ticket {
+    const live = this.#live
+    const to = own(address)
+    // It may be there and not yet committed.
+    if (live.findQueue(to) !== undefined) return live.ticket(this, live.uncommitted)
+    const tooLong = beyond(to, live.settings.limits)
+    if (tooLong !== undefined) return this.refuse(tooLong)
+    const { queues } = live.settings.limits
+    if (live.state.queueByNumber.size >= queues) return this.refuse(new CodedError('limit', `limits.queues (${queues}) queues exist`))
+    const queue = live.makeQueue(to, options, 'publish')
+    if (queue === undefined) return this.refuse(journalFull())
+    live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
+    return live.ticket(this, queue.durable)
+  }
+
+  remove(address: Address): Ticket {
+    const queue = this.#live.findQueue(own(address))
+    if (queue === undefined) return this.refuse(noQueue(address))
+    return this.#live.ticket(this, this.#live.dropQueue(queue))
+  }
+
+  hold(address: Address, tag: number): Ticket {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    if (queue === undefined) return this.refuse(noQueue(address))
+    const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
+    if (!durable) live.state.hold(this.record, queue, tag)
+    else if (!live.admit(FACT.hold, live.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish')) return this.refuse(journalFull())
+    return live.ticket(this, durable)
+  }
+
+  release(address: Address): Ticket {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    if (queue === undefined || !this.record.holds.has(queue)) return this.refuse(noQueue(address))
+    return live.ticket(this, this.#membership.letGo(this.record, queue))
+  }
+
+  bind(spec: BindingSpec): Ticket {
+    const live = this.#live
+    const queue = live.findQueue(own(spec.queue))
+    if (queue === undefined) return this.refuse(noQueue(spec.queue))
+    const { limits } = live.settings
+    const known = queue.bindings?.get(patternKey(spec.pattern))
+    if (known === undefined && live.state.bindingCount >= limits.bindings) {
+      return this.refuse(new CodedError('limit', `limits.bindings (${limits.bindings}) subscriptions exist`))
+    }
+    if (known === undefined && (queue.bindings?.size ?? 0) >= limits.bindingsPerSession) {
+      return this.refuse(new CodedError('limit', `limits.bindingsPerSession (${limits.bindingsPerSession}) subscriptions exist`))
+    }
+    const tooLong = patternBeyond(spec.pattern, limits)
+    if (tooLong !== undefined) return this.refuse(tooLong)
+    const binding = new Binding(spec, queue)
+    if (!queue.durable) live.state.bind(binding)
+    else if (!live.admit(FACT.bind, writeBinding(live.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
+    live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
+    if (spec.retained === 'always' || (spec.retained === 'if-new' && known === undefined)) live.replays.start(binding)
+    return live.ticket(this, queue.durable)
+  }
+
+  unbind(address: Address, pattern: Pattern): Ticket {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    const key = patternKey(pattern)
+    if (queue?.bindings?.get(key) === undefined) return this.refuse(new CodedError('not-found', 'there is no such subscription'))
+    live.recorder.note(EVENT.unbound, queue.number, 0, REASON.none, 0)
+    if (!queue.durable) {
+      live.state.unbind(queue, key)
+      return live.ticket(this, false)
+    }
+    const fact = live.writer.reset().u32(queue.number)
+    writePattern(fact, pattern)
+    live.admit(FACT.unbind, fact, 'drain')
+    return live.ticket(this, true)
+  }
+
+  consume(addresses: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined {
+    const live = this.#live
+    const { limits } = live.settings
+    if (live.dispatch.consumers >= limits.consumers || this.#consumers.size >= limits.consumersPerSession) {
+      this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
+      return undefined
+    }
+    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
+    for (const address of addresses) {
+      if (this.attach(consumer, own(address))) continue
+      for (const queue of [...consumer.queues]) live.dispatch.detach(consumer, queue)
+      return undefined
+    }
+    live.dispatch.add(consumer)
+    this.#consumers.add(consumer)
+    return consumer
+  }
+
+  /** `consumer` also takes from this queue. False: `refusal`. */
+  attach(consumer: CoreConsumer, address: CoreAddress): boolean {
+    const queue = this.#live.findQueue(address)
+    if (queue === undefined) {
+      this.refuse(noQueue(address))
+      return false
+    }
+    const others = queue.consumers
+    if (others?.includes(consumer)) return true
+    if (others !== undefined && others.length > 0 && (consumer.exclusive || others.some((other) => other.exclusive))) {
+      this.refuse(new CodedError('in-use', `queue ${address.path.join('.')} has an exclusive consumer, or consumers beside which this one wants to be exclusive`))
+      return false
+    }
+    this.#live.dispatch.attach(consumer, queue)
+    return true
+  }
+
+  consumerClosed(consumer: CoreConsumer): void {
+    this.#consumers.delete(consumer)
+  }
+
+  /** The last of a consumer's queues was removed. */
+  queueGone(consumer: CoreConsumer, queue: Queue): void {
+    consumer.close()
+    if (this.over) return
+    const error = new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`)
+    this.#live.clock.turn(() => {
+      if (!this.over) consumer.sink.ended(error)
+    })
+  }
+
+  pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
+    const queue = this.#live.findQueue(own(address))
+    if (queue === undefined) {
+      this.refuse(noQueue(address))
+      return undefined
+    }
+    this.#pulls ??= new Set()
+    for (const pull of this.#pulls) if (pull.over) this.#pulls.delete(pull)
+    const pull = new WaitingPull(this.#live, queue, options, sink)
+    this.#pulls.add(pull)
+    pull.start()
+    return pull
+  }
+
+  settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket {
+    const live = this.#live
+    const { entries } = live.state
+    const queue = live.state.queueByNumber.get(ref.queue)
+    const row = queue === undefined ? 0 : entries.find(queue.slot, ref.sequence)
+    if (row === 0 || entries.get(row, STATE) !== STATE_OF.leased || entries.get(row, ATTEMPTS) !== attempt) {
+      return this.refuse(new CodedError('not-found', 'this delivery is settled, or was given to another since'))
+    }
+    live.wheel.clear(row, DEADLINE.wake)
+    const written = settleEntry(live, row, outcome)
+    if (written) live.flushGone()
+    return live.ticket(this, written)
+  }
+
+  note(key: number, set: boolean): Ticket {
+    const live = this.#live
+    const { record } = this
+    if (set && record.notes.size >= live.settings.limits.notesPerSession) {
+      return this.refuse(new CodedError('limit', `limits.notesPerSession (${live.settings.limits.notesPerSession}) is reached`))
+    }
+    if (record.recorded && record.keepMs > 0) {
+      const fact = live.writer.reset().u32(record.number).u32(key).u8(set ? 1 : 0)
+      if (!live.admit(FACT.note, fact, set ? 'publish' : 'drain')) return this.refuse(journalFull())
+      return live.ticket(this, true)
+    }
+    if (set) record.notes.add(key)
+    else record.notes.delete(key)
+    return live.ticket(this, false)
+  }
+
+  close(how: 'clean' | 'lost'): void {
+    if (this.over) return
+    this.detach()
+    this.#membership.closed(this.record, how)
+  }
+
+  /** Consumers and waiting calls end; nothing is answered any more. */
+  detach(): void {
+    this.over = true
+    this.#live.sessions.delete(this)
+    for (const consumer of [...this.#consumers]) consumer.close()
+    if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
+    this.#parked?.clear()
+    if (this.record.live === this) this.record.live = undefined
+  }
+
+  /** The core ends it: the client is told by its front end. */
+  end(error: BrokerError): void {
+    if (this.over) return
+    this.detach()
+    this.replies.ended(error)
+  }
+
+  pressure(high: boolean): void {
+    if (!this.over) this.replies.pressure(high)
+  }
+}
+
+function patternBeyond(pattern: Pattern, limits: Parameters<typeof beyond>[1]): CodedError | undefined {
+  const names = pattern.map((segment) => (typeof segment === 'string' ? segment : '*'))
+  return beyond(new CoreAddress('topic', names, ''), limits)
+}
+
+function noQueue(address: Address): CodedError {
+  return new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+}
+
+function journalFull(): CodedError {
+  return new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised')
+}

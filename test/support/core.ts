@@ -1,0 +1,206 @@
+// A core over a journal in memory, with clients that are objects: for tests of the core that want no sockets and no files.
+import { defaults } from '../../src/config/defaults.ts'
+import type { Settings } from '../../src/config/settings.ts'
+import { MovableClock } from '../../src/clock.ts'
+import type {
+  Address,
+  BrokerError,
+  Consumer,
+  ConsumerOptions,
+  Delivery,
+  Identity,
+  Message,
+  PublishOptions,
+  QueueOptions,
+  Replies,
+  Session,
+  Sink,
+  Ticket,
+} from '../../src/api.ts'
+import { Core } from '../../src/core/core.ts'
+import { type MemoryJournal, MemoryStore, openMemoryJournal } from '../../src/journal/memory.ts'
+import { SeededRandom } from '../../src/random.ts'
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0 }
+export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }
+
+type Changes = { [Section in 'limits' | 'destinations' | 'failover' | 'journal']?: Partial<Settings[Section]> }
+type JournalChanges = Omit<Partial<Parameters<typeof openMemoryJournal>[0]>, 'store' | 'clock' | 'listener' | 'visitor'>
+
+/** One node on a store that outlives it: `restart` is kill and takeover. */
+export class CoreNode {
+  readonly clock: MovableClock
+  readonly store: MemoryStore
+  readonly changes: Changes
+  readonly journalChanges: JournalChanges
+  core: Core
+  journal: MemoryJournal
+
+  constructor(changes: Changes = {}, journalChanges: JournalChanges = {}, store = new MemoryStore(), clock = new MovableClock()) {
+    this.clock = clock
+    this.store = store
+    this.changes = changes
+    this.journalChanges = journalChanges
+    const started = this.#start()
+    this.core = started.core
+    this.journal = started.journal
+  }
+
+  #start(): { core: Core; journal: MemoryJournal } {
+    const settings: Settings = {
+      ...defaults,
+      limits: { ...defaults.limits, ...this.changes.limits },
+      destinations: { ...defaults.destinations, redeliveryDelayMs: 0, ...this.changes.destinations },
+      failover: { ...defaults.failover, ...this.changes.failover },
+      journal: { ...defaults.journal, ...this.changes.journal },
+    }
+    const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT })
+    const journal = openMemoryJournal({ ...this.journalChanges, store: this.store, clock: this.clock, listener: core.listener, visitor: core.visitor })
+    core.lead(journal)
+    return { core, journal }
+  }
+
+  /** The process is killed and another takes over: what was not committed is gone. */
+  restart(): void {
+    void this.core.stop()
+    const started = this.#start()
+    this.core = started.core
+    this.journal = started.journal
+  }
+
+  queue(name: string): Address {
+    return this.core.address('queue', name.split('.'))
+  }
+
+  topic(name: string): Address {
+    return this.core.address('topic', name.split('.'))
+  }
+
+  client(identity: Partial<Identity> = {}): Client {
+    return new Client(this.core, identity)
+  }
+
+  /** Turn by turn until it is so. */
+  async until(so: () => boolean): Promise<void> {
+    for (let turns = 0; !so(); turns++) {
+      if (turns > 100_000) throw new Error('it never came to be')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Until everything that was asked for is committed and told. */
+  async settled(): Promise<void> {
+    await this.journal.drained()
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+export function message(text: string, changes: Partial<Message> = {}): Message {
+  return {
+    dialect: 'test',
+    head: new Uint8Array(0),
+    body: Buffer.from(text),
+    durable: true,
+    priority: 4,
+    expiresAtMs: 0,
+    deliverAtMs: 0,
+    group: '',
+    ...changes,
+  }
+}
+
+export function textOf(delivery: Delivery): string {
+  return Buffer.from(delivery.message.body).toString()
+}
+
+/** A session that remembers what it was told. */
+export class Client implements Replies {
+  readonly session: Session
+  doneUpTo: Ticket = 0
+  readonly admissions: Ticket[] = []
+  readonly refusals: BrokerError[] = []
+  readonly pressures: boolean[] = []
+  end: BrokerError | undefined
+
+  constructor(core: Core, identity: Partial<Identity>) {
+    this.session = core.open(
+      {
+        principal: 'anonymous',
+        protocol: 'test',
+        remote: 'test',
+        clientId: '',
+        clash: 'take-over',
+        keepMs: 0,
+        fresh: false,
+        will: undefined,
+        ...identity,
+      },
+      this,
+    )
+  }
+
+  done(upTo: Ticket): void {
+    if (upTo < this.doneUpTo) throw new Error(`told ${upTo} after ${this.doneUpTo}`)
+    this.doneUpTo = upTo
+  }
+
+  admitted(ticket: Ticket): void {
+    this.admissions.push(ticket)
+  }
+
+  refused(error: BrokerError): void {
+    this.refusals.push(error)
+  }
+
+  pressure(high: boolean): void {
+    this.pressures.push(high)
+  }
+
+  ended(error: BrokerError): void {
+    this.end = error
+  }
+
+  send(to: Address, text: string, changes: Partial<Message> = {}, options = NO_RETAIN): Ticket {
+    return this.session.publish(to, message(text, changes), options)
+  }
+
+  consume(queue: Address, credit = 1_000, options: Partial<ConsumerOptions> = {}): Taker {
+    return new Taker(this.session, [queue], credit, { settle: 'by-binding', exclusive: false, ...options })
+  }
+}
+
+/** A consumer that keeps what it is given. */
+export class Taker implements Sink {
+  readonly consumer: Consumer
+  readonly deliveries: Delivery[] = []
+  flushes = 0
+  error: BrokerError | undefined
+
+  constructor(session: Session, queues: readonly Address[], credit: number, options: ConsumerOptions) {
+    const consumer = session.consume(queues, options, this)
+    if (consumer === undefined) throw session.refusal ?? new Error('refused without a reason')
+    this.consumer = consumer
+    if (credit > 0) consumer.grant(credit, 1e9)
+  }
+
+  get texts(): string[] {
+    return this.deliveries.map(textOf)
+  }
+
+  deliver(delivery: Delivery): void {
+    this.deliveries.push(delivery)
+  }
+
+  flush(): void {
+    this.flushes++
+  }
+
+  ended(error: BrokerError): void {
+    this.error = error
+  }
+
+  accept(first: number, last = first, answered = true): Ticket {
+    return this.consumer.settle(first, last, { kind: 'accepted' }, answered)
+  }
+}
