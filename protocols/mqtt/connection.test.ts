@@ -418,12 +418,7 @@ describe('PUBLISH in', () => {
     // Retained queues there are none.
     client.send('310b 0008 2471756575652f61 78')
     client.send('320c 0008 2471756575652f61 0002')
-    expect(client.session.taken()).toEqual([
-      'declare  a durable permanent',
-      'publish queue a x no 0',
-      'declare  a durable permanent',
-      'publish queue a  no 0',
-    ])
+    expect(client.session.taken()).toEqual(['declare  a durable permanent', 'publish queue a x no 0', 'publish queue a  no 0'])
     const off = await connected()
     off.send('300a 0008 2471756575652f61')
     expect(off.session.taken()).toEqual(['publish topic $queue|a  no 0'])
