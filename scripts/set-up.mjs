@@ -89,7 +89,7 @@ function sourceFiles() {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`
       if (entry.isDirectory()) walk(path)
-      else if (path.endsWith('.ts') && !/\.(test|contract)\.ts$/.test(path)) found.push(path)
+      else if (/\.c?ts$/.test(path) && !/\.(test|contract)\.ts$/.test(path)) found.push(path)
     }
   }
   for (const folder of sources) if (existsSync(join(root, folder))) walk(folder)
@@ -98,12 +98,12 @@ function sourceFiles() {
 
 /** What was built from a source that is gone would still be imported and shipped. */
 function removeOrphans(dist, files) {
-  const wanted = new Set(files.map((file) => file.replace(/\.ts$/, '')))
+  const wanted = new Set(files.map((file) => file.replace(/\.c?ts$/, '')))
   const walk = (folder) => {
     for (const entry of readdirSync(join(dist, folder), { withFileTypes: true })) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
       if (entry.isDirectory()) walk(path)
-      else if (/\.(js|js\.map|d\.ts)$/.test(path) && !wanted.has(path.replace(/\.(js|js\.map|d\.ts)$/, ''))) rmSync(join(dist, path))
+      else if (/\.(c?js|c?js\.map|d\.c?ts)$/.test(path) && !wanted.has(path.replace(/\.(c?js|c?js\.map|d\.c?ts)$/, ''))) rmSync(join(dist, path))
     }
   }
   walk('')

@@ -7,7 +7,10 @@ checkNode()
 installIfStale()
 buildIfStale()
 
-const broker = spawn(process.execPath, [join(root, 'dist/src/cli/bascule.js'), 'start', ...process.argv.slice(2)], { stdio: 'inherit' })
+const broker = spawn(process.execPath, [join(root, 'dist/src/cli/bascule.cjs'), 'start', ...process.argv.slice(2)], {
+  // The channel tells the broker when this process is gone, however it went.
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+})
 
 // At a terminal Ctrl-C reaches the whole group, so the broker has it already: passing it on would count as the second signal, which stops at once.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -75,6 +75,11 @@ export class Tcp implements WireOwner {
     this.#waiting.clear()
   }
 
+  /** What is on its way in stays there; answers still go out. */
+  stopReading(): void {
+    for (const wire of this.#wires) wire.pause()
+  }
+
   /** Every front end says goodbye in its protocol's words; who has not read it after `graceMs` is cut off. */
   async shutdown(error: BrokerError, graceMs: number): Promise<void> {
     this.stopAccepting()

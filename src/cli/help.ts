@@ -1,0 +1,48 @@
+// The texts of `--help`; docs/reference/command-line.md is generated from them.
+
+export const text: Readonly<Record<string, string>> = {
+  bascule: `Bascule, a message broker for MQTT and STOMP.
+
+  bascule start            runs the broker
+  bascule journal check    looks for damage in a data directory
+  bascule journal dump     prints what a journal holds
+  bascule version          prints the version
+  bascule help COMMAND     says more about one of them
+`,
+  start: `bascule start [flags]
+
+Runs the broker in the foreground. Started twice on one data directory, the second waits as a standby and takes over when the first ends.
+SIGTERM or SIGINT stops it in order; a second one stops it at once.
+
+  --config FILE            configuration, YAML or JSON (also BASCULE_CONFIG)
+  --data DIR               data directory (data)
+  --node ID                name of this node (a)
+  --ports free             every listener gets a free port
+  --port-offset N          added to every fixed port
+  --listen NAME=HOST:PORT  where one listener listens; NAME=off closes it; may be repeated
+  --ready-file FILE        gets the content of the ready line once every listener is bound
+  --insecure               allows listeners beyond loopback without TLS and users
+  --log-level LEVEL        debug, info, warn, error or silent (info)
+  --set KEY=VALUE          any other key of the configuration, such as journal.cacheBytes=1048576; may be repeated
+  --claim                  takes over although the leader lives: it notices and acknowledges nothing more
+
+Every key also exists in the environment: journal.cacheBytes is BASCULE_JOURNAL_CACHE_BYTES. Flags go before the environment, the environment before the file.
+When every listener is bound it prints one line: ready {"role":"active","node":"a","epoch":3,"listeners":{"mqtt":"127.0.0.1:1883",…}}
+Exit code: 0 stopped in order, 1 failed, 2 wrong usage.
+`,
+  journal: `bascule journal check [--data DIR] [--json]
+bascule journal dump [--data DIR]
+
+check reads the whole journal, changes nothing, and prints one line for each finding. It may run beside a broker.
+dump prints what the journal holds, batch by batch, fact by fact.
+
+  --data DIR               data directory (data)
+  --json                   one JSON object a line
+
+Exit code: 0 nothing is damaged, 1 damage was found, 2 wrong usage.
+`,
+  version: `bascule version
+
+Prints the version.
+`,
+}

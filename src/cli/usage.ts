@@ -1,0 +1,26 @@
+// Reading of flags: node:util's parser, with errors that name the nearest known flag.
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { suggestion } from '../config/nearest.ts'
+
+/** The program was called wrongly: one sentence, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+export function readFlags<T extends Options>(args: readonly string[], options: T, positionals: number) {
+  const known = Object.keys(options).map((name) => `--${name}`)
+  try {
+    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    if (parsed.positionals.length > positionals) throw new UsageError(`unexpected argument ${parsed.positionals[positionals]}. See bascule --help.`)
+    return parsed
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    const flag = args.find((arg) => arg.startsWith('-') && !known.includes(arg.replace(/=.*$/s, '')))?.replace(/=.*$/s, '')
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && flag !== undefined) {
+      throw new UsageError(`unknown flag ${flag}${suggestion(flag, known, '')} See bascule --help.`)
+    }
+    throw new UsageError(error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error))
+  }
+}

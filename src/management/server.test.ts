@@ -1,0 +1,122 @@
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Log } from '../api.ts'
+import { defaultLimits } from '../config/defaults.ts'
+import { CodedError } from '../errors.ts'
+import type { Managed, Role } from './api.ts'
+import { type Management, openManagement } from './server.ts'
+
+const log: Log = { debug() {}, info() {}, warn() {}, error() {} }
+const opened: Management[] = []
+afterEach(async () => {
+  for (const management of opened.splice(0)) await management.close()
+})
+
+async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits) {
+  const purged: (readonly string[])[] = []
+  const managed: Managed = {
+    role,
+    status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
+    destinations: () => [{ name: 'q' }],
+    purge: async (queue) => {
+      purged.push(queue)
+      return 7
+    },
+    ...over,
+  }
+  const management = await openManagement({ host: '127.0.0.1', port: 0, limits, log, managed })
+  opened.push(management)
+  return { purged, address: management.address }
+}
+
+type Options = Readonly<{ method?: string; headers?: Record<string, string>; body?: Buffer }>
+
+function ask(address: string, path: string, { method = 'GET', headers = {}, body }: Options = {}): Promise<{ status: number; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(`http://${address}${path}`, { method, headers }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+describe('the management interface', () => {
+  it('is live in every role and ready only when active', async () => {
+    for (const role of ['starting', 'standby', 'taking-over', 'stopping'] as const) {
+      const { address } = await start(role)
+      expect(await ask(address, '/health/live')).toEqual({ status: 200, body: { live: true } })
+      expect(await ask(address, '/health/ready')).toEqual({ status: 503, body: { ready: false, role } })
+    }
+    const { address } = await start('active')
+    expect((await ask(address, '/health/ready')).status).toBe(200)
+    expect(await ask(address, '/health/role')).toEqual({ status: 200, body: { role: 'active', node: 'a', epoch: 3 } })
+  })
+
+  it('shows status and destinations and purges a queue named in dots', async () => {
+    const { address, purged } = await start('active')
+    expect(await ask(address, '/api/status')).toMatchObject({ status: 200, body: { role: 'active', broker: { queues: '2' } } })
+    expect(await ask(address, '/api/destinations')).toEqual({ status: 200, body: [{ name: 'q' }] })
+    expect(await ask(address, '/api/queues/orders.eu%2Fwest/purge', { method: 'POST' })).toEqual({ status: 200, body: { removed: 7 } })
+    expect(purged).toEqual([['orders', 'eu/west']])
+  })
+
+  it('maps the errors of the core and names unknown paths and methods', async () => {
+    const { address } = await start('standby', {
+      destinations: () => {
+        throw new CodedError('not-leading', 'no')
+      },
+      purge: async () => {
+        throw new Error('a mistake')
+      },
+    })
+    expect(await ask(address, '/api/destinations')).toEqual({ status: 503, body: { error: 'not-leading', message: 'no' } })
+    expect((await ask(address, '/api/queues/q/purge', { method: 'POST' })).status).toBe(500)
+    expect((await ask(address, '/api/queues/%ff/purge', { method: 'POST' })).status).toBe(400)
+    expect((await ask(address, '/api/queues/q/purge')).status).toBe(405)
+    expect((await ask(address, '/nothing')).status).toBe(404)
+  })
+
+  it('refuses bodies above httpRequestBytes', async () => {
+    const { address, purged } = await start('active', {}, { ...defaultLimits, httpRequestBytes: 1000 })
+    expect((await ask(address, '/api/queues/q/purge', { method: 'POST', body: Buffer.alloc(1000) })).status).toBe(200)
+    expect((await ask(address, '/api/queues/q/purge', { method: 'POST', body: Buffer.alloc(1001) })).status).toBe(413)
+    expect(purged).toHaveLength(1)
+  })
+
+  it('closes connections beyond httpConnections', async () => {
+    const { address } = await start('active', {}, { ...defaultLimits, httpConnections: 1 })
+    const port = Number(address.split(':')[1])
+    const first = connect(port, '127.0.0.1')
+    await new Promise((resolve) => first.once('connect', resolve))
+    const second = connect(port, '127.0.0.1')
+    second.on('error', () => {})
+    await new Promise((resolve) => second.once('close', resolve).resume())
+    expect(first.destroyed).toBe(false)
+    first.destroy()
+  })
+
+  it('refuses what a page of another site would send', async () => {
+    const { address, purged } = await start('active')
+    const post = (headers: Record<string, string>) => ask(address, '/api/queues/q/purge', { method: 'POST', headers })
+    expect((await post({ origin: 'http://evil.example' })).status).toBe(403)
+    expect((await post({ host: 'evil.example:8161' })).status).toBe(403)
+    expect(purged).toEqual([])
+    expect((await post({ origin: `http://${address}` })).status).toBe(200)
+    expect((await post({ host: 'localhost:8161' })).status).toBe(200)
+  })
+
+  it('survives what is not HTTP', async () => {
+    const { address } = await start('active')
+    const socket = connect(Number(address.split(':')[1]), '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write('CONNECT\naccept-version:1.2\n\n\0')
+    await new Promise((resolve) => socket.once('close', resolve).resume())
+    expect((await ask(address, '/health/live')).status).toBe(200)
+  })
+})

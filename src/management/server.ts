@@ -1,0 +1,168 @@
+// Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
+// Requests are small and few; everything is bounded, and nothing here touches the hot path.
+//
+//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations      POST /api/queues/{name}/purge
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { ErrorCode, Log } from '../api.ts'
+import { isLoopback } from '../config/load.ts'
+import type { Limits } from '../config/settings.ts'
+import { CodedError } from '../errors.ts'
+import type { Managed } from './api.ts'
+
+const HEADER_BYTES_MAX = 16 * 1024
+const REQUEST_MS_MAX = 30_000
+
+export type ManagementOptions = Readonly<{ host: string; port: number; limits: Limits; log: Log; managed: Managed }>
+
+export interface Management {
+  /** `host:port` */
+  readonly address: string
+  close(): Promise<void>
+}
+
+export async function openManagement(options: ManagementOptions): Promise<Management> {
+  const server = createServer(
+    { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: 5_000 },
+    (request, response) => void handle(options, request, response),
+  )
+  server.maxConnections = options.limits.httpConnections
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  server.on('error', (error) => options.log.warn({ error }, 'the management listener failed'))
+  return {
+    address: addressOf(server),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+type Answer = Readonly<{ status: number; body: unknown }>
+
+async function handle(options: ManagementOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    refuseStrangers(options, request)
+    await discardBody(request, options.limits.httpRequestBytes)
+    send(response, await route(options.managed, request))
+  } catch (error) {
+    if (error instanceof CodedError) {
+      send(response, { status: statuses[error.code], body: { error: error.code, message: error.message } })
+      return
+    }
+    options.log.error({ error, url: request.url }, 'a management request failed')
+    send(response, { status: 500, body: { error: 'internal', message: 'The request failed; the log says more.' } })
+  }
+}
+
+async function route(managed: Managed, request: IncomingMessage): Promise<Answer> {
+  const path = new URL(request.url ?? '/', 'http://management').pathname
+  const purge = /^\/api\/queues\/([^/]+)\/purge$/.exec(path)
+  if (purge !== null) {
+    want(request, 'POST')
+    return { status: 200, body: { removed: await managed.purge(segments(purge[1])) } }
+  }
+  switch (path) {
+    case '/health/live':
+      want(request, 'GET')
+      return { status: 200, body: { live: true } }
+    case '/health/ready':
+      want(request, 'GET')
+      return { status: managed.role === 'active' ? 200 : 503, body: { ready: managed.role === 'active', role: managed.role } }
+    case '/health/role': {
+      want(request, 'GET')
+      const { role, node, epoch } = managed.status()
+      return { status: 200, body: { role, node, epoch } }
+    }
+    case '/api/status':
+      want(request, 'GET')
+      return { status: 200, body: managed.status() }
+    case '/api/destinations':
+      want(request, 'GET')
+      return { status: 200, body: managed.destinations() }
+    default:
+      throw new CodedError('not-found', 'There is nothing at this path.')
+  }
+}
+
+/** A queue's name in dots, percent-encoded. */
+function segments(encoded: string): readonly string[] {
+  try {
+    return decodeURIComponent(encoded).split('.')
+  } catch {
+    throw new CodedError('invalid', 'The name of the queue is not percent-encoded UTF-8.')
+  }
+}
+
+function want(request: IncomingMessage, method: string): void {
+  if (request.method !== method && !(method === 'GET' && request.method === 'HEAD')) throw new CodedError('unsupported', `This path takes ${method}.`)
+}
+
+/**
+ * A page of another site, open in a browser on this machine, can send requests to loopback: by its own address or by a name that it has pointed here.
+ * The browser tells on it in Origin and Host.
+ */
+function refuseStrangers(options: ManagementOptions, request: IncomingMessage): void {
+  const host = request.headers.host ?? ''
+  const { origin } = request.headers
+  if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
+    throw new CodedError('denied', 'Requests from pages of other sites are refused.')
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+  if (isLoopback(options.host) && host !== '' && !isLoopback(name))
+    throw new CodedError('denied', 'This listener is for this machine; the Host header names another.')
+}
+
+/** No request has a body with a meaning yet; one that is too large ends here. */
+async function discardBody(request: IncomingMessage, bytesMax: number): Promise<void> {
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += (chunk as Buffer).length
+    if (bytes > bytesMax) throw new CodedError('too-large', `The request's body exceeds limits.httpRequestBytes (${bytesMax}).`)
+  }
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  if (response.headersSent || response.destroyed) return
+  // A string, so that what cannot be encoded (a number beyond JSON) fails before anything is sent.
+  const text = `${JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...(status === 413 ? { connection: 'close' } : {}),
+  })
+  response.end(text)
+}
+
+const statuses: Readonly<Record<ErrorCode, number>> = {
+  'not-found': 404,
+  exists: 409,
+  'in-use': 409,
+  denied: 403,
+  unauthenticated: 401,
+  invalid: 400,
+  unsupported: 405,
+  'too-large': 413,
+  full: 507,
+  limit: 429,
+  throttled: 429,
+  timeout: 504,
+  'cannot-convert': 422,
+  'taken-over': 409,
+  removed: 410,
+  'shutting-down': 503,
+  'not-leading': 503,
+  internal: 500,
+}
+
+function addressOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('an HTTP server has an address')
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
+}
