@@ -1,6 +1,7 @@
 // One node as an operating-system process: the built program, real files, real signals. For suites that kill, stop and wake nodes,
 // also before they are ready; suites that only need a running broker take `test/support/process.ts`.
 import { spawn, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from './bytes.ts'
@@ -12,7 +13,14 @@ export interface Ready {
   readonly listeners: Readonly<Record<string, string>>
 }
 
-export const program = process.env['BASCULE_PROGRAM'] ?? join(fileURLToPath(new URL('../..', import.meta.url)), 'dist/src/cli/bascule.js')
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What `package.json` says the program is, as npm would run it; another checkout's or release's by `BASCULE_PROGRAM`. */
+export const program = process.env['BASCULE_PROGRAM'] ?? join(root, binOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))))
+
+function binOf(manifest: Readonly<{ bin: Readonly<{ bascule: string }> }>): string {
+  return manifest.bin.bascule
+}
 
 export class NodeProcess {
   readonly child: ChildProcess

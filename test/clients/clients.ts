@@ -1,0 +1,120 @@
+// What the tests with foreign clients share: one broker a file, and tools that may not be there.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll } from 'vitest'
+import { addressOf } from '../wire/bytes.ts'
+import { NodeProcess } from '../wire/node-process.ts'
+
+export interface Ports {
+  mqtt: number
+  stomp: number
+}
+
+/** A broker for the tests of this file. The ports are there when the first test runs. */
+export function brokerForThisFile(): Ports {
+  const ports: Ports = { mqtt: 0, stomp: 0 }
+  let data = ''
+  let node: NodeProcess | undefined
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'bascule-clients-'))
+    node = new NodeProcess({ data })
+    const ready = await node.leads()
+    ports.mqtt = addressOf(ready.listeners['mqtt'] ?? '').port
+    ports.stomp = addressOf(ready.listeners['stomp'] ?? '').port
+  })
+  afterAll(async () => {
+    await node?.signal('SIGTERM')
+    rmSync(data, { recursive: true, force: true })
+  })
+  return ports
+}
+
+export type Tool = Readonly<{ found: true; path: string }> | Readonly<{ found: false; reason: string }>
+
+/** For the title of skipped tests. */
+export function whySkipped(tool: Tool): string {
+  return tool.found ? '' : ` (skipped: ${tool.reason})`
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const cache = join(here, '../../node_modules/.cache/bascule-clients')
+
+/** Python with one package of one version, in an environment of its own that is kept between runs. */
+export function python(name: string, version: string): Tool {
+  const home = join(cache, `${name}-${version}`)
+  const path = join(home, 'bin/python')
+  if (existsSync(path)) return { found: true, path }
+  mkdirSync(cache, { recursive: true })
+  const fresh = mkdtempSync(join(cache, 'new-'))
+  try {
+    const made = spawnSync('python3', ['-m', 'venv', '--symlinks', fresh], { encoding: 'utf8' })
+    if (made.status !== 0) return { found: false, reason: `python3 -m venv: ${made.error?.message ?? firstLine(made.stderr)}` }
+    const installed = spawnSync(
+      join(fresh, 'bin/python'),
+      ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `${name}==${version}`],
+      { encoding: 'utf8' },
+    )
+    if (installed.status !== 0) return { found: false, reason: `pip install ${name}==${version}: ${firstLine(installed.stderr)}` }
+    renameSync(fresh, home)
+    return { found: true, path }
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+}
+
+/** A command, installed by Debian's package manager if that is there and we may. */
+export function debianTool(command: string, packageName: string): Tool {
+  const find = () => spawnSync('sh', ['-c', `command -v ${command}`], { encoding: 'utf8' }).stdout.trim()
+  const there = find()
+  if (there !== '') return { found: true, path: there }
+  const installed = spawnSync(
+    'sh',
+    ['-c', `apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ${packageName}`],
+    { encoding: 'utf8' },
+  )
+  const path = find()
+  return path === ''
+    ? { found: false, reason: `${command} is not installed and apt-get install ${packageName} failed: ${firstLine(installed.stderr)}` }
+    : { found: true, path }
+}
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end. */
+export function run(path: string, args: readonly string[], options: Readonly<{ input?: string; timeoutMs?: number }> = {}): Promise<Ran> {
+  const { input, timeoutMs = 20_000 } = options
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.stdin.on('error', () => {})
+    child.stdin.end(input ?? '')
+    child.on('error', reject)
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
+
+export function script(name: string): string {
+  return join(here, name)
+}
+
+function firstLine(text: string | undefined): string {
+  return text?.split('\n').find((line) => line.trim() !== '') ?? 'no output'
+}

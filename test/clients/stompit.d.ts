@@ -1,0 +1,32 @@
+// What the tests use of stompit, which brings no types.
+declare module 'stompit' {
+  import type { Readable, Writable } from 'node:stream'
+
+  export interface Message extends Readable {
+    readonly headers: Readonly<Record<string, string>>
+    readString(encoding: string, done: (error: Error | null, body?: string) => void): void
+    ack(): void
+  }
+
+  export interface Client extends NodeJS.EventEmitter {
+    readonly headers: Readonly<Record<string, string>>
+    send(
+      headers: Readonly<Record<string, string | number>>,
+      options?: Readonly<{ onReceipt?: () => void; onError?: (error: Error) => void }>,
+    ): Writable
+    subscribe(headers: Readonly<Record<string, string | number>>, listener: (error: Error | null, message: Message) => void): { unsubscribe(): void }
+    ack(message: Message, headers?: Readonly<Record<string, string>>, options?: Readonly<{ onReceipt?: () => void }>): void
+    nack(message: Message): void
+    disconnect(done?: (error?: Error | null) => void): void
+    destroy(error?: Error): void
+  }
+
+  export interface ConnectOptions {
+    readonly host: string
+    readonly port: number
+    readonly connectHeaders?: Readonly<Record<string, string>>
+  }
+
+  const stompit: { connect(options: ConnectOptions, done: (error: Error | null, client: Client) => void): Client }
+  export default stompit
+}
