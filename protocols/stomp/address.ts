@@ -1,7 +1,7 @@
 // STOMP's destinations ↔ addresses: `/queue/orders.eu`, `/topic/orders.*`. How segments are written: protocols/shared/naming.ts.
 import type { Address, Broker, Kind, Pattern } from '../../src/api.ts'
 import { fromDotted, patternFromDotted, toDotted } from '../shared/naming.ts'
-import type { Fault } from './errors.ts'
+import { type Fault, quote } from './errors.ts'
 
 /** What a SUBSCRIBE names. `address`: no wildcards in it. */
 export type Target = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; pattern: Pattern }>
@@ -18,7 +18,7 @@ export function parseTarget(broker: Broker, destination: string): Target | Fault
   if (kind === undefined) {
     return destination.startsWith('/temp-') || destination.startsWith('/remote-temp-')
       ? { code: 'unsupported', sentence: 'Temporary destinations are not offered yet.' }
-      : { code: 'invalid', sentence: 'A destination begins with /queue/ or /topic/.' }
+      : { code: 'invalid', sentence: `A destination begins with /queue/ or /topic/, and ${quote(destination)} does not.` }
   }
   // A copy: a piece of a longer string would keep the whole header block in memory as long as the name is kept.
   const name = Buffer.from(destination.slice(7)).toString()

@@ -5,7 +5,7 @@
 //      └──────────────────┴────────────── ERROR, silence, or the wire gone ─────────┴─────────┴───────────────────▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
 import { encodeFrame, type Frame, header, Parser } from './codec.ts'
-import { advice, type Fault, faultOf } from './errors.ts'
+import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
 import { HeartBeat, type HeartBeatOwner, type Intervals } from './heart-beat.ts'
@@ -397,11 +397,6 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.#byNumber.clear()
     this.destinations.clear()
   }
-}
-
-/** What a client wrote, short enough for a sentence. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 }
 
 const BEAT = Buffer.from('\n')

@@ -36,3 +36,8 @@ export function faultOf(error: unknown): Fault {
 function isBrokerError(error: unknown): error is BrokerError {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(advice, error.code)
 }
+
+/** What a client wrote, short enough for a sentence. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+}

@@ -2,7 +2,8 @@
 // Both are served past sends that wait for room, so a full queue can be drained by the connection that fills it.
 import type { Outcome } from '../../../src/api.ts'
 import { type Frame, header } from '../codec.ts'
-import { quote, type StompConnection } from '../connection.ts'
+import type { StompConnection } from '../connection.ts'
+import { quote } from '../errors.ts'
 import type { Subscription } from '../subscription.ts'
 import { subscriptionKey } from './subscribe.ts'
 import { NO_TRANSACTIONS } from './transaction.ts'

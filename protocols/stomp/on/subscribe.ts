@@ -3,8 +3,8 @@
 import type { Address, Pattern, Ticket } from '../../../src/api.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
-import { quote, type StompConnection } from '../connection.ts'
-import type { Fault } from '../errors.ts'
+import type { StompConnection } from '../connection.ts'
+import { type Fault, quote } from '../errors.ts'
 import { isTrue } from '../head.ts'
 import { type AckMode, Subscription } from '../subscription.ts'
 

@@ -1,7 +1,8 @@
 // UNSUBSCRIBE: ends a subscription; what it has outstanding goes back to its queue. With the name of a durable subscription (and client-id
 // in CONNECT) that is deleted with all it kept, subscribed to at the moment or not, as in ActiveMQ.
 import { type Frame, header } from '../codec.ts'
-import { quote, type StompConnection } from '../connection.ts'
+import type { StompConnection } from '../connection.ts'
+import { quote } from '../errors.ts'
 import { durableName, durableQueue, subscriptionKey } from './subscribe.ts'
 
 export function onUnsubscribe(connection: StompConnection, frame: Frame): void {
