@@ -16,6 +16,8 @@ export async function run(args: readonly string[]): Promise<void> {
   // Whoever reads our output may leave early (`| head`); that must end neither the broker nor the printing of the rest.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const code = await runCommand(args)
+  // A node that has stopped is over, whatever timer is still set somewhere. The others end when their output is written.
+  if (args[0] === 'start') process.exit(code)
   process.exitCode = code
 }
 
