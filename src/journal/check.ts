@@ -10,7 +10,7 @@ import { type Inventory, takeInventory } from './file/inventory.ts'
 import { OLD_HEADER_BYTES, OLD_MAGIC, oldCrc } from './file/old.ts'
 import { readLog } from './file/read-log.ts'
 import { type Recovered, recover } from './file/recover.ts'
-import { findLaterBatch, readHead, scanSegment } from './file/scan.ts'
+import { findLaterBatch, readHead, scanSegment, scanToEnd } from './file/scan.ts'
 import { HEAD_BYTES, type SegmentName, segmentFile, segmentPath, segmentsIn } from './file/segment.ts'
 import { listSnapshots, loadSnapshot, snapshotsIn } from './file/snapshot.ts'
 
@@ -274,8 +274,7 @@ class Check {
   }
 
   async #whole(file: Parameters<typeof scanSegment>[0], fileName: string, { epoch, segment }: SegmentName, size: number): Promise<void> {
-    const { end } = await scanSegment(file, { epoch, segment, from: HEAD_BYTES, to: size }, () => undefined)
-    const later = await findLaterBatch(file, epoch, segment, end)
+    const { end, later } = await scanToEnd(file, { epoch, segment, from: HEAD_BYTES, to: size }, () => undefined)
     if (later !== undefined) this.#find('damage', 'batch', fileName, end, `a batch is damaged: a whole later one lies behind it at ${later}`)
   }
 

@@ -2,12 +2,13 @@
 // A failure before the header leaves the directory as it was, but for the claim.
 import type { Clock, Log } from '../../api.ts'
 import { CodedError } from '../../errors.ts'
-import type { Disk, DiskFile } from '../../disk.ts'
+import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
 import { readClaim } from '../../failover/claim-file.ts'
 import type { Leadership } from '../../failover/claim.ts'
 import type { Random } from '../../random.ts'
 import type { Cut, Journal, JournalListener, Visitor } from '../journal.ts'
 import { BATCH_HEADER_BYTES, FLAG_EPOCH_HEADER, sealBatch } from './batch.ts'
+import { JournalDamage } from './damage.ts'
 import { readFormat } from './directory.ts'
 import { type ChainEntry, copyOffset, encodeEpochHeader, headerContentBytes } from './epoch-header.ts'
 import { FileJournal } from './file-journal.ts'
@@ -48,6 +49,17 @@ const SEGMENT_BYTES_MIN = 1024 * 1024
 const FIRST_SEGMENT_BYTES = 4 * 1024 * 1024
 
 export async function openFileJournal(options: OpenOptions): Promise<Journal> {
+  try {
+    return await openOrFail(options)
+  } catch (error) {
+    // A claimant that slept while a later one led, and freed what it covers, finds segments missing: that is no damage but the end of its term.
+    if (error instanceof JournalDamage && !options.leadership.look())
+      throw new CodedError('not-leading', `a higher epoch than ${options.leadership.epoch} was claimed before this node could begin`)
+    throw error
+  }
+}
+
+async function openOrFail(options: OpenOptions): Promise<Journal> {
   const { directory, disk, clock, leadership, settings, visitor, log } = options
   if (settings.segmentBytes < SEGMENT_BYTES_MIN)
     throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
@@ -69,8 +81,10 @@ export async function openFileJournal(options: OpenOptions): Promise<Journal> {
     warn: (sentence) => log.warn({}, sentence),
   })
   const batch = recovered.lastBatch + 1
-  const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
   const { segments, garbage } = await takeStock(disk, directory, leadership.epoch, recovered, chain, batch)
+  const bytesOfSnapshots = await snapshotBytes(disk, directory)
+  // Nothing is awaited between the look that ends this and the begin.
+  const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
   const own = segments.add({
     segment,
     family: 'log',
@@ -95,7 +109,7 @@ export async function openFileJournal(options: OpenOptions): Promise<Journal> {
     numbersTo: segment,
     chain: cutChain(chain),
     sinceSnapshotBytes: read.bytesSinceSnapshot,
-    snapshotBytes: await snapshotBytes(disk, directory),
+    snapshotBytes: bytesOfSnapshots,
     garbage,
   })
 }
@@ -176,7 +190,9 @@ async function addLog(
   end: number | undefined,
   nextFirst: number,
 ): Promise<number> {
-  const file = await disk.open(segmentPath(directory, name), 'read')
+  const file = await ifThere(disk.open(segmentPath(directory, name), 'read'))
+  // Freed meanwhile by the leader before us, which has not looked yet: it was dead already.
+  if (file === undefined) return nextFirst
   try {
     const { size } = await file.stat()
     const head = await readHead(file)
@@ -206,13 +222,24 @@ async function addOld(
       garbage.push(`segments/${segmentFile(name)}`)
       continue
     }
-    const { size } = await disk.stat(segmentPath(directory, name))
+    const stat = await ifThere(disk.stat(segmentPath(directory, name)))
+    if (stat === undefined) continue
+    const { size } = stat
     segments.add({ ...name, bytes: size, durableBytes: size, fileBytes: size, sealed: true, keeps: false, firstBatch: 0, lastBatch: 0 })
   }
 }
 
 async function snapshotBytes(disk: Disk, directory: string): Promise<number> {
   let bytes = 0
-  for (const { file } of await listSnapshots(disk, directory)) bytes += (await disk.stat(`${snapshotsIn(directory)}/${file}`)).size
+  for (const { file } of await listSnapshots(disk, directory)) bytes += (await ifThere(disk.stat(`${snapshotsIn(directory)}/${file}`)))?.size ?? 0
   return bytes
+}
+
+async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
 }

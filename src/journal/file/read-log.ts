@@ -7,14 +7,14 @@
 import { basename } from 'node:path'
 import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
 import type { Visitor } from '../journal.ts'
-import { BATCH_HEADER_BYTES, eachFact } from './batch.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader, eachFact } from './batch.ts'
 import { JournalDamage } from './damage.ts'
 import type { ChainEntry, CopiedBatch } from './epoch-header.ts'
 import { takeInventory } from './inventory.ts'
 import { type ReadHeader, damagedBefore, readEpochHeader } from './recover.ts'
-import { findLaterBatch, readHead, scanSegment } from './scan.ts'
-import { HEAD_BYTES, type SegmentHead, segmentPath } from './segment.ts'
-import { type SnapshotName, listSnapshots, loadSnapshot } from './snapshot.ts'
+import { readHead, scanSegment, scanToEnd } from './scan.ts'
+import { HEAD_BYTES, type SegmentHead, segmentPath, segmentsIn } from './segment.ts'
+import { type SnapshotName, listSnapshots, loadSnapshot, snapshotsIn } from './snapshot.ts'
 
 export type ReadLogOptions = Readonly<{
   disk: Disk
@@ -32,18 +32,27 @@ export type ReadLogOptions = Readonly<{
 
 export type ReadLog = Readonly<{ bytesSinceSnapshot: number; snapshotBatch: number }>
 
+/** A leader that hangs, or runs beside us, may free segments while we list: then list again (rule 18). Once the visitor is called, all files are held open. */
 export async function readLog(options: ReadLogOptions): Promise<ReadLog> {
+  const { disk, directory } = options
+  const state = { begun: false }
   for (let attempt = 0; ; attempt++) {
+    const before = await listNames(disk, directory)
     try {
-      return await readOnce(options)
+      return await readOnce(options, state)
     } catch (error) {
-      // Freed or replaced while we listed (rule 18). Only before the visitor was called: later the files are held open.
-      if (codeOf(error) !== 'ENOENT' || attempt === 100) throw error
+      if (state.begun) throw error
+      const gone =
+        codeOf(error) === 'ENOENT' || (error instanceof JournalDamage && error.kind === 'missing' && (await listNames(disk, directory)) !== before)
+      if (!gone || attempt === 100) throw error
     }
   }
 }
 
-async function readOnce(options: ReadLogOptions): Promise<ReadLog> {
+const listNames = async (disk: Disk, directory: string): Promise<string> =>
+  [...(await disk.list(snapshotsIn(directory))), ...(await disk.list(segmentsIn(directory)))].toSorted().join()
+
+async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Promise<ReadLog> {
   const { disk, directory, chain, visitor, warn } = options
   const counted = chain.filter((entry) => entry.segment !== 0)
   let failure: unknown
@@ -58,11 +67,12 @@ async function readOnce(options: ReadLogOptions): Promise<ReadLog> {
     const plan = new Plan(options, counted, name)
     try {
       await plan.make()
+      state.begun = true
       if (name !== undefined && chunks !== undefined) visitor.snapshot(chunks)
       await plan.run()
       return { bytesSinceSnapshot: plan.bytes, snapshotBatch: name?.batch ?? 0 }
     } catch (error) {
-      if (plan.begun || !(error instanceof JournalDamage) || error.kind !== 'missing') throw error
+      if (state.begun || !(error instanceof JournalDamage) || error.kind !== 'missing') throw error
       failure ??= error
     } finally {
       await plan.close()
@@ -87,7 +97,6 @@ type Step =
   | Readonly<{ kind: 'segment'; file: DiskFile; path: string; head: SegmentHead; segment: number; from: number; to: number | undefined }>
 
 class Plan {
-  begun = false
   bytes = 0
   readonly #options: ReadLogOptions
   readonly #chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[]
@@ -180,7 +189,6 @@ class Plan {
   }
 
   async run(): Promise<void> {
-    this.begun = true
     for (const step of this.#steps) {
       switch (step.kind) {
         case 'copy':
@@ -222,10 +230,13 @@ class Plan {
     const { epoch } = step.head
     const { size } = await step.file.stat()
     const to = step.to ?? Math.max(size, step.from)
-    const scanned = await scanSegment(step.file, { epoch, segment: step.segment, from: step.from, to }, (header, image, start) => {
+    const range = { epoch, segment: step.segment, from: step.from, to }
+    const visit = (header: BatchHeader, image: Buffer, start: number): void => {
       this.#expect(header.batch, header.previous, step.segment, epoch)
       this.#batch(image, start, header, step.segment, header.offset)
-    })
+    }
+    const scanned =
+      step.to === undefined ? await scanToEnd(step.file, range, visit) : { ...(await scanSegment(step.file, range, visit)), later: undefined }
     if (scanned.newer)
       throw new JournalDamage(
         'newer',
@@ -240,10 +251,7 @@ class Plan {
         scanned.end,
         `the batch is damaged: the journal is known to go on to ${step.to} in this segment`,
       )
-    if (step.to === undefined) {
-      const later = await findLaterBatch(step.file, epoch, step.segment, scanned.end)
-      if (later !== undefined) throw damagedBefore(step.path, scanned.end, later)
-    }
+    if (scanned.later !== undefined) throw damagedBefore(step.path, scanned.end, scanned.later)
   }
 
   /** `segment`/`offset`: where the batch's first byte lies for later readers. */

@@ -10,7 +10,7 @@ import { BATCH_HEADER_BYTES, type BatchHeader, FLAG_EPOCH_HEADER, HEADER_BATCH_B
 import { JournalDamage } from './damage.ts'
 import { type ChainEntry, type CopiedBatch, type EpochHeader, decodeEpochHeader } from './epoch-header.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
-import { findLaterBatch, readHead, scanSegment } from './scan.ts'
+import { findLaterBatch, readHead, scanToEnd } from './scan.ts'
 import { HEAD_BYTES, segmentPath } from './segment.ts'
 
 export type Recovered = Readonly<{
@@ -45,7 +45,7 @@ async function recoverOnce(disk: Disk, directory: string, below: number): Promis
       voids.push({ epoch, segment: 0, end: 0, numbersTo: 0 })
       continue
     }
-    const end = await findEnd(disk, directory, epoch, numbers ?? [], header)
+    const end = await findEnd(disk, directory, epoch, numbers ?? [])
     const own: ChainEntry = { epoch, segment: end.segment, end: end.end, numbersTo: end.numbersTo }
     return {
       inventory,
@@ -70,13 +70,23 @@ export async function readEpochHeader(disk: Disk, directory: string, epoch: numb
   const path = segmentPath(directory, { family: 'log', epoch, segment })
   const file = await disk.open(path, 'read')
   try {
-    const found = await headerIn(file, path, epoch, segment)
-    if (found !== undefined) return found
+    for (;;) {
+      const found = await headerIn(file, path, epoch, segment)
+      if (found !== undefined) return found
+      const later = await laterBatch(disk, directory, epoch, numbers)
+      if (later === undefined) return undefined
+      // Its writer, whom we deposed, completed it while we looked: then it counts, like any batch that is whole when it is read.
+      if (later.path !== path || later.offset !== HEAD_BYTES || (await readHead(file)) === 'none')
+        throw new JournalDamage(
+          'header',
+          basename(later.path),
+          later.offset,
+          `the header of epoch ${epoch} is destroyed, and batches of it lie behind`,
+        )
+    }
   } finally {
     await file.close()
   }
-  await refuseIfLater(disk, directory, epoch, numbers, `the header of epoch ${epoch} is destroyed, and batches of it lie behind`)
-  return undefined
 }
 
 async function headerIn(file: DiskFile, path: string, epoch: number, segment: number): Promise<ReadHeader | undefined> {
@@ -98,23 +108,29 @@ async function headerIn(file: DiskFile, path: string, epoch: number, segment: nu
 const newer = (path: string): JournalDamage =>
   new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule: start that version, or a later one')
 
-async function refuseIfLater(disk: Disk, directory: string, epoch: number, numbers: readonly number[], sentence: string): Promise<void> {
+async function laterBatch(
+  disk: Disk,
+  directory: string,
+  epoch: number,
+  numbers: readonly number[],
+): Promise<Readonly<{ path: string; offset: number }> | undefined> {
   for (const segment of numbers) {
     const path = segmentPath(directory, { family: 'log', epoch, segment })
     const file = await disk.open(path, 'read')
     try {
-      const later = await findLaterBatch(file, epoch, segment, HEAD_BYTES)
-      if (later !== undefined) throw new JournalDamage('batch', basename(path), later, sentence)
+      const offset = await findLaterBatch(file, epoch, segment, HEAD_BYTES)
+      if (offset !== undefined) return { path, offset }
     } finally {
       await file.close()
     }
   }
+  return undefined
 }
 
 type End = Readonly<{ segment: number; end: number; batch: number; wallMs: number; numbersTo: number; copy: CopiedBatch | undefined }>
 
 /** Where an epoch ends that no header speaks of yet: behind its last whole batch. */
-async function findEnd(disk: Disk, directory: string, epoch: number, numbers: readonly number[], epochHeader: ReadHeader): Promise<End> {
+async function findEnd(disk: Disk, directory: string, epoch: number, numbers: readonly number[]): Promise<End> {
   for (let i = numbers.length - 1; i >= 0; i--) {
     const segment = numbers[i]
     const path = segmentPath(directory, { family: 'log', epoch, segment })
@@ -122,12 +138,11 @@ async function findEnd(disk: Disk, directory: string, epoch: number, numbers: re
     try {
       const { size } = await file.stat()
       let last: BatchHeader | undefined
-      const scanned = await scanSegment(file, { epoch, segment, from: HEAD_BYTES, to: Math.max(size, HEAD_BYTES) }, (header) => {
+      const scanned = await scanToEnd(file, { epoch, segment, from: HEAD_BYTES, to: Math.max(size, HEAD_BYTES) }, (header) => {
         last = header
       })
       if (scanned.newer) throw newer(path)
-      const later = await findLaterBatch(file, epoch, segment, scanned.end)
-      if (later !== undefined) throw damagedBefore(path, scanned.end, later)
+      if (scanned.later !== undefined) throw damagedBefore(path, scanned.end, scanned.later)
       if (last === undefined) continue
       const head = await readHead(file)
       if (head === 'none')
@@ -137,12 +152,7 @@ async function findEnd(disk: Disk, directory: string, epoch: number, numbers: re
       await file.close()
     }
   }
-  throw new JournalDamage(
-    'missing',
-    basename(segmentPath(directory, { family: 'log', epoch, segment: epochHeader.segment })),
-    0,
-    'the segment vanished while it was read',
-  )
+  throw vanished(epoch)
 }
 
 export const damagedBefore = (path: string, at: number, later: number): JournalDamage =>
@@ -153,11 +163,14 @@ export const damagedBefore = (path: string, at: number, later: number): JournalD
     `the batch is damaged: a whole later one lies behind it at ${later}, so this is not the torn end of a write; restore the file, or run: bascule journal check`,
   )
 
+const vanished = (epoch: number): Error => Object.assign(new Error(`the last batch of epoch ${epoch} went while it was read`), { code: 'ENOENT' })
+
 async function copyOf(file: DiskFile, header: BatchHeader): Promise<CopiedBatch | undefined> {
   // A header is not copied as such: of its contents, its copied batch (rule 7).
   if ((header.flags & FLAG_EPOCH_HEADER) !== 0) return undefined
   const bytes = Buffer.alloc(header.length)
-  await file.read(bytes, header.offset)
+  // What was written and never synced may go while we look, its writer being dead: what is copied must be what was found whole.
+  if ((await file.read(bytes, header.offset)) < header.length || !isWhole(bytes, 0, header)) throw vanished(header.epoch)
   return { epoch: header.epoch, batch: header.batch, wallMs: header.wallMs, segment: header.segment, offset: header.offset, bytes }
 }
 

@@ -40,6 +40,23 @@ export async function scanSegment(file: DiskFile, range: ScanRange, visit: Batch
   return { end: base + at, newer: false }
 }
 
+export type ScannedToEnd = Scanned & Readonly<{ later: number | undefined }>
+
+/**
+ * As `scanSegment`, and where a whole batch lies behind the end (`findLaterBatch`), if one does. A leader that was deposed, or runs beside us, may complete
+ * the batch at the end while we look: that is no damage, the scan goes on with it.
+ */
+export async function scanToEnd(file: DiskFile, range: ScanRange, visit: BatchVisit): Promise<ScannedToEnd> {
+  for (let { from, to } = range; ; ) {
+    const scanned = await scanSegment(file, { ...range, from, to }, visit)
+    const later = scanned.newer ? undefined : await findLaterBatch(file, range.epoch, range.segment, scanned.end)
+    if (later !== scanned.end) return { ...scanned, later }
+    from = scanned.end
+    // A file that grows as it is written.
+    to = Math.max(to, (await file.stat()).size)
+  }
+}
+
 /** The offset of a whole batch of this segment at or behind `from`, on any sector: proof that what lies before it is damaged and not torn. */
 export async function findLaterBatch(file: DiskFile, epoch: number, segment: number, from: number): Promise<number | undefined> {
   const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
