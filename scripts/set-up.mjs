@@ -89,7 +89,7 @@ function sourceFiles() {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`
       if (entry.isDirectory()) walk(path)
-      else if (/\.c?ts$/.test(path) && !/\.(test|contract)\.ts$/.test(path)) found.push(path)
+      else if (/\.c?ts$/.test(path) && !/\.(test|contract)\.ts$|\/fake-[^/]+\.ts$/.test(path)) found.push(path)
     }
   }
   for (const folder of sources) if (existsSync(join(root, folder))) walk(folder)

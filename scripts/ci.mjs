@@ -1,0 +1,116 @@
+// Runs the suites of test/suites.json: tier 1 whole, of each suite of tier 2 one slice, chosen by the commit's hash so that every commit runs another.
+// `--all`: everything whole. `--only NAME`: one suite. `--list`: what there is.
+//
+// A suite says how it went by its last line, `N passed, N failed, N skipped`, and its exit code. What it needs and cannot have is skipped, with the reason.
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { addCounts, countsLine, readCounts } from './counts.mjs'
+import { checkNode, root } from './set-up.mjs'
+
+/** Of so many slices of a tier-2 suite a commit runs one. */
+const SLICES = 16
+/** A suite may take this many times what its line says before it counts as hung. */
+const PATIENCE = 5
+
+const args = process.argv.slice(2)
+const all = args.includes('--all')
+const only = args.includes('--only') ? args[args.indexOf('--only') + 1] : undefined
+const suites = JSON.parse(readFileSync(join(root, 'test/suites.json'), 'utf8'))
+
+if (args.includes('--list')) {
+  for (const { name, tier, seconds, what } of suites) console.log(`${name.padEnd(20)} tier ${tier}  ${String(seconds).padStart(5)} s  ${what}`)
+  process.exit(0)
+}
+checkNode()
+
+const chosen = only === undefined ? suites : suites.filter((suite) => suite.name === only)
+if (chosen.length === 0) {
+  console.error(`There is no suite ${only}; node scripts/ci.mjs --list names them.`)
+  process.exit(2)
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 }
+const lines = []
+for (const suite of chosen) {
+  const missing = missingOf(suite.needs)
+  if (missing !== undefined) {
+    total.skipped++
+    lines.push(`skipped ${suite.name}: ${missing}`)
+    continue
+  }
+  const slice = suite.tier === 2 && !all && only === undefined ? sliceOf(suite.name) : undefined
+  console.log(`\n── ${suite.name}${slice === undefined ? '' : ` (slice ${slice})`}: ${suite.what}`)
+  const { counts, seconds, note } = await runSuite(suite, slice)
+  addCounts(total, counts)
+  lines.push(
+    `${counts.failed === 0 ? 'ok     ' : 'FAILED '} ${suite.name}: ${countsLine(counts)} (${seconds.toFixed(0)} s of ${suite.seconds})${note}`,
+  )
+}
+console.log(`\n${lines.join('\n')}`)
+console.log(countsLine(total))
+process.exit(total.failed === 0 ? 0 : 1)
+
+/** Each need is a command that must answer, such as `python3 --version`. */
+function missingOf(needs) {
+  for (const need of needs) {
+    const [command, ...rest] = need.split(' ')
+    const done = spawnSync(command, rest, { stdio: 'ignore', timeout: 20_000 })
+    if (done.error !== undefined || done.status !== 0) return `\`${need}\` does not answer on this machine`
+  }
+  return undefined
+}
+
+/** `K/N`, 1 to N: from the commit's hash, and another for each suite. */
+function sliceOf(name) {
+  const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' })
+  let hash = 2166136261
+  for (const letter of `${commit.status === 0 ? commit.stdout.trim() : ''}${name}`) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0
+  return `${(hash % SLICES) + 1}/${SLICES}`
+}
+
+/** The slice reaches a suite as `--slice K/N` and as SLICE=K/N: it takes whichever suits it. */
+function runSuite(suite, slice) {
+  const begun = Date.now()
+  const extra =
+    slice === undefined ? '' : suite.command.startsWith('npm ') ? ` -- --slice ${slice}` : suite.command.includes('vitest') ? '' : ` --slice ${slice}`
+  const child = spawn(`${suite.command}${extra}`, {
+    cwd: root,
+    shell: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // Its own group, so that a suite that hangs goes with all that it started.
+    detached: process.platform !== 'win32',
+    env: { ...process.env, ...(slice === undefined ? {} : { SLICE: slice }) },
+  })
+  let tail = ''
+  let note = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    process.stdout.write(text)
+    tail = (tail + text).slice(-20_000)
+  })
+  const timer = setTimeout(
+    () => {
+      note = `: hung, ended after ${PATIENCE} times its time`
+      try {
+        process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        child.kill('SIGKILL')
+      }
+    },
+    Math.max(60, suite.seconds) * PATIENCE * 1000,
+  )
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      const seconds = (Date.now() - begun) / 1000
+      const counts = readCounts(tail) ?? { passed: 0, failed: 0, skipped: 0 }
+      if (code !== 0 && counts.failed === 0) counts.failed = 1
+      // Nothing ran and nothing says why: that is no pass.
+      if (counts.passed + counts.failed + counts.skipped === 0) {
+        counts.failed = 1
+        note ||= ': it did not end with its counts'
+      }
+      resolve({ counts, seconds, note })
+    })
+  })
+}
