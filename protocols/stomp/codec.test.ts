@@ -124,6 +124,7 @@ describe('the parser', () => {
       ['headers beyond the limit', `SEND\n${`a:${'x'.repeat(90)}\n`.repeat(5)}`, 'too-large'],
       ['a command that never ends', 'x'.repeat(200), 'too-large'],
       ['a body on a frame that may have none', 'SUBSCRIBE\nid:1\n\nboom\0', 'invalid'],
+      ['a body that has not ended on a frame that may have none', 'SUBSCRIBE\nid:1\n\nbo', 'invalid'],
       ['a measured body on a frame that may have none', 'SUBSCRIBE\ncontent-length:4\n\n', 'invalid'],
     ])('%s', (_, bytes, code) => {
       const buffer = Buffer.from(bytes)

@@ -118,6 +118,17 @@ describe('SEND', () => {
     expect(core.published[0]).toMatchObject({ to: '/queue/a.b', durable: false, priority: 4, retain: 'no' })
   })
 
+  it('waits for its own commit, though everything before it is done', async () => {
+    const { client, core } = await connected()
+    client.send(send('/queue/a', 'x', 'receipt:1'))
+    core.done()
+    client.text()
+    client.send(send('/queue/a', 'y', 'receipt:2'))
+    expect(client.text()).toBe('')
+    core.done()
+    expect(client.text()).toBe('RECEIPT\nreceipt-id:2\n\n\0')
+  })
+
   it('is answered in order, duplicate receipt ids each', async () => {
     const { client, core } = await connected()
     client.send(
@@ -438,6 +449,14 @@ describe('ACK and NACK', () => {
     client.send(`ACK\n${headers}\n\n\0`)
     expect(client.text()).toContain('ERROR\n')
     expect(core.closed).toBe('lost')
+  })
+
+  it('beyond what was delivered settles nothing, cumulative as it is', async () => {
+    const { client, core } = await subscribed('client')
+    core.deliver(0, { tag: 1 })
+    client.send('ACK\nid:1-9\n\n\0')
+    expect(client.text()).toContain('ERROR\n')
+    expect(core.settled).toEqual([])
   })
 
   it('of a message that is not outstanding is nothing where staleAck says so', async () => {

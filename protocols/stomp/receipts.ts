@@ -14,17 +14,10 @@ export class Receipts {
     return this.#parked.length - this.#nextParked
   }
 
+  /** Tickets rise, those of admitted sends too. */
   owe(ticket: Ticket, id: string): void {
-    // Tickets rise, so this is nearly always the end; an admitted send may get an older one.
-    let at = this.#tickets.length
-    while (at > this.#next && this.#tickets[at - 1] > ticket) at--
-    if (at === this.#tickets.length) {
-      this.#tickets.push(ticket)
-      this.#ids.push(id)
-    } else {
-      this.#tickets.splice(at, 0, ticket)
-      this.#ids.splice(at, 0, id)
-    }
+    this.#tickets.push(ticket)
+    this.#ids.push(id)
   }
 
   /** The next receipt up to this ticket; undefined: none. */
