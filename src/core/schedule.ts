@@ -15,6 +15,8 @@ export class Schedule {
   #size = 0
   #armed = false
   #running = false
+  #stopped = false
+  #cancel: (() => void) | undefined
 
   /** `failed` is told what a callback threw; without it the error is thrown out of the event loop, which ends the process. */
   constructor(clock: Clock, failed?: (error: unknown) => void) {
@@ -44,11 +46,17 @@ export class Schedule {
     }
   }
 
+  /** Nothing runs any more, and no timer of the clock is held. */
+  stop(): void {
+    this.#stopped = true
+    this.#cancel?.()
+  }
+
   #arm(): void {
-    if (this.#armed || this.#size === 0) return
+    if (this.#armed || this.#stopped || this.#size === 0) return
     this.#armed = true
     const atMs = this.#startMs + (this.#tick + 1) * TICK_MS
-    this.#clock.after(Math.max(0, atMs - this.#clock.monoMs()), this.#look)
+    this.#cancel = this.#clock.after(Math.max(0, atMs - this.#clock.monoMs()), this.#look)
   }
 
   readonly #look = (): void => {
@@ -72,7 +80,7 @@ export class Schedule {
   }
 
   #run(): void {
-    if (this.#running) return
+    if (this.#running || this.#stopped) return
     for (let i = 0; i < RUNS_A_TURN; i++) {
       const timer = this.#ready.next
       if (timer === undefined || timer === this.#ready) return

@@ -15,8 +15,8 @@ export interface Ready {
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What `package.json` says the program is, as npm would run it; another checkout's or release's by `BASCULE_PROGRAM`. */
-export const program = process.env['BASCULE_PROGRAM'] ?? join(root, binOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))))
+/** What `package.json` says the program is, as npm would run it; another checkout's or release's by `TESTED_PROGRAM`. */
+export const program = process.env['TESTED_PROGRAM'] ?? join(root, binOf(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))))
 
 function binOf(manifest: Readonly<{ bin: Readonly<{ bascule: string }> }>): string {
   return manifest.bin.bascule
