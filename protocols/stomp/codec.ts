@@ -83,8 +83,10 @@ export class Parser {
 
   read(): Frame | undefined {
     if (this.fault !== undefined) return undefined
-    if (!this.#inBody && !this.#readHead()) return undefined
-    return this.#readBody()
+    const frame = this.#inBody || this.#readHead() ? this.#readBody() : undefined
+    // All is read: what was read into is let go, so that an idle connection keeps none of it.
+    if (frame === undefined && this.#start === this.#end) this.#bytes = EMPTY
+    return frame
   }
 
   #fail(code: Fault['code'], sentence: string): false {

@@ -4,7 +4,7 @@
 //     new ──CONNECT──▶ opening ──(logged in, session durable)──▶ open ──DISCONNECT──▶ leaving ──(all answered)──▶ ended
 //      └──────────────────┴────────────── ERROR, silence, or the wire gone ─────────┴─────────┴───────────────────▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
-import { encodeFrame, type Frame, header, Parser } from './codec.ts'
+import { type CodecLimits, encodeFrame, type Frame, header, Parser } from './codec.ts'
 import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
@@ -24,6 +24,8 @@ export type Shared = Readonly<{
   log: Log
   slab: Slab
   handlers: ReadonlyMap<string, Handler>
+  /** Limits before somebody is logged in: nobody makes us keep a body. */
+  strangers: CodecLimits
   /** A new name for a session. */
   sessionId: () => string
 }>
@@ -68,8 +70,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.broker = shared.broker
     this.#wire = wire
     this.output = new Output(wire, shared.slab)
-    // Nobody who is not logged in makes us keep a body.
-    this.#parser = new Parser({ ...shared.settings, bodyBytesMax: 0 })
+    this.#parser = new Parser(shared.strangers)
     this.#cancelConnectTimeout = this.broker.schedule(shared.settings.connectTimeoutMs, () => {
       this.fail({ code: 'timeout', sentence: `No connection was made within ${shared.settings.connectTimeoutMs} ms (connectTimeoutMs).` })
     })
@@ -392,7 +393,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.#session = undefined
     this.#cancelConnectTimeout()
     this.#heartBeat?.stop()
-    this.output.rest()
+    this.output.flush()
     this.subscriptions.clear()
     this.#byNumber.clear()
     this.destinations.clear()

@@ -27,7 +27,8 @@ class StompFrontEnd implements FrontEnd {
     this.dialect = stompDialect(broker)
     // Names a connection's private queues, so it must not come again while the process lives; after a restart those queues are gone.
     const prefix = `${broker.node.replace(/[^\w-]/g, '_')}-${broker.figures().startedAtMs.toString(36)}`
-    this.#shared = { broker, settings, log, slab: new Slab(), handlers, sessionId: () => `${prefix}-${++this.#sessions}` }
+    const strangers = { ...settings, bodyBytesMax: 0 }
+    this.#shared = { broker, settings, log, slab: new Slab(), handlers, strangers, sessionId: () => `${prefix}-${++this.#sessions}` }
   }
 
   accept(wire: Wire): Connection {

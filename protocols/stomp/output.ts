@@ -65,18 +65,16 @@ export class Output {
     this.#wire.write(bytes)
   }
 
+  /** Lets go of the slab as well: an idle connection keeps none. */
   flush(): void {
-    if (this.#to === this.#from) return
-    this.#wire.write(this.#bytes.subarray(this.#from, this.#to))
-    this.#from = this.#to
-  }
-
-  /** Lets go of the slab: an idle connection keeps none. */
-  rest(): void {
-    this.flush()
+    const bytes = this.#bytes
+    const from = this.#from
+    const to = this.#to
+    if (bytes === EMPTY) return
     this.#bytes = EMPTY
     this.#from = 0
     this.#to = 0
+    if (to > from) this.#wire.write(bytes.subarray(from, to))
   }
 }
 

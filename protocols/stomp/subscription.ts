@@ -97,6 +97,9 @@ export class Subscription implements Sink {
 
   flush(): void {
     if (this.#untold !== undefined) this.#rejectUntold(this.#untold)
+    // Nothing of a message is kept once it is written.
+    this.#headOf = undefined
+    this.#head = EMPTY
     this.#owner.output.flush()
     this.#owner.flushed()
     if (this.#messagesBack * 2 >= this.options.messages || this.#bytesBack * 2 >= this.options.bytes) this.#owner.topUpLater()
