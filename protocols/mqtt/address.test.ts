@@ -37,6 +37,11 @@ describe('topics', () => {
     // In the older generation, and taken over into the younger.
     known.address(name(16), 0, 4)
     expect(known.address(name(0), 0, 3)).toBe(first)
+    // What is used stays when the generations change again.
+    for (let i = 200; i < 220; i++) {
+      known.address(name(i), 0, 5)
+      expect(known.address(name(0), 0, 3)).toBe(first)
+    }
     for (let i = 100; i < 140; i++) known.address(name(i), 0, 5)
     expect(known.address(name(0), 0, 3)).not.toBe(first)
   })

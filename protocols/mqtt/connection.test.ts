@@ -535,6 +535,8 @@ describe('PUBLISH out', () => {
     client.consumer.taken()
     client.send('4002 0002 4002 0003')
     expect(client.consumer.taken()).toEqual(['settle 1-2 accepted', 'grant 2 0'])
+    client.send('4002 0004')
+    expect(client.consumer.taken()).toEqual(['settle 3-3 accepted', 'grant 1 0'])
     // Unknown, and again: of no account.
     client.send('4002 0002 4002 0077')
     expect(client.consumer.taken()).toEqual([])
@@ -566,6 +568,21 @@ describe('PUBLISH out', () => {
     expect(client.wire.taken()).toBe('3004000161' + '6d')
     client.session.commit()
     expect(client.wire.taken()).toBe('32060001610001' + '6d' + '32060001610002' + '6d')
+  })
+
+  it('an identifier that becomes free while answers are written lets go on who waited for it, and no answer is lost', async () => {
+    const client = await subscribed()
+    client.consumer.give(out(2, 1, 0))
+    client.send('5002 0001')
+    client.session.commit()
+    client.consumer.give({ ...out(2, 2, 65_535), mark: 1 })
+    client.wire.taken()
+    client.send('7002 0001 3206 0001 74 0009 78')
+    client.session.commit()
+    expect(client.wire.taken()).toBe('40020009' + '62020001')
+    client.send('3206 0001 74 000a 78')
+    client.session.commit()
+    expect(client.wire.taken()).toBe('4002000a')
   })
 
   it('what was marked before a reconnect goes on with PUBREL', async () => {
@@ -611,8 +628,10 @@ describe('PUBLISH out', () => {
 
   it('says RETAIN only for what was retained before', async () => {
     const client = await subscribed()
-    client.consumer.give({ message: newMessage(0, true, Buffer.from('m')) }, { message: newMessage(0, true, Buffer.from('m')), retained: true })
-    expect(client.wire.taken()).toBe('3004000161' + '6d' + '3104000161' + '6d')
+    const one = newMessage(0, true, Buffer.from('m'))
+    const to = client.broker.address('topic', ['a'])
+    client.consumer.give({ message: one, to }, { message: one, to, retained: true }, { message: one, to: client.broker.address('topic', ['b']) })
+    expect(client.wire.taken()).toBe('3004000161' + '6d' + '3104000161' + '6d' + '3004000162' + '6d')
   })
 
   it('of a shared queue takes a free identifier, and is no duplicate for this client', async () => {

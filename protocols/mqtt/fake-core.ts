@@ -239,6 +239,7 @@ export class FakeSession implements Session {
 
 export class FakeBroker implements Broker {
   readonly clock = new MovableClock()
+  readonly startedAtMs = this.clock.wallMs() - 5000
   readonly node = 'n'
   readonly version = '0'
   readonly sessions: FakeSession[] = []
@@ -275,7 +276,7 @@ export class FakeBroker implements Broker {
 
   figures() {
     return {
-      startedAtMs: this.clock.wallMs() - 5000,
+      startedAtMs: this.startedAtMs,
       connections: 1,
       connectionsTotal: 2,
       sessions: 3,

@@ -165,7 +165,6 @@ export class Outgoing implements Sink {
 
   #reject(delivery: Delivery, outcome: Outcome): true {
     if (delivery.tag === 0 || this.#consumer === undefined) return true
-    this.#settleRun()
     this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
     this.#owedMessages++
     return true
@@ -246,7 +245,6 @@ export class Outgoing implements Sink {
       case RELEASED: {
         // Not used again before its settlement is durable: after a crash the same number must not mean two messages.
         this.#state.set(packetId, tag * STATES + COMPLETED)
-        this.#settleRun()
         this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
         this.#owedMessages++
         return this.#answer(FREE_ID, packetId)

@@ -1,6 +1,6 @@
 // The topics under $SYS/broker: figures of the whole broker, and the MQTT clients of this front end, as retained messages of QoS 0.
 // Renewed every `sysIntervalMs` while the node leads. The names are mosquitto's, where it has the same figure.
-import type { Broker, Replies, Session } from '../../src/api.ts'
+import type { Broker, ErrorCode, Replies, Session } from '../../src/api.ts'
 import { newMessage } from './format.ts'
 import type { Front } from './front.ts'
 
@@ -30,7 +30,9 @@ export function publishSys(front: Front): () => void {
     if (session === undefined) return
     for (const [name, value] of figuresOf(front)) {
       const to = broker.address('topic', ['$SYS', 'broker', ...name.split('/')])
-      session.publish(to, newMessage(0, true, Buffer.from(String(value))), { retain: 'set', note: 0 })
+      const ticket = session.publish(to, newMessage(0, true, Buffer.from(String(value))), { retain: 'set', note: 0 })
+      // The node stopped or leads no more: nothing of it must go on.
+      if (ticket === 0 && OVER.has(session.refusal?.code)) return
     }
     cancel = broker.schedule(intervalMs, renew)
   }
@@ -41,6 +43,8 @@ export function publishSys(front: Front): () => void {
     session = undefined
   }
 }
+
+const OVER: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>(['removed', 'not-leading', 'shutting-down'])
 
 function figuresOf(front: Front): readonly (readonly [name: string, value: string | number])[] {
   const broker: Broker = front.broker
