@@ -21,6 +21,7 @@ import type {
 } from '../../src/api.ts'
 import { MovableClock } from '../../src/clock.ts'
 import { CodedError } from '../../src/errors.ts'
+import { SeededRandom } from '../../src/random.ts'
 import stomp from './index.ts'
 import { schema } from './settings.ts'
 
@@ -575,6 +576,34 @@ describe('the end', () => {
   })
 })
 
+describe('hostile input', () => {
+  it('of any frames, in any order, split anywhere, ends its connection at worst (seeds 1 to 500)', async () => {
+    const ends = new Set<boolean>()
+    for (let seed = 1; seed <= 500; seed++) {
+      const random = new SeededRandom(seed)
+      const version = ['1.0', '1.1', '1.2'][random.below(3)]
+      const { client, core } = await connected({ staleAck: random.below(2) === 0 ? 'ignore' : 'error' }, 'client-id:c\nheart-beat:0,0', version)
+      for (let i = 0; i < 12; i++) {
+        const bytes = Buffer.from(randomFrame(random))
+        const at = random.below(bytes.length + 1)
+        client.connection.data(bytes.subarray(0, at))
+        client.connection.data(bytes.subarray(at))
+        const consumer = core.consumers.at(-1)
+        if (consumer !== undefined && !consumer.closed && random.below(3) === 0)
+          core.deliver(core.consumers.length - 1, { tag: i + 1, sequence: i + 1 })
+        if (random.below(4) === 0) core.done()
+        if (random.below(6) === 0) client.connection.congested(random.below(2) === 0)
+        if (random.below(6) === 0) core.replies?.pressure(random.below(2) === 0)
+      }
+      ends.add(client.ended)
+      expect(core.closed !== undefined, `seed ${seed}`).toBe(client.ended)
+      client.connection.closed()
+      expect(core.closed, `seed ${seed}`).toBeDefined()
+    }
+    expect(ends).toEqual(new Set([true, false]))
+  })
+})
+
 describe('heart-beats', () => {
   it('are sent when nothing else was', async () => {
     const { client, clock, core } = await connected({}, 'heart-beat:0,4000')
@@ -626,6 +655,54 @@ describe('heart-beats', () => {
 })
 
 // ---- The core and the client that the tests play ----
+
+function randomFrame(random: SeededRandom): string {
+  const pick = (from: readonly string[]): string => from[random.below(from.length)]
+  // Mostly what makes sense, or every connection would end at its first frame.
+  if (random.below(8) !== 0) {
+    const id = `${random.below(3)}`
+    return pick([
+      `SEND\ndestination:/queue/a${id}\nreceipt:${id}\n\nbody\0`,
+      `SEND\ndestination:/topic/a.${id}\npersistent:true\n\n\0`,
+      '\n\r\n\n',
+      `SEND\ndestination:/queue/a\ncontent-length:4\n__proto__:x\n\n\0\0\0\0\0`,
+    ])
+  }
+  const headers = Array.from({ length: random.below(6) }, () => `${pick(NAMES)}:${pick(VALUES)}\n`).join('')
+  return `${pick([...COMMANDS, ...COMMANDS, ...COMMANDS, 'X', ''])}\n${headers}\n${pick(['', '', 'body'])}\0`
+}
+
+const COMMANDS = ['SEND', 'SUBSCRIBE', 'UNSUBSCRIBE', 'ACK', 'NACK', 'BEGIN', 'DISCONNECT', 'CONNECT']
+const NAMES = [
+  'destination',
+  'id',
+  'ack',
+  'message-id',
+  'subscription',
+  'receipt',
+  'content-length',
+  'priority',
+  'activemq.subscriptionName',
+  '__proto__',
+  'expires',
+]
+const VALUES = [
+  '/queue/a',
+  '/topic/a.>',
+  '1',
+  '0',
+  '-1',
+  '1-1',
+  '5-1',
+  'client',
+  'client-individual',
+  'auto',
+  '\\c',
+  '\\t',
+  '/topic/',
+  'é😀',
+  '9'.repeat(30),
+]
 
 function defaults(): Record<string, unknown> {
   const { properties } = schema as { properties: Record<string, { default: unknown }> }

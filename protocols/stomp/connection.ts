@@ -62,7 +62,8 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   #lastTicket: Ticket = 0
   #doneUpTo: Ticket = 0
   #leaveReceipt: string | undefined
-  #pauses = 0
+  /** Why reading is stopped: the sum of the reasons. */
+  #holds = 0
   #topUpWaits = false
 
   constructor(shared: Shared, wire: Wire) {
@@ -81,7 +82,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 
   get paused(): boolean {
-    return this.#pauses > 0
+    return this.#holds !== 0
   }
 
   get remote(): string {
@@ -109,7 +110,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
 
   congested(high: boolean): void {
     if (this.#state === 'ended') return
-    this.pressure(high)
+    this.#hold(HOLD.output, high)
     for (const subscription of this.subscriptions.values()) subscription.stall(high)
   }
 
@@ -150,14 +151,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 
   pressure(high: boolean): void {
-    if (this.#state === 'ended') return
-    if (high) {
-      this.#pauses++
-      this.#wire.pause()
-    } else if (this.#pauses > 0) {
-      this.#pauses--
-      this.#wire.resume()
-    }
+    if (this.#state !== 'ended') this.#hold(HOLD.journal, high)
   }
 
   /** Whether anything in flight happened is unknown: the ERROR names no receipt. */
@@ -203,7 +197,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   open(opening: Opening, user: string | undefined, password: string | undefined): void {
     this.#state = 'opening'
     this.#opening = opening
-    this.pressure(true)
+    this.#hold(HOLD.opening, true)
     const login = { user, password: password === undefined ? undefined : Buffer.from(password), remote: this.remote, secure: this.secure }
     this.broker.authenticate(login).then(
       (principal) => this.#openSession(principal, opening.clientId),
@@ -345,9 +339,17 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     if (opening.heartBeat.sendMs > 0 || opening.heartBeat.receiveMs > 0) {
       this.#heartBeat = new HeartBeat(this.broker, this, opening.heartBeat, heartBeatGrace)
     }
-    this.pressure(false)
+    this.#hold(HOLD.opening, false)
     // Frames that came with CONNECT; not from inside a call of the core.
     this.broker.clock.turn(() => this.#work())
+  }
+
+  /** Stops reading for a reason, or takes it back. Whoever tells us twice is heard once. */
+  #hold(reason: number, on: boolean): void {
+    const before = this.#holds
+    this.#holds = on ? before | reason : before & ~reason
+    if (before === 0 && this.#holds !== 0) this.#wire.pause()
+    if (before !== 0 && this.#holds === 0) this.#wire.resume()
   }
 
   #topUp(): void {
@@ -400,4 +402,5 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 }
 
+const HOLD = { opening: 1, journal: 2, output: 4 } as const
 const BEAT = Buffer.from('\n')

@@ -47,10 +47,10 @@ function findByAck(connection: StompConnection, id: string): Found | undefined {
 function findByMessage(connection: StompConnection, id: string, subscriptionId: string | undefined): Found | undefined {
   const pair = numbersOf(id)
   if (pair === undefined) return undefined
-  if (subscriptionId !== undefined) {
-    const subscription = connection.subscriptions.get(subscriptionKey(subscriptionId, undefined))
-    const tag = subscription?.tagOf(pair[0], pair[1]) ?? 0
-    return subscription === undefined || tag === 0 ? undefined : { subscription, tag }
+  const named = subscriptionId === undefined ? undefined : connection.subscriptions.get(subscriptionKey(subscriptionId, undefined))
+  if (named !== undefined || connection.version !== '1.0') {
+    const tag = named?.tagOf(pair[0], pair[1]) ?? 0
+    return named === undefined || tag === 0 ? undefined : { subscription: named, tag }
   }
   for (const subscription of connection.subscriptions.values()) {
     const tag = subscription.tagOf(pair[0], pair[1])
