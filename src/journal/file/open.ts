@@ -71,15 +71,19 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   const chain = trimChain(recovered.chain, recovered.inventory)
   const segment = recovered.numbersTo + 1
   const { last } = recovered
-  const read = await readLog({
-    disk,
-    directory,
-    chain: recovered.chain,
-    last: last === undefined ? undefined : { copy: last, segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + copyOffset(chain) },
-    batchMax: recovered.lastBatch,
-    visitor,
-    warn: (sentence) => log.warn({}, sentence),
-  })
+  // Without a batch to copy there never was one but headers, of which the last may yet vanish: nothing to read.
+  const bytesSinceSnapshot =
+    last === undefined
+      ? 0
+      : await readLog({
+          disk,
+          directory,
+          chain: recovered.chain,
+          last: { copy: last, segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + copyOffset(chain) },
+          batchMax: recovered.lastBatch,
+          visitor,
+          warn: (sentence) => log.warn({}, sentence),
+        })
   const batch = recovered.lastBatch + 1
   const { segments, garbage } = await takeStock(disk, directory, leadership.epoch, recovered, chain, batch)
   const bytesOfSnapshots = await snapshotBytes(disk, directory)
@@ -108,7 +112,7 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
     segments,
     numbersTo: segment,
     chain: cutChain(chain),
-    sinceSnapshotBytes: read.bytesSinceSnapshot,
+    sinceSnapshotBytes: bytesSinceSnapshot,
     snapshotBytes: bytesOfSnapshots,
     garbage,
   })

@@ -12,7 +12,7 @@ import { JournalDamage } from './damage.ts'
 import type { ChainEntry, CopiedBatch } from './epoch-header.ts'
 import { takeInventory } from './inventory.ts'
 import { type ReadHeader, damagedBefore, readEpochHeader } from './recover.ts'
-import { readHead, scanSegment, scanToEnd } from './scan.ts'
+import { readOwnHead, scanSegment, scanToEnd } from './scan.ts'
 import { HEAD_BYTES, type SegmentHead, segmentPath, segmentsIn } from './segment.ts'
 import { type SnapshotName, listSnapshots, loadSnapshot, snapshotsIn } from './snapshot.ts'
 
@@ -30,10 +30,8 @@ export type ReadLogOptions = Readonly<{
   warn: (sentence: string) => void
 }>
 
-export type ReadLog = Readonly<{ bytesSinceSnapshot: number; snapshotBatch: number }>
-
-/** A leader that hangs, or runs beside us, may free segments while we list: then list again (rule 18). Once the visitor is called, all files are held open. */
-export async function readLog(options: ReadLogOptions): Promise<ReadLog> {
+/** Answers how many bytes of batches followed the snapshot. A leader that hangs, or runs beside us, may free segments while we list: then list again (rule 18). Once the visitor is called, all files are held open. */
+export async function readLog(options: ReadLogOptions): Promise<number> {
   const { disk, directory } = options
   const state = { begun: false }
   for (let attempt = 0; ; attempt++) {
@@ -52,7 +50,7 @@ export async function readLog(options: ReadLogOptions): Promise<ReadLog> {
 const listNames = async (disk: Disk, directory: string): Promise<string> =>
   [...(await disk.list(snapshotsIn(directory))), ...(await disk.list(segmentsIn(directory)))].toSorted().join()
 
-async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Promise<ReadLog> {
+async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Promise<number> {
   const { disk, directory, chain, visitor, warn } = options
   const counted = chain.filter((entry) => entry.segment !== 0)
   let failure: unknown
@@ -70,7 +68,7 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
       state.begun = true
       if (name !== undefined && chunks !== undefined) visitor.snapshot(chunks)
       await plan.run()
-      return { bytesSinceSnapshot: plan.bytes, snapshotBatch: name?.batch ?? 0 }
+      return plan.bytes
     } catch (error) {
       if (state.begun || !(error instanceof JournalDamage) || error.kind !== 'missing') throw error
       failure ??= error
@@ -163,9 +161,9 @@ class Plan {
       const path = segmentPath(this.#options.directory, { family: 'log', epoch: stop.epoch, segment })
       const file = await this.#options.disk.open(path, 'read')
       this.#open.push(file)
-      const head = await readHead(file)
+      const head = await readOwnHead(file, stop.epoch, segment)
       if (head === 'newer') throw new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule')
-      if (head === 'none' || head.epoch !== stop.epoch || head.segment !== segment)
+      if (head === 'none')
         throw new JournalDamage('head', basename(path), 0, 'the head of the segment is damaged or half-written, and the journal goes on behind it')
       if (segment !== from.segment && head.before !== before) throw this.#missing(stop.epoch, head.before)
       before = segment

@@ -10,8 +10,8 @@ import { BATCH_HEADER_BYTES, type BatchHeader, FLAG_EPOCH_HEADER, HEADER_BATCH_B
 import { JournalDamage } from './damage.ts'
 import { type ChainEntry, type CopiedBatch, type EpochHeader, decodeEpochHeader } from './epoch-header.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
-import { findLaterBatch, readHead, scanToEnd } from './scan.ts'
-import { HEAD_BYTES, segmentPath } from './segment.ts'
+import { findLaterBatch, readOwnHead, scanToEnd } from './scan.ts'
+import { HEAD_BYTES, SECTOR_BYTES, segmentPath } from './segment.ts'
 
 export type Recovered = Readonly<{
   inventory: Inventory
@@ -70,19 +70,19 @@ export async function readEpochHeader(disk: Disk, directory: string, epoch: numb
   const path = segmentPath(directory, { family: 'log', epoch, segment })
   const file = await disk.open(path, 'read')
   try {
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       const found = await headerIn(file, path, epoch, segment)
       if (found !== undefined) return found
-      const later = await laterBatch(disk, directory, epoch, numbers)
+      const headThere = typeof (await readOwnHead(file, epoch, segment)) === 'object'
+      let later = await laterBatch(disk, directory, epoch, numbers, HEAD_BYTES)
+      if (later?.path === path && later.offset === HEAD_BYTES) {
+        // Its writer, whom we deposed, completed it while we looked: then it counts, like any batch that is whole when it is read.
+        if (headThere && attempt < 3) continue
+        // The head and the header are one write: torn between the two, it is no header.
+        if (!headThere) later = await laterBatch(disk, directory, epoch, numbers, HEAD_BYTES + SECTOR_BYTES)
+      }
       if (later === undefined) return undefined
-      // Its writer, whom we deposed, completed it while we looked: then it counts, like any batch that is whole when it is read.
-      if (later.path !== path || later.offset !== HEAD_BYTES || (await readHead(file)) === 'none')
-        throw new JournalDamage(
-          'header',
-          basename(later.path),
-          later.offset,
-          `the header of epoch ${epoch} is destroyed, and batches of it lie behind`,
-        )
+      throw new JournalDamage('header', basename(later.path), later.offset, `the header of epoch ${epoch} is destroyed, and batches of it lie behind`)
     }
   } finally {
     await file.close()
@@ -90,9 +90,9 @@ export async function readEpochHeader(disk: Disk, directory: string, epoch: numb
 }
 
 async function headerIn(file: DiskFile, path: string, epoch: number, segment: number): Promise<ReadHeader | undefined> {
-  const head = await readHead(file)
+  const head = await readOwnHead(file, epoch, segment)
   if (head === 'newer') throw newer(path)
-  if (head === 'none' || head.epoch !== epoch || head.segment !== segment) return undefined
+  if (head === 'none') return undefined
   const start = Buffer.alloc(BATCH_HEADER_BYTES)
   if ((await file.read(start, HEAD_BYTES)) < BATCH_HEADER_BYTES) return undefined
   const header = peekBatch(start, 0, epoch, segment, HEAD_BYTES)
@@ -108,17 +108,19 @@ async function headerIn(file: DiskFile, path: string, epoch: number, segment: nu
 const newer = (path: string): JournalDamage =>
   new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule: start that version, or a later one')
 
+/** The first whole batch of an epoch at or behind `from` of its lowest segment. */
 async function laterBatch(
   disk: Disk,
   directory: string,
   epoch: number,
   numbers: readonly number[],
+  from: number,
 ): Promise<Readonly<{ path: string; offset: number }> | undefined> {
   for (const segment of numbers) {
     const path = segmentPath(directory, { family: 'log', epoch, segment })
     const file = await disk.open(path, 'read')
     try {
-      const offset = await findLaterBatch(file, epoch, segment, HEAD_BYTES)
+      const offset = await findLaterBatch(file, epoch, segment, segment === numbers[0] ? from : HEAD_BYTES)
       if (offset !== undefined) return { path, offset }
     } finally {
       await file.close()
@@ -144,9 +146,11 @@ async function findEnd(disk: Disk, directory: string, epoch: number, numbers: re
       if (scanned.newer) throw newer(path)
       if (scanned.later !== undefined) throw damagedBefore(path, scanned.end, scanned.later)
       if (last === undefined) continue
-      const head = await readHead(file)
-      if (head === 'none')
+      if ((await readOwnHead(file, epoch, segment)) === 'none') {
+        // The head and the first batch are one write: torn between the two, neither counts.
+        if (last.offset === HEAD_BYTES) continue
         throw new JournalDamage('head', basename(path), 0, `the head of segment ${segment} is destroyed, and whole batches lie behind it`)
+      }
       return { segment, end: scanned.end, batch: last.batch, wallMs: last.wallMs, numbersTo: last.numbersTo, copy: await copyOf(file, last) }
     } finally {
       await file.close()

@@ -81,3 +81,9 @@ export async function readHead(file: DiskFile): Promise<SegmentHead | 'none' | '
   const image = Buffer.alloc(HEAD_BYTES)
   return decodeHead(image.subarray(0, await file.read(image, 0)))
 }
+
+/** A head of another segment is what a recycled file held before: none of this one's. */
+export async function readOwnHead(file: DiskFile, epoch: number, segment: number): Promise<SegmentHead | 'none' | 'newer'> {
+  const head = await readHead(file)
+  return typeof head === 'string' || (head.epoch === epoch && head.segment === segment) ? head : 'none'
+}
