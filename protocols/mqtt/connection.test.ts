@@ -542,6 +542,16 @@ describe('PUBLISH out', () => {
     expect(client.consumer.taken()).toEqual([])
   })
 
+  it('QoS 1 acknowledged with gaps is settled with gaps', async () => {
+    const client = await subscribed()
+    client.consumer.give(out(1, 1), out(1, 2), out(1, 3))
+    client.consumer.taken()
+    client.send('4002 0004 4002 0002')
+    expect(client.consumer.taken()).toEqual(['settle 3-3 accepted', 'settle 1-1 accepted', 'grant 2 0'])
+    client.send('4002 0003')
+    expect(client.consumer.taken()).toEqual(['settle 2-2 accepted', 'grant 1 0'])
+  })
+
   it('QoS 2 is marked before PUBREL and settled, answered, by PUBCOMP', async () => {
     const client = await subscribed()
     client.consumer.give(out(2, 1))
@@ -630,8 +640,8 @@ describe('PUBLISH out', () => {
     const client = await subscribed()
     const one = newMessage(0, true, Buffer.from('m'))
     const to = client.broker.address('topic', ['a'])
-    client.consumer.give({ message: one, to }, { message: one, to, retained: true }, { message: one, to: client.broker.address('topic', ['b']) })
-    expect(client.wire.taken()).toBe('3004000161' + '6d' + '3104000161' + '6d' + '3004000162' + '6d')
+    client.consumer.give({ message: one, to: client.broker.address('topic', ['b']) }, { message: one, to }, { message: one, to, retained: true })
+    expect(client.wire.taken()).toBe('3004000162' + '6d' + '3004000161' + '6d' + '3104000161' + '6d')
   })
 
   it('of a shared queue takes a free identifier, and is no duplicate for this client', async () => {
