@@ -21,8 +21,10 @@ export class Compaction {
   #relocating = false
   /** Batch up to which the newest snapshot speaks. */
   #covered = 0
-  /** Segments whose survivors were copied, free once this batch is committed. */
-  readonly #freed = new Map<number, number>()
+  /** Segments in which nothing lives, each free once this batch is committed: until then a crash would bring back what died in it. */
+  readonly #dead = new Map<number, number>()
+  /** Segments whose survivors were copied once: what still lives there is on its way into a message. */
+  readonly #copied = new Set<number>()
   #stopped = false
   #commits = 0
 
@@ -41,7 +43,9 @@ export class Compaction {
 
   /** Looked at after commits; cheap unless something is due. */
   committed(): void {
-    if (this.#stopped || (++this.#commits & 15) !== 0) return
+    if (this.#stopped) return
+    if (this.#dead.size > 0) this.#freeDead()
+    if ((++this.#commits & 15) !== 0) return
     const { journal, state, settings } = this.#live
     const stateBytes = state.entries.bytes + state.messages.bytes
     const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, settings.journal.segmentBytes))
@@ -73,31 +77,36 @@ export class Compaction {
     if (live.lost !== undefined || this.#covered === 0) return
     const { journal } = live
     const { liveBytes } = live.state.messages
-    const free: number[] = []
     let sparse: SegmentInfo | undefined
     for (const info of journal.segments) {
       if (!info.sealed || (info.family === 'log' && info.lastBatch > this.#covered)) continue
       const alive = liveBytes.get(info.segment) ?? 0
-      const after = this.#freed.get(info.segment)
       if (alive === 0) {
-        // What was copied out of it must be committed before it goes; what died must not come back, which the snapshot or the log tells.
-        if (after === undefined || after <= journal.committed) free.push(info.segment)
-      } else if (after === undefined && alive * 2 < info.bytes) sparse ??= info
+        if (!this.#dead.has(info.segment)) this.#dead.set(info.segment, live.lastBatch())
+      } else if (alive * 2 < info.bytes && !this.#copied.has(info.segment)) sparse ??= info
     }
-    if (free.length > 0) {
-      for (const segment of free) {
-        this.#freed.delete(segment)
-        liveBytes.delete(segment)
-      }
-      journal.free(free)
-    }
+    this.#freeDead()
     if (sparse !== undefined && !this.#relocating) this.#relocate(sparse.segment)
+  }
+
+  #freeDead(): void {
+    const { journal, state } = this.#live
+    const free: number[] = []
+    for (const [segment, after] of this.#dead) if (after <= journal.committed) free.push(segment)
+    if (free.length === 0) return
+    for (const segment of free) {
+      this.#dead.delete(segment)
+      this.#copied.delete(segment)
+      state.messages.liveBytes.delete(segment)
+    }
+    journal.free(free)
   }
 
   #relocate(segment: number): void {
     const live = this.#live
     const { journal, state } = live
     this.#relocating = true
+    this.#copied.add(segment)
     const ranges: Range[] = []
     for (const [offset, { row, piece }] of [...rowsIn(state, segment)].sort(([a], [b]) => a - b)) {
       const length = piece >= 0 ? (state.messages.pieces.get(row)?.[piece].length ?? 0) : state.messages.get(row, LENGTH)
@@ -105,15 +114,19 @@ export class Compaction {
     }
     journal.preserve(ranges, (moved) => {
       this.#relocating = false
-      if (moved === undefined || this.#stopped || live.lost !== undefined) return
+      if (this.#stopped || live.lost !== undefined) return
+      if (moved === undefined) {
+        this.#copied.delete(segment)
+        return
+      }
       for (let at = 0; at < ranges.length; at += RECORDS_MAX) {
         const part = ranges.slice(at, at + RECORDS_MAX)
         const fact = live.writer.reset().u32(segment).u32(part.length)
         for (const [i, range] of part.entries()) fact.u32(range.offset).u32(moved[at + i].segment).u32(moved[at + i].offset)
         if (!live.admit(FACT.relocated, fact, 'drain')) return
       }
-      this.#freed.set(segment, journal.gathering)
       journal.urge()
+      this.#sweep()
     })
   }
 }

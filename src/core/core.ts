@@ -132,6 +132,11 @@ export class Core implements Broker {
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
   }
 
+  /** Makes a snapshot of what is committed, and then whatever compaction that allows. */
+  async snapshot(): Promise<void> {
+    await this.#compaction?.snapshot()
+  }
+
   status(): unknown {
     const live = this.#live
     const { journal, state } = live

@@ -170,6 +170,13 @@ export class Live implements StateHooks {
     this.#admittedIn = this.journal.gathering
   }
 
+  /** The batch with which everything applied so far is committed; it is on its way. */
+  lastBatch(): number {
+    this.flushGone()
+    if (this.uncommitted) this.journal.urge()
+    return this.#admittedIn
+  }
+
   /** Something is applied and not committed. */
   get uncommitted(): boolean {
     return this.#admittedIn > this.journal.committed
@@ -533,6 +540,7 @@ export class Live implements StateHooks {
   stop(): void {
     this.lost ??= new CodedError('shutting-down', 'the node stops')
     this.#cancelWheel?.()
+    this.schedule.stop()
     this.state.end()
   }
 

@@ -105,7 +105,7 @@ export class ParkedPublishes {
     this.#list = []
     this.#membership.parkedBytes -= this.#bytes
     this.#bytes = 0
-    this.#upload = undefined
+    this.#endUpload()
   }
 
   #waitFor(queue: Queue): void {
@@ -120,8 +120,13 @@ export class ParkedPublishes {
       this.#membership.parkedBytes -= first.bytes
     }
     if (this.#upload === undefined) return
-    this.#upload = undefined
+    this.#endUpload()
     this.#session.replies.pressure(false)
+  }
+
+  #endUpload(): void {
+    for (const { segment, length } of this.#upload?.pieces ?? []) this.#live.state.messages.alive(segment, -length)
+    this.#upload = undefined
   }
 
   #sendPiece(upload: Upload, message: Message): void {
@@ -138,6 +143,8 @@ export class ParkedPublishes {
     live.admitted()
     journal.buffer.set(message.body.subarray(upload.sent, upload.sent + length), at)
     upload.pieces.push({ segment: journal.segment, offset: journal.offset, length })
+    // Until the message's fact counts them, nobody else does: compaction must not take them for dead.
+    live.state.messages.alive(journal.segment, length)
     upload.sent += length
     upload.batch = live.notify(this.#session)
   }

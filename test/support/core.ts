@@ -17,7 +17,13 @@ import type {
   Sink,
   Ticket,
 } from '../../src/api.ts'
+import { Apply } from '../../src/core/apply.ts'
 import { Core } from '../../src/core/core.ts'
+import { policyFrom } from '../../src/core/policy.ts'
+import { Replay } from '../../src/core/replay.ts'
+import { encodeState } from '../../src/core/snapshot.ts'
+import { State } from '../../src/core/state.ts'
+import type { Cut } from '../../src/journal/journal.ts'
 import { type MemoryJournal, MemoryStore, openMemoryJournal } from '../../src/journal/memory.ts'
 import { SeededRandom } from '../../src/random.ts'
 
@@ -36,6 +42,8 @@ export class CoreNode {
   readonly journalChanges: JournalChanges
   core: Core
   journal: MemoryJournal
+  /** Why leadership was lost, if it was. */
+  lost: Error | undefined
 
   constructor(changes: Changes = {}, journalChanges: JournalChanges = {}, store = new MemoryStore(), clock = new MovableClock()) {
     this.clock = clock
@@ -55,8 +63,17 @@ export class CoreNode {
       failover: { ...defaults.failover, ...this.changes.failover },
       journal: { ...defaults.journal, ...this.changes.journal },
     }
-    const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT })
+    const makeSnapshot = async (cut: Cut): Promise<void> => {
+      const state = new State()
+      const apply = new Apply(state, (address, declared) => policyFrom(settings.destinations, address, declared))
+      this.store.replay(new Replay(state, apply), cut.batch)
+      this.store.writeSnapshot(cut.batch, encodeState(state))
+    }
+    const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot })
     const journal = openMemoryJournal({ ...this.journalChanges, store: this.store, clock: this.clock, listener: core.listener, visitor: core.visitor })
+    core.onLost = (error) => {
+      this.lost ??= error
+    }
     core.lead(journal)
     return { core, journal }
   }
@@ -64,6 +81,8 @@ export class CoreNode {
   /** The process is killed and another takes over: what was not committed is gone. */
   restart(): void {
     void this.core.stop()
+    this.lost = undefined
+    this.journal.lose(new Error('killed'))
     const started = this.#start()
     this.core = started.core
     this.journal = started.journal
