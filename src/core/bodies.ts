@@ -49,9 +49,10 @@ export class Bodies {
     const next = (): void => {
       const range = ranges[parts.length]
       if (range === undefined) {
-        // Large bodies may be more than the cache keeps: the object is made from what was just read.
-        if (messages.objects[row] === undefined && ranges.length > 1) {
-          messages.objects[row] = this.#held(parts[0], Buffer.concat(parts.slice(1)))
+        // The journal's memory may be too small to have kept it, or too many may be read at once: then the object is made from what was read.
+        const same = messages.get(row, SEGMENT) === record.segment && messages.get(row, OFFSET) === record.offset
+        if (same && messages.objects[row] === undefined && this.get(row) === undefined) {
+          messages.objects[row] = this.#held(parts[0], pieces === undefined ? undefined : Buffer.concat(parts.slice(1)))
           this.#live.transient(row)
         }
         done(true)

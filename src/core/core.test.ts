@@ -779,6 +779,24 @@ describe('a large body', () => {
     expect(taker.texts[1] === text).toBe(true)
   })
 
+  it('and a small one come from disk although the journal keeps nothing of what it reads in memory', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    client.send(queue, 'small')
+    client.send(queue, 'x'.repeat(600_000))
+    await node.until(() => client.admissions.length === 1)
+    await node.settled()
+    const { journal } = node
+    const read = journal.read.bind(journal)
+    journal.read = () => undefined
+    journal.fetch = (segment, offset, length, done) => setImmediate(() => done(read(segment, offset, length)))
+    const taker = client.consume(queue)
+    await node.until(() => taker.deliveries.length === 2)
+    expect(taker.texts.map((text) => text.length)).toEqual([5, 600_000])
+  })
+
   it('beyond the limit is refused', () => {
     const node = new CoreNode({ limits: { messageBytes: 1_000 } })
     const client = node.client()
