@@ -12,7 +12,8 @@ const publish = async (...args: string[]) => expect(await run('mosquitto_pub', [
 
 /** A subscriber that runs until told; `-d` says when the SUBACK came. */
 function listen(...args: string[]) {
-  const child = spawn('mosquitto_sub', [...at(), '-d', '-F', '%t|%q|%r|%p', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // Into a pipe the tool holds its output back until there is much of it.
+  const child = spawn('stdbuf', ['-oL', 'mosquitto_sub', ...at(), '-d', '-F', '%t|%q|%r|%p', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text

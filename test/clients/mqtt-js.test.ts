@@ -92,7 +92,10 @@ describe('MQTT.js', () => {
     const again = await connect({ clientId: 'js-kept', clean: false })
     expect(again.sessionPresent).toBe(true)
     await until('50 messages', () => again.got.length >= 50)
-    expect(again.got.map((each) => each.text)).toEqual(Array.from({ length: 50 }, (_, i) => String(i)))
+    // The library passes QoS 2 on when PUBREL comes, so that order holds within one QoS only.
+    const numbers = (qos: number) => again.got.filter((each) => each.packet.qos === qos).map((each) => Number(each.text))
+    expect(numbers(1)).toEqual(Array.from({ length: 25 }, (_, i) => 2 * i))
+    expect(numbers(2)).toEqual(Array.from({ length: 25 }, (_, i) => 2 * i + 1))
     await again.client.endAsync()
     const clean = await connect({ clientId: 'js-kept', clean: true })
     expect(clean.sessionPresent).toBe(false)
@@ -138,7 +141,7 @@ describe('MQTT.js', () => {
     const client = mqtt.connect({ host: '127.0.0.1', port: ports.mqtt, reconnectPeriod: 0, protocolVersion: 5 })
     open.push(client)
     const error = await new Promise<Error>((resolve) => client.once('error', resolve))
-    expect(String(error)).toMatch(/[Uu]n(acceptable|supported) protocol version/)
+    expect(String(error)).toMatch(/un(acceptable|supported) protocol version/i)
   })
 
   it('meets STOMP on a topic, both ways', async () => {

@@ -121,8 +121,10 @@ def session():
     again = Client("py-kept", clean=False)
     assert again.session
     got = again.take(20)
-    assert bodies(got) == [str(i) for i in range(20)], bodies(got)
-    assert [m.qos for m in got] == [1 + i % 2 for i in range(20)]
+    # The library passes QoS 2 on when PUBREL comes, so that order holds within one QoS only.
+    for level in (1, 2):
+        mine = [m.payload.decode() for m in got if m.qos == level]
+        assert mine == [str(i) for i in range(20) if 1 + i % 2 == level], mine
     again.end()
     assert not Client("py-kept", clean=True).session
 

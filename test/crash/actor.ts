@@ -23,6 +23,8 @@ export interface Actor {
   readonly idle: boolean
   /** It has no connection, and read what came over the last one to its end. */
   readonly closed: boolean
+  /** The broker was killed: what is read from now on was sent before, and nothing that is sent now arrives. */
+  died(): void
 }
 
 /** What producers have in common: numbers, a window, the ledger. */
@@ -61,6 +63,10 @@ export abstract class Producer implements Actor {
     this.#working = false
   }
 
+  died(): void {
+    this.connected = false
+  }
+
   burst(count: number): void {
     for (let i = 0; i < count && this.connected; i++) this.#one()
   }
@@ -89,6 +95,7 @@ export abstract class Consumer implements Actor {
   protected connection = 0
   readonly #waiting: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
+  #dead = false
 
   constructor(name: string, stage: Stage) {
     this.name = name
@@ -110,6 +117,7 @@ export abstract class Consumer implements Actor {
 
   /** `settle` runs in a few milliseconds if the connection lasts. */
   protected later(settle: () => void): void {
+    if (this.#dead) return
     this.#waiting.push(settle)
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
@@ -118,8 +126,14 @@ export abstract class Consumer implements Actor {
     }, this.stage.random.below(4))
   }
 
+  died(): void {
+    this.forget()
+    this.#dead = true
+  }
+
   /** What the lost connection gave is nothing to settle any more. */
   protected forget(): void {
+    this.#dead = false
     this.#waiting.length = 0
     clearTimeout(this.#timer)
     this.#timer = undefined

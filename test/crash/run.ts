@@ -23,7 +23,7 @@ const { values } = parseArgs({
 })
 
 /** Small, so that thirty kills see many segments, snapshots and compactions. */
-const ARGS = ['--set', 'journal.segmentBytes=4194304', '--set', 'journal.cacheBytes=2097152', '--set', 'destinations.failuresMax=0']
+const ARGS = ['--set', 'journal.segmentBytes=4194304', '--set', 'journal.cacheBytes=8388608', '--set', 'destinations.failuresMax=0']
 /** Everything owed must have come by then; a quiet round ends long before. */
 const SETTLE_MS = 20_000
 const QUIET_EVERY = 5

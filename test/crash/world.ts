@@ -85,9 +85,10 @@ export class World {
     const at = performance.now()
     node.child.kill('SIGKILL')
     this.ledger.crashed(at)
+    const everybody = [...this.#consumers, ...this.producers]
+    for (const each of everybody) each.died()
     await node.signal('SIGKILL')
     // What the broker wrote before it died is read to the end: an acknowledgement in a socket was given.
-    const everybody = [...this.#consumers, ...this.producers]
     await until('the end of all connections', () => everybody.every((each) => each.closed), 5000)
   }
 
