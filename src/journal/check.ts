@@ -10,7 +10,7 @@ import { type Inventory, takeInventory } from './file/inventory.ts'
 import { OLD_HEADER_BYTES, OLD_MAGIC, oldCrc } from './file/old.ts'
 import { readLog } from './file/read-log.ts'
 import { type Recovered, recover } from './file/recover.ts'
-import { findLaterBatch, readHead, scanSegment, scanToEnd } from './file/scan.ts'
+import { findLaterBatch, readHead, readOwnHead, scanSegment, scanToEnd } from './file/scan.ts'
 import { HEAD_BYTES, type SegmentName, segmentFile, segmentPath, segmentsIn } from './file/segment.ts'
 import { listSnapshots, loadSnapshot, snapshotsIn } from './file/snapshot.ts'
 
@@ -219,8 +219,9 @@ class Check {
     for (const [epoch, numbers] of inventory.log) {
       const entry = recovered?.chain.find((one) => one.epoch === epoch)
       for (const segment of numbers) {
-        if (recovered !== undefined && (entry === undefined || entry.segment < segment)) continue
-        await this.#segment({ family: 'log', epoch, segment }, claims, entry?.segment === segment ? entry.end : undefined)
+        const counts = recovered === undefined || (entry !== undefined && segment <= entry.segment)
+        if (!counts) await this.#beyond({ family: 'log', epoch, segment })
+        else await this.#segment({ family: 'log', epoch, segment }, claims, entry?.segment === segment ? entry.end : undefined)
       }
     }
     for (const name of inventory.old) await this.#segment(name, claims, undefined)
@@ -252,6 +253,19 @@ class Check {
       if (name.family === 'old') await this.#records(file, name, size)
       else if (end !== undefined) await this.#tail(file, fileName, name, end)
       else await this.#whole(file, fileName, name, size)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Of a void epoch, or begun and never finished: it does not count, whatever it holds. */
+  async #beyond(name: SegmentName): Promise<void> {
+    const file = await this.#disk.open(segmentPath(this.#directory, name), 'read').catch(() => undefined)
+    if (file === undefined) return
+    try {
+      const half = (await readOwnHead(file, name.epoch, name.segment)) === 'none'
+      const what = half ? 'its head is half-written' : 'its first batch is not whole, or its epoch ended before it'
+      this.#find('note', half ? 'half-head' : 'torn-tail', segmentFile(name), 0, `${what}: left by a broker that had just begun it; nothing is lost`)
     } finally {
       await file.close()
     }

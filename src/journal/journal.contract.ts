@@ -24,24 +24,33 @@ export class Heard implements JournalListener {
   readonly pressures: boolean[] = []
   readonly fulls: boolean[] = []
   readonly losses: Error[] = []
+  /** Set while a test is inside a call of the journal: nothing may be heard then. */
   inside = false
   onCommitted: (batch: number) => void = () => undefined
+
   committed(batch: number): void {
-    expect(this.inside).toBe(false)
+    this.#outside()
     this.committedBatches.push(batch)
     this.onCommitted(batch)
   }
+
   lost(error: Error): void {
-    expect(this.inside).toBe(false)
+    this.#outside()
     this.losses.push(error)
   }
+
   pressure(high: boolean): void {
-    expect(this.inside).toBe(false)
+    this.#outside()
     this.pressures.push(high)
   }
+
   full(full: boolean): void {
-    expect(this.inside).toBe(false)
+    this.#outside()
     this.fulls.push(full)
+  }
+
+  #outside(): void {
+    if (this.inside) throw new Error('the listener was called from inside a call of the journal')
   }
 }
 
@@ -56,9 +65,9 @@ export class Replayed implements Visitor {
     this.snapshotText = bytes.map((chunk) => Buffer.from(chunk).toString()).join('|')
   }
   batch(batch: number, epoch: number, wallMs: number): void {
-    expect(wallMs).toBeGreaterThan(0)
-    if (this.batches.length > 0) expect(batch).toBeGreaterThan(this.batches[this.batches.length - 1])
-    if (this.epochs.length > 0) expect(epoch).toBeGreaterThanOrEqual(this.epochs[this.epochs.length - 1])
+    const [lastBatch, lastEpoch] = [this.batches.at(-1) ?? 0, this.epochs.at(-1) ?? 0]
+    if (wallMs <= 0 || batch <= lastBatch || epoch < lastEpoch)
+      throw new Error(`batch ${batch} of epoch ${epoch} at ${wallMs} came after batch ${lastBatch} of epoch ${lastEpoch}`)
     this.batches.push(batch)
     this.epochs.push(epoch)
   }
@@ -165,8 +174,10 @@ export function journalContract(name: string, make: () => Promise<JournalUnderTe
     it('does not wait once 64 KiB have gathered', async () => {
       const store = await start()
       const { journal, heard } = await store.open()
+      const batch = journal.gathering
       for (let i = 0; i < 70; i++) put(journal, 'x'.repeat(1024))
       await until(() => heard.committedBatches.length > 0)
+      expect(heard.committedBatches[0]).toBe(batch)
     })
 
     it('goes on committing what an answer to a commit admitted', async () => {
@@ -354,13 +365,11 @@ export function journalContract(name: string, make: () => Promise<JournalUnderTe
         await new Promise((resolve) => journal.preserve(at === undefined ? [] : [at], resolve))
         put(journal, 'says where it went')
         await journal.drained()
-        for (const one of journal.segments) {
-          const name = `${one.family}`
-          expect(seen.get(one.segment) ?? name).toBe(name)
-          if (!seen.has(one.segment))
-            expect(one.segment).toBeGreaterThan(Math.max(0, ...[...seen.keys()].filter((n) => !journal.segments.some((s) => s.segment === n))))
-          seen.set(one.segment, name)
-        }
+        // Every number met before is still the same segment; every new one is higher than all that were ever met.
+        const before = Math.max(0, ...seen.keys())
+        const wrong = journal.segments.filter((one) => (seen.has(one.segment) ? seen.get(one.segment) !== one.family : one.segment <= before))
+        expect(wrong).toEqual([])
+        for (const one of journal.segments) seen.set(one.segment, one.family)
         await store.crash()
       }
     })

@@ -39,8 +39,8 @@ describe('nodes on one directory', () => {
     }
     console.log(`simulation: ${seeds.length} seeds, ${JSON.stringify(sum)}`)
     // A simulation in which nothing happens proves nothing.
-    if (SEED === undefined)
-      expect(Math.min(sum.claims, sum.opened, sum.acknowledged, sum.snapshots, sum.freed, sum.lost)).toBeGreaterThan(seeds.length / 2)
+    const { claims, opened, acknowledged, snapshots, freed, lost } = sum
+    expect(SEED !== undefined || Math.min(claims, opened, acknowledged, snapshots, freed, lost) > seeds.length / 2).toBe(true)
   })
 
   it('are caught when a leader does not look', { timeout: 120_000 }, async () => {

@@ -11,7 +11,7 @@ import { JournalDamage } from './damage.ts'
 import { type ChainEntry, type CopiedBatch, type EpochHeader, decodeEpochHeader } from './epoch-header.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { findLaterBatch, readOwnHead, scanToEnd } from './scan.ts'
-import { HEAD_BYTES, SECTOR_BYTES, segmentPath } from './segment.ts'
+import { HEAD_BYTES, SECTOR_BYTES, segmentFile, segmentPath } from './segment.ts'
 
 export type Recovered = Readonly<{
   inventory: Inventory
@@ -93,6 +93,15 @@ async function headerIn(file: DiskFile, path: string, epoch: number, segment: nu
   const head = await readOwnHead(file, epoch, segment)
   if (head === 'newer') throw newer(path)
   if (head === 'none') return undefined
+  if (head.before !== 0) {
+    const before = segmentFile({ family: 'log', epoch, segment: head.before })
+    throw new JournalDamage(
+      'missing',
+      before,
+      0,
+      `the segment is missing, and ${basename(path)} goes on from it: put the file back, or start from a copy of the directory`,
+    )
+  }
   const start = Buffer.alloc(BATCH_HEADER_BYTES)
   if ((await file.read(start, HEAD_BYTES)) < BATCH_HEADER_BYTES) return undefined
   const header = peekBatch(start, 0, epoch, segment, HEAD_BYTES)

@@ -300,7 +300,7 @@ describe('commit', () => {
     expect(heard.committedBatches).toEqual([])
     expect(heard.losses).toHaveLength(1)
     expect(put(journal, 'more')).toBeUndefined()
-    await expect(journal.drained()).rejects.toThrow()
+    await expect(journal.drained()).rejects.toThrow('stopped')
   })
 
   it('rule 13: a look that fails counts as yes', async () => {
@@ -308,7 +308,7 @@ describe('commit', () => {
     const { journal, heard } = await stage.lead('a')
     stage.disk.fail = (_name, operation, path) => (operation === 'exists' && path.includes('epochs') ? { code: 'EIO', after: false } : undefined)
     put(journal, 'one')
-    await expect(journal.drained()).rejects.toThrow()
+    await expect(journal.drained()).rejects.toThrow('higher epoch')
     expect(heard.committedBatches).toEqual([])
     expect(heard.losses).toHaveLength(1)
   })
