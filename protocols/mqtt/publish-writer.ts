@@ -1,11 +1,11 @@
 // Writes PUBLISH packets. A hot room: one of these for all connections remembers the packet it made last, so that
-// a fan-out of the same message encodes once. Small packets are one piece; a large payload goes by reference.
+// a fan-out of the same message encodes once. Small packets are one piece; others are their head, and the payload by reference.
 import type { Address, Message, Wire } from '../../src/api.ts'
 import type { Topics } from './address.ts'
 import { lengthBytes, writeLength } from './codec.ts'
 
-/** Larger payloads are not copied. */
-const COPIED_BYTES_MAX = 2048
+/** Larger payloads are given to the wire as they are, which copies them once with all else of the turn, or not at all. */
+const COPIED_BYTES_MAX = 256
 
 export class PublishWriter {
   readonly #topics: Topics
