@@ -663,6 +663,17 @@ describe('PUBLISH out', () => {
     expect(client.wire.taken()).toBe('')
   })
 
+  it('that makes its translation fail is rejected, and the next arrives', async () => {
+    const client = await subscribed()
+    client.broker.translate = () => {
+      throw new RangeError('too deep')
+    }
+    client.consumer.give({ ...out(1, 1), message: { ...message(1), dialect: 'other' } }, out(1, 2))
+    expect(client.consumer.taken()[0]).toBe('settle 1-1 rejected')
+    expect(client.wire.taken()).toBe('32060001610003' + '6d')
+    expect(client.broker.logged).toContain('a message could not be translated to MQTT')
+  })
+
   it('of another origin is translated, and of its QoS by the table', async () => {
     const client = await subscribed()
     const foreign = { ...message(1), dialect: 'other' }

@@ -160,7 +160,15 @@ export class Outgoing implements Sink {
   }
 
   #ours(message: Message): Message | undefined {
-    return message.dialect === DIALECT ? message : this.#link.front.broker.translate(message, DIALECT)
+    if (message.dialect === DIALECT) return message
+    const { broker, log } = this.#link.front
+    try {
+      return broker.translate(message, DIALECT)
+    } catch (error) {
+      // Called from the core's turn: a message that one of the two dialects stumbles over must cost this message, not the node.
+      log.error({ err: error, from: message.dialect }, 'a message could not be translated to MQTT')
+      return undefined
+    }
   }
 
   #reject(delivery: Delivery, outcome: Outcome): true {
