@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { type SimulationOptions, Violation, simulate } from './simulation.ts'
 
 const { SEED, SEEDS, STEPS } = process.env
-const seeds = SEED !== undefined ? [Number(SEED)] : Array.from({ length: Number(SEEDS ?? 60) }, (_, i) => i + 1)
+/** Each found a fault once: a head torn from its batch, a vanished copy, the last segment freed … The stories are told in journal/file/rules.test.ts. */
+const found = [59, 132, 174, 378, 804, 3928]
+const first = Array.from({ length: Number(SEEDS ?? 60) }, (_, i) => i + 1)
+const seeds = SEED !== undefined ? [Number(SEED)] : [...first, ...found.filter((seed) => !first.includes(seed))]
 const steps = Number(STEPS ?? 2_500)
 
 const options = (seed: number): SimulationOptions => ({ seed, nodes: 2 + (seed % 2), steps })

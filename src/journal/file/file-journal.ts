@@ -489,7 +489,7 @@ export class FileJournal implements Journal {
   }
 
   get segments(): readonly SegmentInfo[] {
-    return this.#begin.segments.infos()
+    return this.#begin.segments.infos(this.#end.segment)
   }
 
   get usedBytes(): number {
@@ -501,7 +501,7 @@ export class FileJournal implements Journal {
   }
 
   free(segments: readonly number[]): void {
-    this.#house.free(segments.filter((segment) => segment !== this.#into.segment))
+    this.#house.free(segments.filter((segment) => segment !== this.#into.segment && segment !== this.#end.segment))
   }
 
   cut(): Cut {

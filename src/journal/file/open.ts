@@ -13,7 +13,7 @@ import { readFormat } from './directory.ts'
 import { type ChainEntry, copyOffset, encodeEpochHeader, headerContentBytes } from './epoch-header.ts'
 import { FileJournal } from './file-journal.ts'
 import type { Inventory } from './inventory.ts'
-import { readLog } from './read-log.ts'
+import { isWithin, readLog } from './read-log.ts'
 import { type Recovered, recover, trimChain } from './recover.ts'
 import { readHead } from './scan.ts'
 import { HEAD_BYTES, encodeHead, sectorAfter, segmentFile, segmentPath, segmentsIn } from './segment.ts'
@@ -69,6 +69,7 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   if (recovered.lastWallMs > clock.wallMs() + 60_000)
     log.warn({ lastBatchMs: recovered.lastWallMs, nowMs: clock.wallMs() }, 'the clock of this machine is before the last batch of the journal')
   const chain = trimChain(recovered.chain, recovered.inventory)
+  await refuseOrphans(disk, directory, leadership.epoch, recovered)
   const segment = recovered.numbersTo + 1
   const { last } = recovered
   // Without a batch to copy there never was one but headers, of which the last may yet vanish: nothing to read.
@@ -116,6 +117,19 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
     snapshotBytes: bytesOfSnapshots,
     garbage,
   })
+}
+
+/** A snapshot holds committed facts only: one beyond the end of the chain says that committed batches are missing, and to go on would lose them. */
+async function refuseOrphans(disk: Disk, directory: string, ourEpoch: number, { chain, lastBatch }: Recovered): Promise<void> {
+  const counted = chain.filter((entry) => entry.segment !== 0)
+  const orphan = (await listSnapshots(disk, directory)).find((name) => name.epoch < ourEpoch && !isWithin(name, counted, lastBatch))
+  if (orphan === undefined) return
+  throw new JournalDamage(
+    'snapshot',
+    orphan.file,
+    0,
+    `the log that this snapshot of batch ${orphan.batch} belongs to is not there, it ends at batch ${lastBatch}: put the segments back, or start from a copy of the directory`,
+  )
 }
 
 const cutChain = (chain: readonly ChainEntry[]): Cut['chain'] =>

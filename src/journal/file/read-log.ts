@@ -80,7 +80,7 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
 }
 
 /** Rule 18: used only if its position is within the chain. An epoch below the chain has no segments left: the plan then finds what follows, or not. */
-function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
+export function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
   if (name.batch > batchMax) return false
   const entry = chain.find((one) => one.epoch === name.epoch)
   if (entry === undefined) return chain.length > 0 && name.epoch < chain[0].epoch

@@ -43,10 +43,14 @@ export class Segments {
     this.#byNumber.delete(segment)
   }
 
-  infos(): SegmentInfo[] {
+  /**
+   * `last` holds the last committed batch and counts as open, however full: until a batch behind it is committed, nothing else on disk says where the
+   * journal ends, and a successor would take an earlier segment's end for it.
+   */
+  infos(last: number): SegmentInfo[] {
     const infos: SegmentInfo[] = []
     for (const { segment, family, bytes, sealed, keeps, firstBatch, lastBatch } of this.#byNumber.values()) {
-      infos.push({ segment, family, bytes, sealed: sealed && !keeps, firstBatch, lastBatch })
+      infos.push({ segment, family, bytes, sealed: sealed && !keeps && segment !== last, firstBatch, lastBatch })
     }
     return infos
   }
