@@ -318,6 +318,8 @@ export interface Session {
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket
+  /** The patterns bound to a queue; empty when there is none. */
+  patterns(queue: Address): readonly Pattern[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */

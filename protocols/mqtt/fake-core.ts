@@ -12,6 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
+  Pattern,
   Replies,
   Session,
   Sink,
@@ -204,6 +205,10 @@ export class FakeSession implements Session {
     this.calls.push(`bind ${JSON.stringify(binding.pattern)} ${binding.tag} ${binding.settle} ${binding.absent} ${binding.retained}`)
     this.bindings.push(binding)
     return this.ticket()
+  }
+
+  patterns(): readonly Pattern[] {
+    return []
   }
 
   unbind(_queue: Address, pattern: Binding['pattern']): number {

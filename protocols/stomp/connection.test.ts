@@ -12,6 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
+  Pattern,
   PublishOptions,
   QueueOptions,
   Replies,
@@ -981,6 +982,10 @@ class PlayedCore implements Broker, Session {
     this.bound.push({ queue: nameOf(binding.queue), pattern: binding.pattern, settle: binding.settle, retained: binding.retained })
     return this.ticket()
   }
+  patterns(): readonly Pattern[] {
+    return []
+  }
+
   unbind(): number {
     return this.ticket()
   }

@@ -238,6 +238,21 @@ describe('topics', () => {
     expect(node.core.core.figures()).toMatchObject({ bindings: 0 })
   })
 
+  it('with a durable subscription that comes back with another topic are of that topic alone, and lose nothing', async () => {
+    const node = await start()
+    const client = await node.client({ headers: { 'client-id': 'me' } })
+    const durable = { id: '1', 'activemq.subscriptionName': 'n', ack: 'client-individual' }
+    await client.ask('SUBSCRIBE', { ...durable, destination: '/topic/old', 'activemq.prefetchSize': '1' })
+    await client.ask('SEND', { destination: '/topic/old', persistent: 'true' }, 'before')
+    await client.message()
+    await client.ask('UNSUBSCRIBE', { id: '1' })
+    await client.ask('SUBSCRIBE', { ...durable, destination: '/topic/new' })
+    expect((await client.message()).body.toString()).toBe('before')
+    await client.ask('SEND', { destination: '/topic/old', persistent: 'true' }, 'nobody')
+    await client.ask('SEND', { destination: '/topic/new', persistent: 'true' }, 'after')
+    expect((await client.message()).body.toString()).toBe('after')
+  })
+
   it('keep a retained message for MQTT and for who subscribes retroactively', async () => {
     const node = await start()
     const client = await node.client()

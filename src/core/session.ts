@@ -175,6 +175,11 @@ export class LiveSession implements Session {
     return live.ticket(this, queue.durable)
   }
 
+  patterns(address: Address): readonly Pattern[] {
+    const queue = this.#live.findQueue(own(address))
+    return queue?.bindings === undefined ? [] : [...queue.bindings.values()].map(({ pattern }) => pattern)
+  }
+
   unbind(address: Address, pattern: Pattern): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))

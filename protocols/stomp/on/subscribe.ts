@@ -141,6 +141,12 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
 }
 
 function bind(connection: StompConnection, request: Request, pattern: Pattern, queue: Address): Ticket {
+  const { session } = connection
+  // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
+  const wanted = JSON.stringify(pattern)
+  if (request.durable !== undefined) {
+    for (const earlier of session.patterns(queue)) if (JSON.stringify(earlier) !== wanted) session.unbind(queue, earlier)
+  }
   return connection.session.bind({
     pattern,
     queue,
