@@ -1,6 +1,6 @@
 // The crash test: producers and consumers of both protocols, a broker that is killed at random instants and started again, and a ledger
 // that decides whether every promise was kept.
-//   npm run test:crash -- [--rounds N] [--seed S] [--sabotage tail|past] [--keep] [--verbose]
+//   npm run test:crash -- [--rounds N] [--seed S] [--slice K/N] [--sabotage tail|past] [--keep] [--verbose]
 // A run prints its seed; the same seed chooses the same kinds and instants of kills (the broker's own timing is the machine's).
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,6 +16,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '30' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    slice: { type: 'string', default: '1/1' },
     sabotage: { type: 'string', default: 'none' },
     keep: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 })
 
 /** Small, so that thirty kills see many segments, snapshots and compactions. */
-const ARGS = ['--set', 'journal.segmentBytes=4194304', '--set', 'journal.cacheBytes=8388608', '--set', 'destinations.failuresMax=0']
+const ARGS = ['--set', 'journal.segmentBytes=4194304', '--set', 'journal.cacheBytes=3145728', '--set', 'destinations.failuresMax=0']
 /** Everything owed must have come by then; a quiet round ends long before. */
 const SETTLE_MS = 20_000
 const QUIET_EVERY = 5
@@ -72,8 +73,9 @@ const KILLS: Readonly<Record<string, (world: World, random: Random) => Promise<v
 
 async function main(): Promise<void> {
   buildIfStale({ quiet: true })
-  const rounds = Number(values.rounds)
-  const seed = Number(values.seed)
+  const [slice = 1, slices = 1] = values.slice.split('/').map(Number)
+  const rounds = Math.ceil(Number(values.rounds) / slices)
+  const seed = Number(values.seed) + slice - 1
   const how = values.sabotage
   if (how !== 'none' && how !== 'tail' && how !== 'past') throw new Error('--sabotage is tail or past')
   console.log(`crash test: ${rounds} rounds, seed ${seed}${how === 'none' ? '' : `, sabotage ${how}`}`)

@@ -10,6 +10,7 @@ import { NodeProcess, type Ready } from '../wire/node-process.ts'
 import { StompWire } from '../wire/stomp-wire.ts'
 
 const MESSAGES = Number(process.env['DEADLOCK_MESSAGES'] ?? 100_000)
+const LIMIT = 100
 /** Unanswered publishes: more than the queue holds, fewer than a connection may have parked (1,000). */
 const WINDOW = 400
 const STALLED_MS = 10_000
@@ -20,7 +21,7 @@ let ready: Ready
 
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), 'bascule-deadlock-'))
-  const args = ['destinations.limitMessages=100', 'mqtt.queuePrefix=$queue', 'mqtt.inflightMax=1'].flatMap((each) => ['--set', each])
+  const args = [`destinations.limitMessages=${LIMIT}`, 'mqtt.queuePrefix=$queue', 'mqtt.inflightMax=1'].flatMap((each) => ['--set', each])
   node = new NodeProcess({ data, args })
   ready = await node.leads()
 })
@@ -44,6 +45,8 @@ describe('one connection that produces into the full queue it consumes from', ()
     let sent = 0
     let answered = 0
     let taken = 0
+    /** Most messages that were on the queue, as far as answers tell. */
+    let deepest = 0
     let wrong = ''
     const send = () => {
       while (sent < MESSAGES && sent - answered < WINDOW) {
@@ -57,6 +60,7 @@ describe('one connection that produces into the full queue it consumes from', ()
     wire.onReceipt = (id) => {
       if (id !== String(answered)) wrong ||= `receipt ${id} instead of ${answered}`
       answered++
+      deepest = Math.max(deepest, answered - taken)
       send()
     }
     wire.onMessage = (message) => {
@@ -69,6 +73,9 @@ describe('one connection that produces into the full queue it consumes from', ()
     send()
     await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * MESSAGES)
     expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: MESSAGES, answered: MESSAGES, closed: false })
+    // It was full all the time, and never fuller than that.
+    expect(deepest).toBeGreaterThan(LIMIT - 10)
+    expect(deepest).toBeLessThanOrEqual(LIMIT + 1)
     console.log(`STOMP: ${Math.round(MESSAGES / ((performance.now() - begun) / 1000))} messages/s`)
     wire.destroy()
   })
@@ -78,6 +85,8 @@ describe('one connection that produces into the full queue it consumes from', ()
     let sent = 0
     let answered = 0
     let taken = 0
+    /** Most messages that were on the queue, as far as answers tell. */
+    let deepest = 0
     let wrong = ''
     const send = () => {
       while (sent < MESSAGES && sent - answered < WINDOW) {
@@ -88,6 +97,7 @@ describe('one connection that produces into the full queue it consumes from', ()
     wire.onAck = (_kind, id) => {
       if (id !== (answered % 50_000) + 1) wrong ||= `PUBACK ${id} instead of ${(answered % 50_000) + 1}`
       answered++
+      deepest = Math.max(deepest, answered - taken)
       send()
     }
     wire.onPublish = (publish) => {
@@ -100,6 +110,8 @@ describe('one connection that produces into the full queue it consumes from', ()
     send()
     await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * MESSAGES)
     expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: MESSAGES, answered: MESSAGES, closed: false })
+    expect(deepest).toBeGreaterThan(LIMIT - 10)
+    expect(deepest).toBeLessThanOrEqual(LIMIT + 1)
     console.log(`MQTT: ${Math.round(MESSAGES / ((performance.now() - begun) / 1000))} messages/s`)
     wire.destroy()
   })
