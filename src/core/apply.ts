@@ -351,7 +351,10 @@ export class Apply {
         const { length } = pieces[found.piece]
         messages.alive(segment, -length)
         messages.alive(newSegment, length)
-        messages.pieces.set(found.row, pieces.map((piece, i) => (i === found.piece ? { segment: newSegment, offset: newOffset, length } : piece)))
+        messages.pieces.set(
+          found.row,
+          pieces.map((piece, i) => (i === found.piece ? { segment: newSegment, offset: newOffset, length } : piece)),
+        )
       } else {
         if (messages.get(found.row, SEGMENT) !== segment || messages.get(found.row, OFFSET) !== offset) continue
         const length = messages.get(found.row, LENGTH)
@@ -448,4 +451,3 @@ export function rowsIn(state: State, segment: number): Map<number, { row: number
   }
   return rows
 }
-

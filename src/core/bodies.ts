@@ -2,7 +2,7 @@
 import type { Message } from '../api.ts'
 import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
-import { CoreAddress, readAddress } from './addresses.ts'
+import { type CoreAddress, readAddress } from './addresses.ts'
 import type { Live } from './live.ts'
 import { type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, SEGMENT } from './messages.ts'
 

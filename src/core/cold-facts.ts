@@ -16,7 +16,9 @@ const DEAD_LETTER_BIT = WHEN_FULL_BIT << 1
 
 /** number u32, held u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address). */
 export function writeQueue(to: FactWriter, number: number, address: CoreAddress, options: QueueOptions): FactWriter {
-  to.u32(number).u8(options.lifetime === 'held' ? 1 : 0).raw(address.encoded)
+  to.u32(number)
+    .u8(options.lifetime === 'held' ? 1 : 0)
+    .raw(address.encoded)
   let given = 0
   for (const [bit, name] of NUMBERS.entries()) if (options[name] !== undefined) given |= 1 << bit
   if (options.whenFull !== undefined) given |= WHEN_FULL_BIT
@@ -79,7 +81,11 @@ export function readSession(from: FactReader): SessionRecord {
 }
 
 function writeMessage(to: FactWriter, message: Message): void {
-  to.text(message.dialect).u8(message.durable ? 1 : 0).u8(message.priority).f64(message.expiresAtMs).f64(message.deliverAtMs)
+  to.text(message.dialect)
+    .u8(message.durable ? 1 : 0)
+    .u8(message.priority)
+    .f64(message.expiresAtMs)
+    .f64(message.deliverAtMs)
   to.text(message.group).bytes(message.head).bytes(message.body)
 }
 

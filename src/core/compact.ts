@@ -9,6 +9,8 @@ import { LENGTH } from './messages.ts'
 
 /** A snapshot is made when the log since the last one exceeds this and the state's own size. */
 const LOG_BYTES_MIN = 64 * 1024 * 1024
+/** How often segments are looked at. */
+const SWEEP_MS = 2_000
 /** Relocated records of one fact. */
 const RECORDS_MAX = 20_000
 
@@ -27,6 +29,7 @@ export class Compaction {
   readonly #copied = new Set<number>()
   #stopped = false
   #commits = 0
+  #sweptAt = 0
 
   constructor(live: Live, makeSnapshot: MakeSnapshot) {
     this.#live = live
@@ -47,10 +50,28 @@ export class Compaction {
     if (this.#dead.size > 0) this.#freeDead()
     if ((++this.#commits & 15) !== 0) return
     const { journal, state, settings } = this.#live
-    const stateBytes = state.entries.bytes + state.messages.bytes
+    const stateBytes = state.entries.count * 64 + state.messages.count * 32
     const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, settings.journal.segmentBytes))
-    if (!this.#snapshotting && journal.sinceSnapshotBytes > due) void this.snapshot()
-    if ((this.#commits & 1023) === 0) this.#sweep()
+    if (journal.sinceSnapshotBytes > due) void this.snapshot()
+  }
+
+  /** Looks every few seconds whether something can go; once for each stretch in which something was committed. */
+  start(): void {
+    if (this.#stopped) return
+    this.#live.schedule.schedule(SWEEP_MS, () => {
+      if (this.#commits !== this.#sweptAt) {
+        this.#sweptAt = this.#commits
+        if (this.#covered === 0 && this.#hasDead()) void this.snapshot()
+        else this.#sweep()
+      }
+      this.start()
+    })
+  }
+
+  /** A sealed segment in which nothing lives: worth the first snapshot of this term, which lets it go. */
+  #hasDead(): boolean {
+    const { liveBytes } = this.#live.state.messages
+    return this.#live.journal.segments.some(({ sealed, segment }) => sealed && (liveBytes.get(segment) ?? 0) === 0)
   }
 
   /** Makes a snapshot of what is committed now; then frees and copies what that allows. Never rejects. */
@@ -122,7 +143,11 @@ export class Compaction {
       for (let at = 0; at < ranges.length; at += RECORDS_MAX) {
         const part = ranges.slice(at, at + RECORDS_MAX)
         const fact = live.writer.reset().u32(segment).u32(part.length)
-        for (const [i, range] of part.entries()) fact.u32(range.offset).u32(moved[at + i].segment).u32(moved[at + i].offset)
+        for (const [i, range] of part.entries())
+          fact
+            .u32(range.offset)
+            .u32(moved[at + i].segment)
+            .u32(moved[at + i].offset)
         if (!live.admit(FACT.relocated, fact, 'drain')) return
       }
       journal.urge()

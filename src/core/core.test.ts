@@ -1,8 +1,8 @@
 // The core over a journal in memory: queues, topics, settlement, sessions, and what a restart leaves of them.
 import { describe, expect, it } from 'vitest'
-import { CoreNode, message, NO_RETAIN, PERMANENT, Taker, textOf } from '../../test/support/core.ts'
+import { CoreNode, message, NO_RETAIN, PERMANENT, textOf } from '../../test/support/core.ts'
 import type { Address, Binding, Pattern } from '../api.ts'
-import type { Client } from '../../test/support/core.ts'
+import type { Client, Taker } from '../../test/support/core.ts'
 
 const REST: Pattern = [{ wild: 'rest' }]
 
@@ -710,16 +710,20 @@ describe('a pull', () => {
     const pull = (): (typeof calls)[number] => {
       const call: (typeof calls)[number] = { got: [], refs: [], answered: 0 }
       calls.push(call)
-      client.session.pull(queue, { max: 1, bytes: 1e6, waitMs: 10_000, lockMs: 1_000 }, {
-        deliver(delivery) {
-          call.got.push(textOf(delivery))
-          call.refs.push(delivery.ref)
+      client.session.pull(
+        queue,
+        { max: 1, bytes: 1e6, waitMs: 10_000, lockMs: 1_000 },
+        {
+          deliver(delivery) {
+            call.got.push(textOf(delivery))
+            call.refs.push(delivery.ref)
+          },
+          flush() {
+            call.answered++
+          },
+          ended() {},
         },
-        flush() {
-          call.answered++
-        },
-        ended() {},
-      })
+      )
       return call
     }
     const [first, second] = [pull(), pull()]

@@ -73,6 +73,7 @@ export class Core implements Broker {
   lead(journal: Journal): void {
     this.#live.lead(journal)
     this.#membership.lead()
+    this.#compaction?.start()
   }
 
   /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */

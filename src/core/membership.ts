@@ -47,11 +47,13 @@ export class Membership {
     const live = this.#live
     if (live.lost !== undefined) throw live.lost
     const { sessions } = live.settings.limits
-    if (identity.clientId.length > CLIENT_ID_MAX) throw new CodedError('too-large', `a client id of ${identity.clientId.length} characters is too long`)
+    if (identity.clientId.length > CLIENT_ID_MAX)
+      throw new CodedError('too-large', `a client id of ${identity.clientId.length} characters is too long`)
     const willTo = identity.will === undefined ? undefined : beyond(own(identity.will.to), live.settings.limits)
     if (willTo !== undefined) throw willTo
     const known = identity.clientId === '' ? undefined : live.state.sessionByKey.get(sessionKey(identity.protocol, identity.clientId))
-    if (known === undefined && live.state.sessionByNumber.size >= sessions) throw new CodedError('limit', `limits.sessions (${sessions}) sessions exist`)
+    if (known === undefined && live.state.sessionByNumber.size >= sessions)
+      throw new CodedError('limit', `limits.sessions (${sessions}) sessions exist`)
     if (known?.live !== undefined) {
       if (identity.clash === 'refuse') throw new CodedError('in-use', `client id ${identity.clientId} is connected`)
       const { live: earlier } = known

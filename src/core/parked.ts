@@ -51,7 +51,10 @@ export class ParkedPublishes {
     const { limits } = live.settings
     const bytes = message.head.length + message.body.length
     if (this.#list.length >= limits.parkedMessages) {
-      return new CodedError('full', `the destination is full and limits.parkedMessages (${limits.parkedMessages}) messages of this connection wait already`)
+      return new CodedError(
+        'full',
+        `the destination is full and limits.parkedMessages (${limits.parkedMessages}) messages of this connection wait already`,
+      )
     }
     // One message may always wait, however large.
     if (this.#list.length > 0 && (this.#bytes + bytes > limits.parkedBytes || this.#membership.parkedBytes + bytes > limits.parkedTotalBytes)) {

@@ -63,7 +63,9 @@ export class Publisher {
     const live = this.#live
     const bytes = message.head.length + message.body.length
     if (bytes > live.settings.limits.messageBytes) {
-      return this.#refuse(new CodedError('too-large', `a message of ${bytes} bytes exceeds limits.messageBytes (${live.settings.limits.messageBytes})`))
+      return this.#refuse(
+        new CodedError('too-large', `a message of ${bytes} bytes exceeds limits.messageBytes (${live.settings.limits.messageBytes})`),
+      )
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.#refuse(tooLong)

@@ -99,7 +99,11 @@ export class Router {
     let at = 0
     do {
       const part = pairs.slice(at, at + PAIRS_MAX)
-      const writer = live.writer.reset().u32(number).u32(at === 0 && useBase && base !== undefined ? base.number : 0).u32(part.length)
+      const writer = live.writer
+        .reset()
+        .u32(number)
+        .u32(at === 0 && useBase && base !== undefined ? base.number : 0)
+        .u32(part.length)
       for (const i of part) writer.u32(queues[i].number).u32(vias[i].number)
       const removing = at === 0 ? gone : []
       writer.u32(removing.length)

@@ -142,7 +142,8 @@ export class LiveSession implements Session {
     if (queue === undefined) return this.refuse(noQueue(address))
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
-    else if (!live.admit(FACT.hold, live.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish')) return this.refuse(journalFull())
+    else if (!live.admit(FACT.hold, live.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
+      return this.refuse(journalFull())
     return live.ticket(this, durable)
   }
 
@@ -224,7 +225,12 @@ export class LiveSession implements Session {
     const others = queue.consumers
     if (others?.includes(consumer)) return true
     if (others !== undefined && others.length > 0 && (consumer.exclusive || others.some((other) => other.exclusive))) {
-      this.refuse(new CodedError('in-use', `queue ${address.path.join('.')} has an exclusive consumer, or consumers beside which this one wants to be exclusive`))
+      this.refuse(
+        new CodedError(
+          'in-use',
+          `queue ${address.path.join('.')} has an exclusive consumer, or consumers beside which this one wants to be exclusive`,
+        ),
+      )
       return false
     }
     this.#live.dispatch.attach(consumer, queue)
@@ -280,7 +286,11 @@ export class LiveSession implements Session {
       return this.refuse(new CodedError('limit', `limits.notesPerSession (${live.settings.limits.notesPerSession}) is reached`))
     }
     if (record.recorded && record.keepMs > 0) {
-      const fact = live.writer.reset().u32(record.number).u32(key).u8(set ? 1 : 0)
+      const fact = live.writer
+        .reset()
+        .u32(record.number)
+        .u32(key)
+        .u8(set ? 1 : 0)
       if (!live.admit(FACT.note, fact, set ? 'publish' : 'drain')) return this.refuse(journalFull())
       return live.ticket(this, true)
     }

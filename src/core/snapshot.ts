@@ -81,7 +81,10 @@ export function digestState(state: State): string {
       const { entries, messages } = state
       const message = entries.get(row, MESSAGE)
       fact.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).u32(messages.get(message, LENGTH)).f64(messages.double(message, EXPIRES))
-      fact.u8(entries.get(row, FAILURES)).u8(entries.get(row, MARK)).text(state.dead[entries.get(row, DEAD)]?.reason ?? '')
+      fact
+        .u8(entries.get(row, FAILURES))
+        .u8(entries.get(row, MARK))
+        .text(state.dead[entries.get(row, DEAD)]?.reason ?? '')
       hash.update(fact.buffer.subarray(0, fact.length))
     }
   }

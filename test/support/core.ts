@@ -70,7 +70,13 @@ export class CoreNode {
       this.store.writeSnapshot(cut.batch, encodeState(state))
     }
     const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot })
-    const journal = openMemoryJournal({ ...this.journalChanges, store: this.store, clock: this.clock, listener: core.listener, visitor: core.visitor })
+    const journal = openMemoryJournal({
+      ...this.journalChanges,
+      store: this.store,
+      clock: this.clock,
+      listener: core.listener,
+      visitor: core.visitor,
+    })
     core.onLost = (error) => {
       this.lost ??= error
     }
