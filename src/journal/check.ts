@@ -8,7 +8,7 @@ import { readFormat } from './file/directory.ts'
 import { JournalDamage } from './file/damage.ts'
 import { type Inventory, takeInventory } from './file/inventory.ts'
 import { OLD_HEADER_BYTES, OLD_MAGIC, oldCrc } from './file/old.ts'
-import { readLog } from './file/read-log.ts'
+import { isWithin, readLog } from './file/read-log.ts'
 import { type Recovered, recover } from './file/recover.ts'
 import { findLaterBatch, readHead, readOwnHead, scanSegment, scanToEnd } from './file/scan.ts'
 import { HEAD_BYTES, type SegmentName, segmentFile, segmentPath, segmentsIn } from './file/segment.ts'
@@ -341,13 +341,7 @@ class Check {
       })
       if (typeof loaded === 'string') this.#find('damage', 'snapshot', name.file, 0, `the snapshot is damaged: ${loaded}`)
       if (recovered === undefined) continue
-      const entry = recovered.chain.find((one) => one.epoch === name.epoch)
-      const first = recovered.chain.find((one) => one.segment !== 0)
-      const within =
-        entry === undefined
-          ? first !== undefined && name.epoch < first.epoch
-          : name.segment < entry.segment || (name.segment === entry.segment && name.offset <= entry.end)
-      if (!within || name.batch > recovered.lastBatch)
+      if (!isWithin(name, recovered.chain, recovered.lastBatch))
         this.#find(
           'damage',
           'snapshot-without-log',

@@ -238,7 +238,7 @@ export function journalContract(name: string, make: () => Promise<JournalUnderTe
       const store = await start()
       const { journal } = await store.open({ cacheBytes: 1 })
       const places: Range[] = []
-      for (let i = 0; i < 60; i++) {
+      for (let i = 0; i < 200; i++) {
         const at = put(journal, `${i}`.padEnd(50_000, '.'))
         if (at !== undefined) places.push(at)
         if (i % 10 === 0) await journal.drained()

@@ -7,6 +7,7 @@ export type Image = { readonly segment: number; readonly base: number; end: numb
 
 export class Cache {
   bytes = 0
+  #pinnedBytes = 0
   readonly #bytesMax: number
   /** By segment, bases rising. */
   readonly #images = new Map<number, Image[]>()
@@ -27,6 +28,7 @@ export class Cache {
     }
     this.#order.add(image)
     this.bytes += image.buffer.length
+    if (image.pinned) this.#pinnedBytes += image.buffer.length
     this.#trim()
   }
 
@@ -50,7 +52,11 @@ export class Cache {
 
   /** Its bytes are on disk now: it may be dropped. */
   unpin(image: Image): void {
+    if (!image.pinned) return
     image.pinned = false
+    this.#pinnedBytes -= image.buffer.length
+    // As old as its last byte, not its first.
+    if (this.#order.delete(image)) this.#order.add(image)
     this.#trim()
   }
 
@@ -58,6 +64,8 @@ export class Cache {
     for (const image of this.#images.get(segment) ?? []) {
       this.#order.delete(image)
       this.bytes -= image.buffer.length
+      if (image.pinned) this.#pinnedBytes -= image.buffer.length
+      image.pinned = false
     }
     this.#images.delete(segment)
   }
@@ -65,14 +73,17 @@ export class Cache {
   clear(): void {
     this.#images.clear()
     this.#order.clear()
-    this.bytes = 0
+    this.bytes = this.#pinnedBytes = 0
   }
 
+  /** The newest stays whatever the budget: whoever had it read would otherwise ask for it for ever. What waits for the disk cannot go and does not count. */
   #trim(): void {
-    if (this.bytes <= this.#bytesMax) return
+    if (this.bytes - this.#pinnedBytes <= this.#bytesMax) return
+    let newest: Image | undefined
+    for (const image of this.#order) newest = image.pinned ? newest : image
     for (const image of this.#order) {
-      if (this.bytes <= this.#bytesMax) return
-      if (image.pinned) continue
+      if (this.bytes - this.#pinnedBytes <= this.#bytesMax) return
+      if (image.pinned || image === newest) continue
       this.#order.delete(image)
       this.bytes -= image.buffer.length
       const list = this.#images.get(image.segment)

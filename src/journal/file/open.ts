@@ -121,8 +121,7 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
 
 /** A snapshot holds committed facts only: one beyond the end of the chain says that committed batches are missing, and to go on would lose them. */
 async function refuseOrphans(disk: Disk, directory: string, ourEpoch: number, { chain, lastBatch }: Recovered): Promise<void> {
-  const counted = chain.filter((entry) => entry.segment !== 0)
-  const orphan = (await listSnapshots(disk, directory)).find((name) => name.epoch < ourEpoch && !isWithin(name, counted, lastBatch))
+  const orphan = (await listSnapshots(disk, directory)).find((name) => name.epoch < ourEpoch && !isWithin(name, chain, lastBatch))
   if (orphan === undefined) return
   throw new JournalDamage(
     'snapshot',

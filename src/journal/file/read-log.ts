@@ -55,7 +55,7 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
   const counted = chain.filter((entry) => entry.segment !== 0)
   let failure: unknown
   for (const name of [...(await listSnapshots(disk, directory)), undefined]) {
-    if (name !== undefined && !isWithin(name, counted, options.batchMax)) continue
+    if (name !== undefined && !isWithin(name, chain, options.batchMax)) continue
     const chunks = name === undefined ? undefined : await loadSnapshot(disk, directory, name)
     if (typeof chunks === 'string') {
       warn(`snapshot ${name?.file} is passed over: ${chunks}`)
@@ -79,11 +79,12 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
   throw failure
 }
 
-/** Rule 18: used only if its position is within the chain. An epoch below the chain has no segments left: the plan then finds what follows, or not. */
+/** Rule 18: used only if its position is within the chain. */
 export function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
   if (name.batch > batchMax) return false
   const entry = chain.find((one) => one.epoch === name.epoch)
-  if (entry === undefined) return chain.length > 0 && name.epoch < chain[0].epoch
+  // Not listed, not even as void: all its segments were freed since.
+  if (entry === undefined) return name.epoch < (chain.at(-1)?.epoch ?? 0)
   return name.segment < entry.segment || (name.segment === entry.segment && name.offset <= entry.end)
 }
 
