@@ -92,7 +92,7 @@ function runSuite(suite, slice) {
     () => {
       note = `: hung, ended after ${PATIENCE} times its time`
       try {
-        process.kill(-child.pid, 'SIGKILL')
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
       } catch {
         child.kill('SIGKILL')
       }

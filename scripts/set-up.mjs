@@ -89,7 +89,7 @@ function sourceFiles() {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`
       if (entry.isDirectory()) walk(path)
-      else if (/\.c?ts$/.test(path) && !/\.(test|contract)\.ts$|\/fake-[^/]+\.ts$/.test(path)) found.push(path)
+      else if (/\.c?ts$/.test(path) && !/\.(test|contract|bench)\.ts$|\/fake-[^/]+\.ts$/.test(path)) found.push(path)
     }
   }
   for (const folder of sources) if (existsSync(join(root, folder))) walk(folder)
@@ -109,18 +109,29 @@ function removeOrphans(dist, files) {
   walk('')
 }
 
-/** A directory is made by one process only. One left behind by a process that was killed is taken over after two minutes. */
+/** A directory is made by one process only. That of a process that was killed is taken over. */
 function lock(path) {
   for (;;) {
     try {
       mkdirSync(path)
+      writeFileSync(join(path, 'pid'), String(process.pid))
       return () => rmSync(path, { recursive: true, force: true })
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
-      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
-      if (age > 120_000) rmSync(path, { recursive: true, force: true })
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+      if (ownerIsGone(path)) rmSync(path, { recursive: true, force: true })
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
     }
+  }
+}
+
+function ownerIsGone(path) {
+  const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+  try {
+    process.kill(Number(readFileSync(join(path, 'pid'), 'utf8')), 0)
+    return age > 120_000
+  } catch (error) {
+    // Its file is written an instant after the directory is made.
+    return error.code === 'ESRCH' || age > 2_000
   }
 }
 

@@ -1,5 +1,6 @@
-// `npm start`: set-up, then the broker in the foreground. Signals reach it, and it does not outlive this process.
+// `npm start`: set-up, then the broker in the foreground. Signals reach it once each, and it does not outlive this process, nor npm.
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildIfStale, checkNode, installIfStale, root } from './set-up.mjs'
 
@@ -10,16 +11,38 @@ buildIfStale()
 const broker = spawn(process.execPath, [join(root, 'dist/src/cli/bascule.cjs'), 'start', ...process.argv.slice(2)], {
   // The channel tells the broker when this process is gone, however it went.
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  // A group of its own: Ctrl-C reaches every process of the terminal's group, and npm passes it on as well; the broker would take the second for "at once".
+  detached: true,
 })
 
-// At a terminal Ctrl-C reaches the whole group, so the broker has it already: passing it on would count as the second signal, which stops at once.
+const AGAIN_MS = 200
+let last = { signal: '', at: 0 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
-    if (signal === 'SIGINT' && process.stdin.isTTY) return
-    broker.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal)
+    const now = Date.now()
+    if (last.signal !== signal || now - last.at > AGAIN_MS) broker.kill(signal)
+    last = { signal, at: now }
   })
 }
-process.on('exit', () => broker.kill('SIGTERM'))
+
+// npm runs this through a shell that passes no signal on: when npm or the shell is gone, so is whoever wanted the broker.
+const parent = process.ppid
+const grandparent = parentOf(parent)
+const watch = setInterval(() => {
+  if (process.ppid === parent && (grandparent === undefined || parentOf(parent) === grandparent)) return
+  clearInterval(watch)
+  broker.kill('SIGTERM')
+}, 250)
+watch.unref()
+
+/** Where there is no /proc only the parent itself is watched. */
+function parentOf(pid) {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  } catch {
+    return undefined
+  }
+}
 
 broker.on('error', (error) => {
   console.error(`The broker could not be started: ${error.message}`)

@@ -6,7 +6,8 @@ import { buildIfStale, checkNode, installIfStale, root } from './set-up.mjs'
 
 checkNode()
 installIfStale()
-buildIfStale()
+// Type errors are told and counted by the step below.
+buildIfStale({ quiet: true })
 
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 const steps = [

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { BrokerProcess, spawnBroker } from '../support/process.ts'
+import { spawnBroker } from '../support/process.ts'
 import { bascule, type Ended, temporaryFolder } from './program.ts'
 
 const folder = temporaryFolder()
@@ -170,7 +170,7 @@ describe('the program as it should be called', () => {
 
   it('checks and dumps a journal, and says where it is damaged', async () => {
     const data = folder.path('checked')
-    const broker: BrokerProcess = await spawnBroker({ data })
+    const broker = await spawnBroker({ data })
     await broker.kill('SIGKILL')
     const sound = await bascule(['journal', 'check', '--data', data])
     expect({ code: sound.code, err: sound.err }).toEqual({ code: 0, err: '' })
