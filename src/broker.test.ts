@@ -12,6 +12,7 @@ class FakeTerm implements Term {
   readonly calls: string[] = []
   status = () => ({})
   destinations = () => []
+  recent = () => []
   purge = async () => 0
   stop = async () => void this.calls.push('stop')
   abandon = async () => void this.calls.push('abandon')

@@ -17,6 +17,7 @@ export interface Term {
   readonly listeners: Readonly<Record<string, string>>
   status(): unknown
   destinations(): unknown
+  recent(limit: number): unknown
   purge(queue: readonly string[]): Promise<unknown>
   /** Ends it in order: no further connections, last commit, clients told. The claim is released by the caller. */
   stop(): Promise<void>
@@ -79,6 +80,10 @@ export class Node implements Managed {
 
   destinations(): unknown {
     return this.#leading().destinations()
+  }
+
+  recent(limit: number): unknown {
+    return this.#leading().recent(limit)
   }
 
   async purge(queue: readonly string[]): Promise<unknown> {

@@ -47,7 +47,8 @@ export type TermOptions = Readonly<{
 export async function takeOver(options: TermOptions, leadership: Leadership, lost: (error: Error) => void): Promise<Term> {
   const { settings, version, clock, random, disk, log, protocols } = options
   const makeSnapshot = (cut: Cut): Promise<void> => makeSnapshotInThread(settings.destinations, cut)
-  const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot })
+  const stillLeads = lookAfterStall(leadership, clock, settings.failover.leaseMs / 4)
+  const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot, stillLeads })
   core.onLost = lost
   const journal = await options.openJournal({
     directory: settings.data,
@@ -73,6 +74,17 @@ export async function takeOver(options: TermOptions, leadership: Leadership, los
     await core.stop()
     await journal.close()
     throw error
+  }
+}
+
+/** A turn that begins long after the one before looks for a higher epoch first: this process may have been stopped meanwhile. */
+function lookAfterStall(leadership: Leadership, clock: Clock, longMs: number): () => boolean {
+  let lastMs = clock.monoMs()
+  return () => {
+    const nowMs = clock.monoMs()
+    const leads = nowMs - lastMs < longMs || leadership.look()
+    lastMs = nowMs
+    return leads
   }
 }
 
@@ -130,6 +142,10 @@ class RunningTerm implements Term {
 
   status(): unknown {
     return this.#core.status()
+  }
+
+  recent(limit: number): unknown {
+    return this.#core.recent(limit)
   }
 
   destinations(): unknown {

@@ -59,6 +59,7 @@ export type Limits = Readonly<{
   sessions: number
   bindings: number
   bindingsPerSession: number
+  bindingBytesPerSession: number
   consumers: number
   consumersPerSession: number
   notesPerSession: number

@@ -8,7 +8,7 @@ import { CoreAddress, own } from './addresses.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
-import { REASON } from './recorder.ts'
+import { REASON, type Recorded } from './recorder.ts'
 import { Replay } from './replay.ts'
 import { digestState } from './snapshot.ts'
 
@@ -19,6 +19,8 @@ export interface CoreOptions {
   readonly version: string
   readonly settings: Settings
   readonly log: Log
+  /** Looks for a higher epoch when a turn comes long after the one before; false ends leadership. Without it only commits look. */
+  readonly stillLeads?: () => boolean
   /** Makes a snapshot of a cut, elsewhere; without it none is made and the log only grows. */
   readonly makeSnapshot?: MakeSnapshot
 }
@@ -104,11 +106,21 @@ export class Core implements Broker {
     if (to === undefined || from === undefined || known === undefined) return undefined
     let made = known.get(message)
     if (made === undefined) {
-      const bytes = to.fromCanonical(from.toCanonical(message), message, (field) => this.#countLost(message.dialect, dialect, field))
+      const bytes = this.#convert(from, to, message)
       made = { message: bytes === undefined ? undefined : { ...message, dialect, ...bytes } }
       known.set(message, made)
     }
     return made.message
+  }
+
+  /** A mistake in a dialect costs the message its way into that protocol, not the broker its life. */
+  #convert(from: Dialect, to: Dialect, message: Message): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined {
+    try {
+      return to.fromCanonical(from.toCanonical(message), message, (field) => this.#countLost(from.name, to.name, field))
+    } catch (error) {
+      this.#live.log.error({ err: error, from: from.name, to: to.name }, 'a message could not be translated')
+      return undefined
+    }
   }
 
   schedule(delayMs: number, run: () => void): () => void {
@@ -128,6 +140,11 @@ export class Core implements Broker {
 
   // ---- Management
 
+  /** The last events of the flight recorder, newest first. */
+  recent(limit: number): readonly Recorded[] {
+    return [...this.#live.recorder.recent({ limit })]
+  }
+
   /** Batch and digest of the durable state; equal wherever the same facts were applied. */
   digest(): Readonly<{ batch: number; digest: string }> {
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
@@ -140,7 +157,7 @@ export class Core implements Broker {
 
   status(): unknown {
     const live = this.#live
-    const { journal, state } = live
+    const { journal } = live
     return {
       figures: this.figures(),
       journal: {
@@ -152,7 +169,7 @@ export class Core implements Broker {
         sinceSnapshotBytes: journal.sinceSnapshotBytes,
         segments: journal.segments.length,
       },
-      bytes: { entries: state.entries.bytes, messages: state.messages.bytes, parked: this.#membership.parkedBytes },
+      bytes: live.bytes(),
       conversionLosses: Object.fromEntries(this.#lost),
     }
   }

@@ -28,6 +28,11 @@ export class Dispatch {
     this.#live = live
   }
 
+  /** Queues that wait for their turn. */
+  get waiting(): number {
+    return this.#dirty.length
+  }
+
   get consumers(): number {
     return this.#consumers.size
   }

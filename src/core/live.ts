@@ -2,9 +2,11 @@
 // It keeps the three instants apart: admitted (the journal reserved the bytes), applied (the state has it), committed (others may see it).
 import type { Clock, Figures, Log, QueueOptions } from '../api.ts'
 import { CodedError } from '../errors.ts'
+import { mark } from '../loop-gap.ts'
 import { FACT, FactWriter } from '../journal/facts.ts'
 import type { Claim, Journal, JournalListener } from '../journal/journal.ts'
 import type { Settings } from '../config/settings.ts'
+import { Account } from './account.ts'
 import { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Bodies } from './bodies.ts'
@@ -45,6 +47,7 @@ export interface LiveOptions {
   readonly clock: Clock
   readonly settings: Settings
   readonly log: Log
+  readonly stillLeads?: () => boolean
 }
 
 /** Deadlines handled a turn. */
@@ -68,6 +71,12 @@ export class Live implements StateHooks {
   readonly replays: RetainedReplays
   readonly writer = new FactWriter()
   readonly counters: Counters
+  /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
+  readonly account = new Account()
+  readonly #index = this.account.register('index', 'entries and messages')
+  readonly #cache = this.account.register('cache', 'journal')
+  /** Bodies that are in no journal. */
+  readonly volatile = this.account.register('queue', 'messages that are not durable')
   #journal: Journal | undefined
   readonly sessions = new Set<LiveSession>()
   /** Told when leadership is lost. */
@@ -82,6 +91,7 @@ export class Live implements StateHooks {
   #transient: number[] = []
   /** Sessions whose parked publishes may have room now. */
   readonly #retry = new Set<LiveSession>()
+  readonly #stillLeads: () => boolean
   #armed = false
   #admittedIn = 0
   #congested = false
@@ -95,6 +105,7 @@ export class Live implements StateHooks {
 
   constructor(options: LiveOptions) {
     this.clock = options.clock
+    this.#stillLeads = options.stillLeads ?? (() => true)
     this.settings = options.settings
     this.log = options.log
     this.apply = new Apply(this.state, (address, declared) => policyFrom(this.settings.destinations, address, declared))
@@ -299,6 +310,7 @@ export class Live implements StateHooks {
 
   committed(number: number): void {
     const done: Batch[] = []
+    mark('commit', number)
     while (this.#batches.length > 0 && this.#batches[0].number <= number) {
       const batch = this.#batches.shift()
       if (batch === undefined) break
@@ -444,6 +456,11 @@ export class Live implements StateHooks {
   /** Everything that a turn gathered: answers that wait for nothing, parked publishes, deliveries. */
   run(): void {
     if (this.lost !== undefined) return
+    if (!this.#stillLeads()) {
+      this.#end(new Error('a higher epoch was claimed while this node stood still'))
+      return
+    }
+    mark('dispatch', this.dispatch.waiting)
     this.flushGone()
     if (this.#retry.size > 0) {
       const sessions = [...this.#retry]
@@ -500,6 +517,7 @@ export class Live implements StateHooks {
   readonly #onWheel = (): void => {
     this.#wheelAtMs = Number.POSITIVE_INFINITY
     if (this.lost !== undefined) return
+    mark('deadlines', this.wheel.size)
     const due = this.wheel.due(this.clock.wallMs(), DUE_MAX, this.#onDue)
     if (due === DUE_MAX) this.clock.turn(this.#onWheel)
     else this.#armWheel()
@@ -551,6 +569,18 @@ export class Live implements StateHooks {
     const { lost } = this
     for (const session of [...this.sessions]) session.end(lost)
     this.onLost(error)
+  }
+
+  /** Who holds how much memory, by kind and the largest by name. */
+  bytes(): unknown {
+    const { account, state } = this
+    account.sub(this.#index, account.of(this.#index))
+    account.add(this.#index, state.entries.bytes + state.messages.bytes)
+    account.sub(this.#cache, account.of(this.#cache))
+    account.add(this.#cache, this.journal.cachedBytes)
+    account.sub(this.volatile, account.of(this.volatile))
+    account.add(this.volatile, state.messages.volatileBytes)
+    return { totals: account.totals(), largest: account.top(10) }
   }
 
   dropped(queue: Queue | undefined, reason: Reason): void {

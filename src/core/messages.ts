@@ -35,6 +35,8 @@ export class Messages extends Slab {
   readonly pieces = new Map<number, readonly Range[]>()
   /** Wall ms before which nobody is given it, of those that have such a time, by row. */
   readonly deliverAt = new Map<number, number>()
+  /** Bytes of bodies that are in no journal. */
+  volatileBytes = 0
   /** Live bytes by segment: what `compact` goes by. */
   readonly liveBytes = new Map<number, number>()
 
@@ -51,6 +53,7 @@ export class Messages extends Slab {
     this.set(row, MESSAGE_FLAGS, flags)
     this.setDouble(row, EXPIRES, expiresAtMs)
     if (segment !== 0) this.alive(segment, length)
+    else this.volatileBytes += length
     return row
   }
 
@@ -58,6 +61,7 @@ export class Messages extends Slab {
   drop(row: number): void {
     const segment = this.get(row, SEGMENT)
     if (segment !== 0) this.alive(segment, -this.get(row, LENGTH))
+    else this.volatileBytes -= this.get(row, LENGTH)
     if ((this.get(row, MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.large) !== 0) {
       for (const piece of this.pieces.get(row) ?? []) this.alive(piece.segment, -piece.length)
       this.pieces.delete(row)

@@ -33,6 +33,8 @@ export class ParkedPublishes {
   readonly #membership: Membership
   #list: Parked[] = []
   #bytes = 0
+  /** Who these bytes belong to in the account; 0 bytes, no owner. */
+  #owner: number | undefined
   #upload: Upload | undefined
 
   constructor(live: Live, session: LiveSession, membership: Membership) {
@@ -61,8 +63,7 @@ export class ParkedPublishes {
       return new CodedError('full', `the destination is full and limits.parkedBytes (${limits.parkedBytes}) of this connection wait already`)
     }
     this.#list.push({ to, message, options, bytes })
-    this.#bytes += bytes
-    this.#membership.parkedBytes += bytes
+    this.#count(bytes)
     live.recorder.note(EVENT.parked, blockedBy?.number ?? 0, 0, REASON['full-refused'], bytes)
     if (blockedBy !== undefined) this.#waitFor(blockedBy)
     else if (this.#list.length === 1) live.retry(this.#session)
@@ -106,9 +107,19 @@ export class ParkedPublishes {
   /** The session is over: what waited is forgotten, unanswered. */
   clear(): void {
     this.#list = []
-    this.#membership.parkedBytes -= this.#bytes
-    this.#bytes = 0
+    this.#count(-this.#bytes)
     this.#endUpload()
+  }
+
+  #count(bytes: number): void {
+    const { account } = this.#live
+    this.#bytes += bytes
+    this.#membership.parkedBytes += bytes
+    this.#owner ??= account.register('parked', this.#session.record.clientId)
+    account.add(this.#owner, bytes)
+    if (this.#list.length > 0) return
+    account.forget(this.#owner)
+    this.#owner = undefined
   }
 
   #waitFor(queue: Queue): void {
@@ -119,8 +130,7 @@ export class ParkedPublishes {
   #shift(): void {
     const first = this.#list.shift()
     if (first !== undefined) {
-      this.#bytes -= first.bytes
-      this.#membership.parkedBytes -= first.bytes
+      this.#count(-first.bytes)
     }
     if (this.#upload === undefined) return
     this.#endUpload()

@@ -94,6 +94,8 @@ export class Queue {
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
+  /** Of the patterns of `bindings`. */
+  bindingBytes = 0
   /** Sessions whose oldest parked publish waits for room here. */
   waiters: Set<LiveSession> | undefined = undefined
 

@@ -166,6 +166,10 @@ export class LiveSession implements Session {
     if (known === undefined && (queue.bindings?.size ?? 0) >= limits.bindingsPerSession) {
       return this.refuse(new CodedError('limit', `limits.bindingsPerSession (${limits.bindingsPerSession}) subscriptions exist`))
     }
+    const key = patternKey(spec.pattern)
+    if (known === undefined && queue.bindingBytes + key.length > limits.bindingBytesPerSession) {
+      return this.refuse(new CodedError('limit', `limits.bindingBytesPerSession (${limits.bindingBytesPerSession}) bytes of patterns are bound`))
+    }
     const tooLong = patternBeyond(spec.pattern, limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const binding = new Binding(spec, queue)

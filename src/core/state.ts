@@ -121,8 +121,10 @@ export class State {
     const { queue } = binding
     queue.bindings ??= new Map()
     const earlier = queue.bindings.get(binding.key)
-    if (earlier === undefined) this.bindingCount++
-    else this.patterns.remove(earlier.pattern, earlier)
+    if (earlier === undefined) {
+      this.bindingCount++
+      queue.bindingBytes += binding.key.length
+    } else this.patterns.remove(earlier.pattern, earlier)
     queue.bindings.set(binding.key, binding)
     this.patterns.add(binding.pattern, binding)
     this.version++
@@ -134,6 +136,7 @@ export class State {
     queue.bindings?.delete(key)
     this.patterns.remove(binding.pattern, binding)
     this.bindingCount--
+    queue.bindingBytes -= binding.key.length
     this.version++
     return true
   }

@@ -21,6 +21,8 @@ export interface Managed {
   status(): NodeStatus
   /** Throws `BrokerError` `not-leading` while this node does not lead; so do the ones below. */
   destinations(): unknown
+  /** The last events of the flight recorder, newest first, at most `limit`. */
+  recent(limit: number): unknown
   /** Ends when the removal is committed; answers how many messages it removed. */
   purge(queue: readonly string[]): Promise<unknown>
 }

@@ -19,6 +19,7 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     role,
     status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
     destinations: () => [{ name: 'q' }],
+    recent: (limit: number) => ({ limit }),
     purge: async (queue) => {
       purged.push(queue)
       return 7
@@ -62,6 +63,9 @@ describe('the management interface', () => {
     const { address, purged } = await start('active')
     expect(await ask(address, '/api/status')).toMatchObject({ status: 200, body: { role: 'active', broker: { queues: '2' } } })
     expect(await ask(address, '/api/destinations')).toEqual({ status: 200, body: [{ name: 'q' }] })
+    expect(await ask(address, '/api/recent?limit=7')).toEqual({ status: 200, body: { limit: 7 } })
+    expect(await ask(address, '/api/recent')).toEqual({ status: 200, body: { limit: 100 } })
+    expect((await ask(address, '/api/recent?limit=x')).status).toBe(400)
     expect(await ask(address, '/api/queues/orders.eu%2Fwest/purge', { method: 'POST' })).toEqual({ status: 200, body: { removed: 7 } })
     expect(purged).toEqual([['orders', 'eu/west']])
   })

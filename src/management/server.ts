@@ -1,7 +1,7 @@
 // Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
 // Requests are small and few; everything is bounded, and nothing here touches the hot path.
 //
-//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations      POST /api/queues/{name}/purge
+//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N      POST /api/queues/{name}/purge
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { ErrorCode, Log } from '../api.ts'
 import { isLoopback } from '../config/load.ts'
@@ -83,12 +83,23 @@ async function route(managed: Managed, request: IncomingMessage): Promise<Answer
     case '/api/status':
       want(request, 'GET')
       return { status: 200, body: managed.status() }
+    case '/api/recent':
+      want(request, 'GET')
+      return { status: 200, body: managed.recent(limitOf(request)) }
     case '/api/destinations':
       want(request, 'GET')
       return { status: 200, body: managed.destinations() }
     default:
       throw new CodedError('not-found', 'There is nothing at this path.')
   }
+}
+
+/** How many events: 100, unless asked for 1 to 65,536. */
+function limitOf(request: IncomingMessage): number {
+  const asked = new URL(request.url ?? '/', 'http://management').searchParams.get('limit') ?? '100'
+  const limit = Number(asked)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 65_536) throw new CodedError('invalid', 'The limit is a number from 1 to 65536.')
+  return limit
 }
 
 /** A queue's name in dots, percent-encoded. */
