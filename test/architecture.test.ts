@@ -167,6 +167,12 @@ describe('the house', () => {
     )
   })
 
+  it('has a lock file that names the packages of every platform, or npm ci refuses it (node scripts/complete-lock.mjs)', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { optionalDependencies?: Record<string, string> }> }
+    const wanted = Object.values(packages).flatMap(({ optionalDependencies = {} }) => Object.entries(optionalDependencies))
+    expect(wanted.filter(([name, version]) => /^\d/.test(version) && !(`node_modules/${name}` in packages))).toEqual([])
+  })
+
   it('has exact versions of its dependencies', () => {
     const { dependencies, devDependencies } = JSON.parse(read('package.json')) as {
       dependencies: Record<string, string>
