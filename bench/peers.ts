@@ -51,6 +51,8 @@ export const peers: readonly Peer[] = [
         'free',
         '--set',
         'limits.parkedMessages=10000',
+        '--set',
+        'log.level=error',
       ])
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
       let text = ''
@@ -101,10 +103,16 @@ export const peers: readonly Peer[] = [
   },
 ]
 
+/** Nothing is left running, whatever the bench died of. */
+const alive = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+
 async function running(child: ChildProcess, mqtt: number, stomp: number, begun: number): Promise<Running> {
   await accepts(mqtt)
   const startMs = performance.now() - begun
-  process.once('exit', () => child.kill('SIGKILL'))
+  alive.add(child)
   return {
     pid: child.pid ?? 0,
     mqtt,
@@ -113,6 +121,7 @@ async function running(child: ChildProcess, mqtt: number, stomp: number, begun: 
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+      alive.delete(child)
     },
   }
 }
