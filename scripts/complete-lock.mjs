@@ -25,7 +25,7 @@ function platformOf(name) {
   const words = name.split('/').at(-1).split('-')
   const os = words.filter((word) => ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32'].includes(word))
   const cpu = words.filter((word) => ['arm', 'arm64', 'ia32', 'ppc64', 'riscv64', 's390x', 'x64'].includes(word))
-  const libc = os[0] === 'linux' ? words.flatMap((word) => (/^musl/.test(word) ? ['musl'] : /^gnu/.test(word) ? ['glibc'] : [])) : []
+  const libc = os[0] === 'linux' ? words.flatMap((word) => (word.startsWith('musl') ? ['musl'] : word.startsWith('gnu') ? ['glibc'] : [])) : []
   if (os.length !== 1 || cpu.length !== 1) throw new Error(`${name}: which platform is that?`)
   return { cpu, ...(libc.length > 0 ? { libc } : {}), os }
 }
