@@ -2,7 +2,7 @@
 // that decides whether every promise was kept.
 //   npm run test:crash -- [--rounds N] [--seed S] [--slice K/N] [--sabotage tail|past] [--keep] [--verbose]
 // A run prints its seed; the same seed chooses the same kinds and instants of kills (the broker's own timing is the machine's).
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type FSWatcher, mkdtempSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,6 +28,8 @@ const ARGS = ['--set', 'journal.segmentBytes=4194304', '--set', 'journal.cacheBy
 /** Everything owed must have come by then; a quiet round ends long before. */
 const SETTLE_MS = 20_000
 const QUIET_EVERY = 5
+
+const watchers: FSWatcher[] = []
 
 /** What is done to the broker in one round. */
 const KILLS: Readonly<Record<string, (world: World, random: Random) => Promise<void>>> = {
@@ -56,6 +58,25 @@ const KILLS: Readonly<Record<string, (world: World, random: Random) => Promise<v
     for (const each of world.producers) each.burst(20 + random.below(150))
     await sleep(random.below(40))
     await world.kill()
+  },
+  /** While a snapshot or a segment is made, taken into use or given up. */
+  'in housekeeping': async (world, random) => {
+    const skip = random.below(3)
+    let seen = 0
+    const happened = new Promise<void>((resolve) => {
+      for (const folder of ['snapshots', 'segments']) {
+        const watcher = watch(join(world.data, folder), (event) => {
+          // A change is any commit; a file that comes, goes or gets another name is what is wanted.
+          if (event === 'rename' && seen++ === skip) resolve()
+        })
+        watchers.push(watcher)
+      }
+    })
+    world.work()
+    await Promise.race([happened, sleep(3000)])
+    if (random.below(2) === 0) await sleep(random.below(15))
+    await world.kill()
+    for (const watcher of watchers.splice(0)) watcher.close()
   },
   /** While it starts, before or after it is ready; then once more. */
   'at its start': async (world, random) => {

@@ -57,6 +57,10 @@ export class World {
     ]
   }
 
+  get data(): string {
+    return this.#options.data
+  }
+
   /** Starts the broker without waiting for it. */
   spawn(): NodeProcess {
     this.node = new NodeProcess({ data: this.#options.data, args: this.#options.args })
