@@ -99,6 +99,7 @@ export class Apply {
   sequence(queue: Queue, next: number): void {
     queue.next = Math.max(queue.next, next)
     queue.replayNext = queue.next
+    queue.toldNext = queue.next
     queue.sequenceEpoch = this.#state.epoch
   }
 
@@ -425,7 +426,6 @@ export class Apply {
         return
       case FACT.savedEnd:
         this.#saved = new Uint32Array(0)
-        for (const set of state.sets.byNumber.values()) state.sets.index(set)
         return
       default:
         throw new Error(`the journal has a fact of number ${type}, which this version does not know`)

@@ -94,6 +94,8 @@ export class RouteSets {
   readonly byNumber = new Map<number, RouteSet>()
   readonly #byHash = new Map<number, RouteSet[]>()
   next = 1
+  /** Queues in all sets together. */
+  members = 0
 
   /** The set with just this content, if there is one. */
   find(queues: readonly Queue[], vias: readonly Via[]): RouteSet | undefined {
@@ -107,6 +109,7 @@ export class RouteSets {
 
   /** To be called when its content is complete. */
   index(set: RouteSet): void {
+    this.members += set.queues.length
     const hash = hashOf(set.queues, set.vias)
     const others = this.#byHash.get(hash)
     if (others === undefined) this.#byHash.set(hash, [set])
@@ -114,7 +117,8 @@ export class RouteSets {
   }
 
   remove(set: RouteSet): void {
-    this.byNumber.delete(set.number)
+    if (!this.byNumber.delete(set.number)) return
+    this.members -= set.queues.length
     const hash = hashOf(set.queues, set.vias)
     const others = this.#byHash.get(hash)?.filter((other) => other !== set)
     if (others === undefined || others.length === 0) this.#byHash.delete(hash)

@@ -154,6 +154,30 @@ describe('a queue', () => {
     expect(seen.size).toBe(4 * 3 + 2)
   })
 
+  it('gives out no number twice although a million volatile messages came between two restarts', async () => {
+    const node = new CoreNode()
+    const queue = node.queue('q')
+    let highest = 0
+    for (let term = 0; term < 3; term++) {
+      const client = node.client()
+      client.session.declare(queue, PERMANENT)
+      const taker = client.consume(queue, 1e6, { settle: 'settled' })
+      const body = message('x', { durable: false })
+      for (let i = 0; i < (term === 0 ? 1_100_000 : 10); i++) {
+        client.session.publish(queue, body, NO_RETAIN)
+        if (i % 4_000 !== 3_999) continue
+        await new Promise((resolve) => setImmediate(resolve))
+        taker.consumer.grant(4_000, 0)
+        highest = Math.max(highest, taker.deliveries.at(-1)?.ref.sequence ?? 0)
+        taker.deliveries.length = 0
+      }
+      await node.settled()
+      expect(Math.min(...taker.deliveries.map(({ ref }) => ref.sequence))).toBeGreaterThan(term === 0 ? 0 : highest)
+      highest = Math.max(highest, ...taker.deliveries.map(({ ref }) => ref.sequence))
+      node.restart()
+    }
+  }, 30_000)
+
   it('a message without durability behind an uncommitted one waits with it', async () => {
     const node = new CoreNode({}, { manual: true })
     const client = node.client()
@@ -236,6 +260,21 @@ describe('a queue', () => {
     await node.settled()
     expect(taker.texts).toEqual(['long'])
     expect(node.core.figures().dropped).toBe(1)
+  })
+
+  it('drops what expired while it was in hand, once it is back', async () => {
+    const node = new CoreNode({ destinations: { expiredToDeadLetter: false } })
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    client.send(queue, 'x', { expiresAtMs: node.clock.wallMs() + 1_000 })
+    const taker = client.consume(queue)
+    await node.settled()
+    for (let i = 0; i < 20; i++) node.clock.advance(100)
+    expect(node.core.figures().entries).toBe(1)
+    taker.consumer.close()
+    node.clock.advance(100)
+    expect(node.core.figures().entries).toBe(0)
   })
 
   it('holds a message until its time', async () => {
@@ -393,6 +432,32 @@ describe('a topic', () => {
     expect(client.session.unbind(mine, ['t'])).toBe(0)
   })
 
+  it('whose subscriptions change for ever keeps no set of them that nothing needs', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    const queues = ['a', 'b'].map((name) => node.queue(name))
+    for (const queue of queues) client.session.declare(queue, { ...PERMANENT, limitMessages: 1, whenFull: 'drop-oldest' })
+    for (let i = 0; i < 10_000; i++) {
+      const queue = queues[i % 256 === 0 ? 1 : 0]
+      client.session.bind({
+        pattern: REST,
+        queue,
+        tag: queue === queues[1] ? i / 256 : i % 256,
+        settle: 'unsettled',
+        absent: 'keep',
+        retained: 'never',
+      })
+      client.send(node.topic('t'), 'x')
+      if (i % 500 === 0) await node.settled()
+    }
+    await node.settled()
+    expect(node.core.status()).toMatchObject({ routeSets: expect.any(Number) })
+    expect((node.core.status() as { routeSets: number }).routeSets).toBeLessThan(6_000)
+    const { digest } = node.core.digest()
+    node.restart()
+    expect(node.core.digest().digest).toBe(digest)
+  })
+
   it('stores one message for many durable subscriptions, and each keeps its own over a restart', async () => {
     const node = new CoreNode()
     let client = node.client()
@@ -530,6 +595,20 @@ describe('a retained message', () => {
     expect(most).toBeLessThan(1_000)
   })
 
+  it('is forgotten when it expires, also after a restart, unless it was replaced', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    const expiresAtMs = node.clock.wallMs() + 5_000
+    for (const name of ['expires', 'replaced']) client.send(node.topic(name), 'x', { expiresAtMs }, { retain: 'set', note: 0 })
+    client.send(node.topic('replaced'), 'y', {}, { retain: 'set', note: 0 })
+    await node.settled()
+    node.restart()
+    for (let i = 0; i < 49; i++) node.clock.advance(100)
+    expect(node.core.figures().retained).toBe(2)
+    for (let i = 0; i < 5; i++) node.clock.advance(100)
+    expect(node.core.figures().retained).toBe(1)
+  })
+
   it('is refused beyond the limit', () => {
     const node = new CoreNode({ limits: { retained: 1 } })
     const client = node.client()
@@ -621,6 +700,14 @@ describe('a session', () => {
     for (let i = 0; i < 3; i++) node.clock.advance(1_000)
     await node.settled()
     expect(node.core.figures()).toMatchObject({ sessions: 0, queues: 0, bindings: 0 })
+  })
+
+  it('that held nothing yet when the node died leaves no queue behind', async () => {
+    const node = new CoreNode()
+    node.client({ clientId: 'c', keepMs: 1e9 }).session.declare(node.queue('orphan'), { durable: true, lifetime: 'held' })
+    await node.settled()
+    node.restart()
+    expect(node.core.figures().queues).toBe(0)
   })
 
   it('shares a held queue with others: the last to let go removes it', async () => {

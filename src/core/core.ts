@@ -170,6 +170,7 @@ export class Core implements Broker {
         segments: journal.segments.length,
       },
       bytes: live.bytes(),
+      routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
   }

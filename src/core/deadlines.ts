@@ -5,4 +5,6 @@ export const DEADLINE = {
   expiry: 0,
   /** A delay or a lease is over. */
   wake: 1,
+  /** A topic's retained message expires; the number is the message's. */
+  retained: 2,
 } as const

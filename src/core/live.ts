@@ -50,6 +50,8 @@ export interface LiveOptions {
   readonly stillLeads?: () => boolean
 }
 
+/** How far a queue's numbers jump at a claim; half as many may be given out before a fact tells of it. */
+const SEQUENCE_JUMP = 2 ** 20
 /** Deadlines handled a turn. */
 const DUE_MAX = 1_000
 /** Longest the wheel sleeps: a wall clock set forward is noticed after this. */
@@ -89,6 +91,8 @@ export class Live implements StateHooks {
   #idle: LiveSession[] = []
   /** Messages whose objects were made for this turn only. */
   #transient: number[] = []
+  /** Retained messages that expire, by message. */
+  readonly #expiringRetained = new Map<number, Retained>()
   /** Sessions whose parked publishes may have room now. */
   readonly #retry = new Set<LiveSession>()
   readonly #stillLeads: () => boolean
@@ -147,16 +151,19 @@ export class Live implements StateHooks {
     // A safe integer that no earlier term can have reached.
     state.nextVolatileQueue = journal.epoch * 2 ** 32 + 2 ** 31
     state.hooks = this
+    for (const set of state.sets.byNumber.values()) state.sets.index(set)
     for (const queue of state.queues) {
       if (queue === undefined) continue
       // What was given out and not written down since the last durable number must not be given again.
-      queue.next = queue.replayNext + 2 ** 20 * Math.max(1, journal.epoch - queue.sequenceEpoch)
+      queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
+      queue.toldNext = queue.next
       for (let row = queue.ready.head; row !== 0; ) {
         const next = state.entries.get(row, NEXT)
         this.#recovered(queue, row)
         row = next
       }
     }
+    for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
     this.#armWheel()
     this.recorder.note(EVENT.leading, 0, 0, REASON.none, journal.epoch)
   }
@@ -361,8 +368,8 @@ export class Live implements StateHooks {
     const { entries, messages } = this.state
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
-    if (expires !== 0) this.wheel.set(row, DEADLINE.expiry, expires)
-    if (expires !== 0) this.#armWheel()
+    if (expires !== 0) this.deadline(row, DEADLINE.expiry, expires)
+    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.writeSequence(queue, 'drain')
     if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0 || queue.pending > 0) {
       entries.set(row, STATE, STATE_OF.pending)
       queue.held.push(row)
@@ -428,8 +435,12 @@ export class Live implements StateHooks {
       this.#delay(queue, row, notBeforeMs)
       return
     }
-    this.state.entries.set(row, STATE, STATE_OF.ready)
+    const { entries, messages } = this.state
+    entries.set(row, STATE, STATE_OF.ready)
     queue.makeReady(row)
+    // Its time may have come while it was out.
+    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
+    if (expires !== 0) this.deadline(row, DEADLINE.expiry, expires)
     this.touch(queue)
   }
 
@@ -524,6 +535,10 @@ export class Live implements StateHooks {
   }
 
   readonly #onDue = (row: number, kind: number): void => {
+    if (kind === DEADLINE.retained) {
+      this.#retainedExpired(row)
+      return
+    }
     const { entries } = this.state
     const state = entries.get(row, STATE)
     if (state === 0 || state === STATE_OF.removed) return
@@ -536,7 +551,29 @@ export class Live implements StateHooks {
     if (state === STATE_OF.ready || state === STATE_OF.delayed) this.deadLetters.expire(queue, row)
   }
 
+  /** A topic keeps a message that expires. */
+  retainedSet(retained: Retained): void {
+    const expires = this.state.messages.double(retained.message, EXPIRES)
+    if (expires === 0) return
+    this.#expiringRetained.set(retained.message, retained)
+    this.deadline(retained.message, DEADLINE.retained, expires)
+  }
+
+  #retainedExpired(message: number): void {
+    const retained = this.#expiringRetained.get(message)
+    this.#expiringRetained.delete(message)
+    // It may have been replaced since.
+    if (retained === undefined || this.state.retained.get(retained.address.path) !== retained) return
+    this.dropped(undefined, REASON.expired)
+    this.forgetRetained(retained)
+  }
+
   // ---- Journal and end
+
+  join(session: LiveSession): void {
+    this.sessions.add(session)
+    if (this.#congested) session.pressure(true)
+  }
 
   pressure(high: boolean): void {
     if (this.#congested === high) return

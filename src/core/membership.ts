@@ -35,6 +35,8 @@ export class Membership {
   /** The node leads: kept sessions are away, from now on or since longer. */
   lead(): void {
     const live = this.#live
+    // A queue that lives by being held, made in the last moment before a crash, and never held.
+    for (const queue of live.state.queues) if (queue?.lifetime === 'held' && (queue.holders?.size ?? 0) === 0) live.dropQueue(queue)
     const nowMs = live.clock.wallMs()
     for (const record of live.state.sessionByNumber.values()) {
       if (record.awaySinceMs === 0) record.awaySinceMs = nowMs
@@ -74,7 +76,7 @@ export class Membership {
     else this.#continue(record, keepMs, will)
     const session = new LiveSession(live, this, record, resumed, replies)
     record.live = session
-    live.sessions.add(session)
+    live.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
     session.opened = live.ticket(session, record.recorded && live.uncommitted)
     return session

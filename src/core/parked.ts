@@ -87,7 +87,7 @@ export class ParkedPublishes {
       }
       if (placed === 'upload') {
         this.#upload = { pieces: [], sent: 0, batch: 0 }
-        this.#session.replies.pressure(true)
+        this.#session.pressure(true)
         continue
       }
       this.#shift()
@@ -134,7 +134,7 @@ export class ParkedPublishes {
     }
     if (this.#upload === undefined) return
     this.#endUpload()
-    this.#session.replies.pressure(false)
+    this.#session.pressure(false)
   }
 
   #endUpload(): void {

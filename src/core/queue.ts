@@ -78,6 +78,8 @@ export class Queue {
   /** The next sequence to give out, and the one that replay would give: they differ after volatile entries and after a claim. */
   next = 1
   replayNext = 1
+  /** Where the numbers stood when a fact last told of them, or when this term began. */
+  toldNext = 1
   /** The epoch in which `replayNext` was last written. */
   sequenceEpoch = 0
 

@@ -21,14 +21,16 @@ export interface Route {
 
 /** Pairs of queue and via in one set fact: what fits well below the largest fact. */
 const PAIRS_MAX = 20_000
-/** Sets that no message names are forgotten beyond this many. */
+/** Sets that no message names are forgotten when so many more exist than after the last sweep, or so many more members of sets. */
 const IDLE_SETS_MAX = 4_096
+const IDLE_MEMBERS_MAX = 1_000_000
 
 const SINGLE: Binding[] = []
 
 export class Router {
   readonly #live: Live
   #setsAtSweep = 0
+  #membersAtSweep = 0
 
   constructor(live: Live) {
     this.#live = live
@@ -88,7 +90,7 @@ export class Router {
   #define(queues: readonly Queue[], vias: readonly Via[], like: RouteSet | undefined): RouteSet | undefined {
     const live = this.#live
     const { sets } = live.state
-    this.#sweep()
+    this.#sweep(like)
     for (const via of vias) if (!via.recorded && !live.admit(FACT.via, writeVia(live.writer.reset(), via), 'publish')) return undefined
     const number = sets.next
     const base = like !== undefined && sets.byNumber.get(like.number) === like ? like : undefined
@@ -117,12 +119,14 @@ export class Router {
   }
 
   /** Forgets sets that nothing names, once there are many. */
-  #sweep(): void {
+  #sweep(wanted: RouteSet | undefined): void {
     const live = this.#live
     const { sets } = live.state
-    if (sets.byNumber.size < this.#setsAtSweep + IDLE_SETS_MAX) return
-    for (const set of [...sets.byNumber.values()]) if (set.messages === 0) live.admit(FACT.setGone, live.writer.reset().u32(set.number), 'drain')
+    if (sets.byNumber.size < this.#setsAtSweep + IDLE_SETS_MAX && sets.members < this.#membersAtSweep + IDLE_MEMBERS_MAX) return
+    for (const set of [...sets.byNumber.values()])
+      if (set.messages === 0 && set !== wanted) live.admit(FACT.setGone, live.writer.reset().u32(set.number), 'drain')
     this.#setsAtSweep = sets.byNumber.size
+    this.#membersAtSweep = sets.members
   }
 }
 

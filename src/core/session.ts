@@ -56,6 +56,7 @@ export class LiveSession implements Session {
   readonly #consumers = new Set<CoreConsumer>()
   #pulls: Set<WaitingPull> | undefined
   #parked: ParkedPublishes | undefined
+  #pressures = 0
 
   constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies) {
     this.#live = live
@@ -326,8 +327,11 @@ export class LiveSession implements Session {
     this.replies.ended(error)
   }
 
+  /** One reason more (true) or less (false) to stop reading this client. */
   pressure(high: boolean): void {
-    if (!this.over) this.replies.pressure(high)
+    const before = this.#pressures
+    this.#pressures = Math.max(0, before + (high ? 1 : -1))
+    if (!this.over && (before === 0) !== (this.#pressures === 0)) this.replies.pressure(high)
   }
 }
 

@@ -36,6 +36,8 @@ export interface StateHooks {
   /** Before an entry is removed, whatever its state. */
   removing(queue: Queue, row: number): void
   queueGone(queue: Queue): void
+  /** A topic keeps this from now on. */
+  retainedSet(retained: Retained): void
 }
 
 const REPLAY: StateHooks = {
@@ -44,6 +46,7 @@ const REPLAY: StateHooks = {
   },
   removing() {},
   queueGone() {},
+  retainedSet() {},
 }
 
 export class State {
@@ -147,6 +150,7 @@ export class State {
     queue.next++
     if ((flags & ENTRY_FLAG.durable) !== 0) {
       queue.replayNext = queue.next
+      queue.toldNext = queue.next
       queue.sequenceEpoch = this.epoch
     }
     this.entries.set(row, VIA, via.number)
@@ -199,8 +203,10 @@ export class State {
   /** The topic keeps this message from now on. */
   retain(address: CoreAddress, message: number, durable: boolean): void {
     this.messages.set(message, REFERENCES, this.messages.get(message, REFERENCES) + 1)
-    const earlier = this.retained.set(address.path, { address, message, order: ++this.retainedOrder, durable })
+    const retained = { address, message, order: ++this.retainedOrder, durable }
+    const earlier = this.retained.set(address.path, retained)
     if (earlier !== undefined) this.release(earlier.message)
+    this.hooks.retainedSet(retained)
   }
 
   forgetRetained(address: CoreAddress): Retained | undefined {
