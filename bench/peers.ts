@@ -27,12 +27,18 @@ export interface Peer {
 }
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0
+const pinned = spawnSync('taskset', ['-c', '1', 'true']).status === 0
 
-/** Brokers run on the first core, the load on the second, where there are two and `taskset`. */
+let bothPinned = false
+
+/** Also keeps brokers to the first core. They have threads for their disks, so that this says more of one core than of the broker. */
+export function pinBrokers(): void {
+  bothPinned = true
+}
+
+/** The load runs on the second core only, where there are two and `taskset`; brokers where they like, unless they are pinned to the first. */
 export function pin(core: 0 | 1, command: string, args: readonly string[]): Readonly<{ command: string; args: readonly string[] }> {
-  const usable = pinned && spawnSync('taskset', ['-c', '1', 'true']).status === 0
-  return usable ? { command: 'taskset', args: ['-c', String(core), command, ...args] } : { command, args }
+  return pinned && (core === 1 || bothPinned) ? { command: 'taskset', args: ['-c', String(core), command, ...args] } : { command, args }
 }
 
 export const peers: readonly Peer[] = [

@@ -1,5 +1,5 @@
 // Ours beside its peers, in one run on one machine: a table on stdout and a JSON file.
-//   npm run bench -- [--seconds 3] [--runs 3] [--only SCENARIO,…] [--peers bascule,aedes,mosquitto] [--queued 1000000] [--json bench/results.json]
+//   npm run bench -- [--seconds 3] [--runs 3] [--only SCENARIO,…] [--peers bascule,aedes,mosquitto] [--queued 1000000] [--pin-brokers] [--json bench/results.json]
 // Ratios within one run say something; figures of two machines, or of a busy one, do not.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { buildIfStale } from '../scripts/set-up.mjs'
 import type { FlowSpec } from './flows.ts'
 import type { Task } from './load.ts'
-import { bareNodeMs, type Peer, peers, pin, remove, type Running } from './peers.ts'
+import { bareNodeMs, type Peer, peers, pin, pinBrokers, remove, type Running } from './peers.ts'
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     peers: { type: 'string', default: 'bascule,aedes,mosquitto' },
     queued: { type: 'string', default: '1000000' },
     connections: { type: 'string', default: '5000' },
+    'pin-brokers': { type: 'boolean', default: false },
     json: { type: 'string', default: '' },
   },
 })
@@ -50,6 +51,7 @@ const load = join(fileURLToPath(new URL('.', import.meta.url)), 'load.ts')
 const data = mkdtempSync(join(tmpdir(), 'bascule-bench-'))
 const results: { scenario: string; peer: string; figures: Figures }[] = []
 
+if (values['pin-brokers']) pinBrokers()
 buildIfStale({ quiet: true })
 console.log(
   `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${seconds} s × ${values.runs} runs each, the run of the median rate`,
