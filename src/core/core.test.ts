@@ -830,6 +830,34 @@ describe('a pull', () => {
   })
 })
 
+describe('a front end that throws', () => {
+  it.each(['deliver', 'flush', 'done', 'admitted'] as const)('in %s loses its session, and nobody else anything', async (where) => {
+    const node = new CoreNode({ destinations: { limitMessages: 2 } })
+    const [faulty, other] = [node.client({ clientId: 'faulty' }), node.client()]
+    const queue = node.queue('q')
+    other.session.declare(queue, PERMANENT)
+    await node.settled()
+    const broken = faulty.consume(queue, 1)
+    const boom = (): never => {
+      throw new Error('boom')
+    }
+    if (where === 'deliver' || where === 'flush') broken[where] = boom
+    else faulty[where] = boom
+    for (let i = 0; i < 4; i++) faulty.send(queue, String(i))
+    await node.settled()
+    broken.accept(1)
+    await node.settled()
+    expect(faulty.end?.code).toBe('internal')
+    const taker = other.consume(queue)
+    other.send(queue, 'after')
+    await node.settled()
+    taker.accept(1, 10)
+    await node.settled()
+    expect(taker.texts.at(-1)).toBe('after')
+    expect(node.lost).toBeUndefined()
+  })
+})
+
 describe('a mark', () => {
   it('comes back with the entry after a restart', async () => {
     const node = new CoreNode()

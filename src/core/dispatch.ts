@@ -107,7 +107,12 @@ export class Dispatch {
     this.#unflushed = []
     for (const consumer of consumers) {
       consumer.unflushed = false
-      if (!consumer.over) consumer.sink.flush()
+      if (consumer.over) continue
+      try {
+        consumer.sink.flush()
+      } catch (error) {
+        this.#live.faulty(consumer.session, error)
+      }
     }
     return this.#dirty.length > 0
   }
@@ -181,14 +186,22 @@ export class Dispatch {
     this.#count(consumer, queue, delivery)
     if (settled) {
       live.gone(queue, row, REASON['settled-when-sent'], false)
-      consumer.sink.deliver(delivery)
+      this.#hand(consumer, delivery)
       return
     }
     queue.unlinkReady(row)
     queue.held.push(row)
     live.state.entries.set(row, STATE, STATE_OF.locked)
     ;(delivery as { tag: number }).tag = consumer.lock(row)
-    consumer.sink.deliver(delivery)
+    this.#hand(consumer, delivery)
+  }
+
+  #hand(consumer: CoreConsumer, delivery: Delivery): void {
+    try {
+      consumer.sink.deliver(delivery)
+    } catch (error) {
+      this.#live.faulty(consumer.session, error)
+    }
   }
 
   #count(consumer: CoreConsumer, queue: Queue, delivery: Delivery): void {

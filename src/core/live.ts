@@ -345,9 +345,23 @@ export class Live implements StateHooks {
         session.waitsFor = 0
         upTo = session.lastTicket
       }
-      session.replies.done(upTo)
+      this.#tellDone(session, upTo)
     }
     for (const session of batch.uploads) session.uploadCommitted(batch.number)
+  }
+
+  #tellDone(session: LiveSession, upTo: number): void {
+    try {
+      session.replies.done(upTo)
+    } catch (error) {
+      this.faulty(session, error)
+    }
+  }
+
+  /** A front end threw at a call of the core's: a mistake of its own, which costs its session and nobody else's (invariant 7). */
+  faulty(session: LiveSession, error: unknown): void {
+    this.log.error({ err: error, protocol: session.record.protocol, client: session.record.clientId }, 'a front end failed; its session ends')
+    session.end(new CodedError('internal', 'a mistake in the broker: it is in its log'))
   }
 
   #commitEntry(row: number): void {
@@ -483,7 +497,7 @@ export class Live implements StateHooks {
       this.#idle = []
       for (const session of idle) {
         session.idle = false
-        if (!session.over && session.waitsFor === 0) session.replies.done(session.lastTicket)
+        if (!session.over && session.waitsFor === 0) this.#tellDone(session, session.lastTicket)
       }
     }
     this.replays.run()

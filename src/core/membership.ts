@@ -62,7 +62,7 @@ export class Membership {
       earlier.detach()
       // The old connection is closed without its client's wish: its will is due.
       this.#lose(known)
-      earlier.replies.ended(new CodedError('taken-over', 'another connection continues this session'))
+      earlier.ended(new CodedError('taken-over', 'another connection continues this session'))
     }
     const keepMs = bounded(identity.keepMs, live.settings.limits.sessionKeepMaxMs)
     let record = known !== undefined && live.state.sessionByNumber.get(known.number) === known ? known : undefined

@@ -91,8 +91,8 @@ export class ParkedPublishes {
         continue
       }
       this.#shift()
-      if (placed === 'refused') this.#session.replies.refused(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
-      else this.#session.replies.admitted(this.#live.ticket(this.#session, placed === 'committed-with-batch'))
+      if (placed === 'refused') this.#session.refused(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+      else this.#session.admitted(this.#live.ticket(this.#session, placed === 'committed-with-batch'))
     }
   }
 
@@ -149,7 +149,7 @@ export class ParkedPublishes {
     const at = journal.admit(FACT.piece, length, 'publish')
     if (at < 0) {
       this.#shift()
-      this.#session.replies.refused(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
+      this.#session.refused(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
       live.retry(this.#session)
       return
     }

@@ -68,6 +68,20 @@ describe('a schedule', () => {
     expect(timers).toBe(1)
   })
 
+  it('runs nothing more when one of the callbacks stops it', () => {
+    const clock = new MovableClock()
+    const schedule = new Schedule(clock)
+    const ran: string[] = []
+    schedule.schedule(1000, () => {
+      ran.push('first')
+      schedule.stop()
+      schedule.schedule(0, () => ran.push('after'))
+    })
+    schedule.schedule(1000, () => ran.push('second'))
+    clock.advance(60_000)
+    expect(ran).toEqual(['first'])
+  })
+
   it('re-arms itself from a callback', () => {
     const clock = new MovableClock()
     const schedule = new Schedule(clock)

@@ -81,7 +81,7 @@ export class Schedule {
 
   #run(): void {
     if (this.#running || this.#stopped) return
-    for (let i = 0; i < RUNS_A_TURN; i++) {
+    for (let i = 0; i < RUNS_A_TURN && !this.#stopped; i++) {
       const timer = this.#ready.next
       if (timer === undefined || timer === this.#ready) return
       unlink(timer)

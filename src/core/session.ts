@@ -252,7 +252,7 @@ export class LiveSession implements Session {
     if (this.over) return
     const error = new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`)
     this.#live.clock.turn(() => {
-      if (!this.over) consumer.sink.ended(error)
+      if (!this.over) this.#tell(() => consumer.sink.ended(error))
     })
   }
 
@@ -324,14 +324,36 @@ export class LiveSession implements Session {
   end(error: BrokerError): void {
     if (this.over) return
     this.detach()
-    this.replies.ended(error)
+    this.ended(error)
   }
 
   /** One reason more (true) or less (false) to stop reading this client. */
   pressure(high: boolean): void {
     const before = this.#pressures
     this.#pressures = Math.max(0, before + (high ? 1 : -1))
-    if (!this.over && (before === 0) !== (this.#pressures === 0)) this.replies.pressure(high)
+    if (!this.over && (before === 0) !== (this.#pressures === 0)) this.#tell(() => this.replies.pressure(high))
+  }
+
+  /** Detached already; the client is told. */
+  ended(error: BrokerError): void {
+    this.#tell(() => this.replies.ended(error))
+  }
+
+  admitted(ticket: Ticket): void {
+    this.#tell(() => this.replies.admitted(ticket))
+  }
+
+  refused(error: BrokerError): void {
+    this.#tell(() => this.replies.refused(error))
+  }
+
+  /** For calls that are rare: a front end's mistake stays with its session. */
+  #tell(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#live.faulty(this, error)
+    }
   }
 }
 
