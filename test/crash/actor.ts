@@ -67,6 +67,10 @@ export abstract class Producer implements Actor {
     this.connected = false
   }
 
+  protected get alive(): boolean {
+    return this.connected
+  }
+
   burst(count: number): void {
     for (let i = 0; i < count && this.connected; i++) this.#one()
   }
@@ -124,6 +128,10 @@ export abstract class Consumer implements Actor {
       for (const each of this.#waiting.splice(0)) each()
       this.flush()
     }, this.stage.random.below(4))
+  }
+
+  protected get alive(): boolean {
+    return !this.#dead
   }
 
   died(): void {

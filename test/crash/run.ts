@@ -78,6 +78,12 @@ const KILLS: Readonly<Record<string, (world: World, random: Random) => Promise<v
     await world.kill()
     for (const watcher of watchers.splice(0)) watcher.close()
   },
+  /** Not a crash: told to stop in the middle of its work. */
+  'in order': async (world, random) => {
+    world.work()
+    await sleep(50 + random.below(300))
+    await world.kill('SIGTERM')
+  },
   /** While it starts, before or after it is ready; then once more. */
   'at its start': async (world, random) => {
     world.work()

@@ -31,7 +31,7 @@ export class StompProducer extends Producer {
       this.acknowledged(number)
       this.pump()
     }
-    wire.onError = (error) => this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
+    wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
     wire.onClosed = () => {
       this.connected = false
     }
@@ -86,7 +86,7 @@ export class StompConsumer extends Consumer {
     const { destination, ack, clientId } = this.#options
     const wire = await StompWire.connect(stompAddress(ready), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
     wire.onMessage = (message) => this.#take(message)
-    wire.onError = (error) => this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
+    wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
     wire.onReceipt = (id) => {
       for (const { producer, number } of this.#asked.get(id) ?? []) this.stage.ledger.answered(this.name, producer, number)
       this.#asked.delete(id)

@@ -82,16 +82,19 @@ export class World {
     for (const each of this.producers) each.work()
   }
 
-  async kill(): Promise<void> {
+  /** SIGTERM asks it to stop in order, which it must do, with exit code 0. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const node = this.node
     if (node === undefined) return
     this.node = undefined
     const at = performance.now()
-    node.child.kill('SIGKILL')
+    const gone = node.signal(signal)
     this.ledger.crashed(at)
     const everybody = [...this.#consumers, ...this.producers]
     for (const each of everybody) each.died()
-    await node.signal('SIGKILL')
+    await gone
+    if (signal === 'SIGTERM' && node.exit?.code !== 0)
+      this.wrongs.push(`after SIGTERM the broker ended with ${JSON.stringify(node.exit)}\n${node.output}`)
     // What the broker wrote before it died is read to the end: an acknowledgement in a socket was given.
     await until('the end of all connections', () => everybody.every((each) => each.closed), 5000)
   }
