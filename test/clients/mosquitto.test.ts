@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { until } from '../wire/bytes.ts'
 import { brokerForThisFile, debianTool, run, whySkipped } from './clients.ts'
 
@@ -10,10 +10,18 @@ const ports = brokerForThisFile()
 const at = () => ['-h', '127.0.0.1', '-p', String(ports.mqtt)]
 const publish = async (...args: string[]) => expect(await run('mosquitto_pub', [...at(), ...args])).toMatchObject({ code: 0, stderr: '' })
 
+const listening: ChildProcess[] = []
+
+// Also those of a test that failed: the tool would try to reconnect for ever.
+afterEach(() => {
+  for (const child of listening.splice(0)) child.kill('SIGKILL')
+})
+
 /** A subscriber that runs until told; `-d` says when the SUBACK came. */
 function listen(...args: string[]) {
   // Into a pipe the tool holds its output back until there is much of it.
   const child = spawn('stdbuf', ['-oL', 'mosquitto_sub', ...at(), '-d', '-F', '%t|%q|%r|%p', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  listening.push(child)
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
