@@ -29,15 +29,8 @@ export interface MessageFact {
   pieces: readonly Range[] | undefined
 }
 
-export class Apply {
-  readonly #state: State
-  readonly #policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy
-  readonly #reader = new FactReader()
-  /** Rows of the messages of the snapshot being read, by their number in it. */
-  #saved = new Uint32Array(0)
-  /** Rows with a record in a segment, of the segment being relocated. */
-  #relocating: { segment: number; rows: Map<number, { row: number; piece: number }> } | undefined
-  readonly #message: MessageFact = {
+export function newMessageFact(): MessageFact {
+  return {
     segment: 0,
     offset: 0,
     length: 0,
@@ -51,6 +44,17 @@ export class Apply {
     note: 0,
     pieces: undefined,
   }
+}
+
+export class Apply {
+  readonly #state: State
+  readonly #policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy
+  readonly #reader = new FactReader()
+  /** Rows of the messages of the snapshot being read, by their number in it. */
+  #saved = new Uint32Array(0)
+  /** Rows with a record in a segment, of the segment being relocated. */
+  #relocating: { segment: number; rows: Map<number, { row: number; piece: number }> } | undefined
+  readonly #message = newMessageFact()
 
   constructor(state: State, policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy) {
     this.#state = state

@@ -103,7 +103,7 @@ export class Compaction {
       if (!info.sealed || (info.family === 'log' && info.lastBatch > this.#covered)) continue
       const alive = liveBytes.get(info.segment) ?? 0
       if (alive === 0) {
-        if (!this.#dead.has(info.segment)) this.#dead.set(info.segment, live.lastBatch())
+        if (!this.#dead.has(info.segment)) this.#dead.set(info.segment, live.facts.lastBatch())
       } else if (alive * 2 < info.bytes && !this.#copied.has(info.segment)) sparse ??= info
     }
     this.#freeDead()
@@ -142,13 +142,13 @@ export class Compaction {
       }
       for (let at = 0; at < ranges.length; at += RECORDS_MAX) {
         const part = ranges.slice(at, at + RECORDS_MAX)
-        const fact = live.writer.reset().u32(segment).u32(part.length)
+        const fact = live.facts.writer.reset().u32(segment).u32(part.length)
         for (const [i, range] of part.entries())
           fact
             .u32(range.offset)
             .u32(moved[at + i].segment)
             .u32(moved[at + i].offset)
-        if (!live.admit(FACT.relocated, fact, 'drain')) return
+        if (!live.facts.admit(FACT.relocated, fact, 'drain')) return
       }
       journal.urge()
       this.#sweep()

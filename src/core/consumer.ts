@@ -109,8 +109,8 @@ export class CoreConsumer implements Consumer {
     }
     while (this.#first <= this.#last && this.#ring[this.#first & mask] === 0) this.#first++
     if (settled === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of these numbers is unsettled'))
-    if (answered && written) live.flushGone()
-    return live.ticket(this.session, answered && written)
+    if (answered && written) live.facts.flushGone()
+    return live.batches.ticket(this.session, answered && written)
   }
 
   mark(tag: number, mark: number): Ticket {
@@ -120,11 +120,11 @@ export class CoreConsumer implements Consumer {
     if (row === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of this number is unsettled'))
     if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) {
       entries.set(row, MARK, mark)
-      return live.ticket(this.session, false)
+      return live.batches.ticket(this.session, false)
     }
     const queue = live.state.queueOf(row)
-    live.admit(FACT.mark, live.writer.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).u8(mark), 'drain')
-    return live.ticket(this.session, true)
+    live.facts.admit(FACT.mark, live.facts.writer.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).u8(mark), 'drain')
+    return live.batches.ticket(this.session, true)
   }
 
   close(): void {

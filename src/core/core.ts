@@ -205,13 +205,13 @@ export class Core implements Broker {
     while (queue.alive && queue.ready.head !== 0) {
       for (let left = PURGE_MAX; left > 0 && queue.ready.head !== 0; left--) {
         if (entries.double(queue.ready.head, 0) >= until) break
-        live.gone(queue, queue.ready.head, REASON.purged, false)
+        live.facts.gone(queue, queue.ready.head, REASON.purged, false)
         purged++
       }
       if (queue.ready.head === 0 || entries.double(queue.ready.head, 0) >= until) break
       await new Promise<void>((resolve) => this.clock.turn(resolve))
     }
-    live.flushGone()
+    live.facts.flushGone()
     live.journal.urge()
     await live.journal.drained()
     return purged

@@ -22,16 +22,16 @@ export class DeadLetters {
     live.recorder.note(target === undefined ? EVENT.dropped : EVENT['dead-lettered'], queue.number, sequence, reason, target?.number ?? 0)
     if (target === undefined) {
       live.dropped(queue, reason)
-      live.gone(queue, row, reason, false)
+      live.facts.gone(queue, row, reason, false)
       return
     }
-    if (!live.writeSequence(target, 'drain')) {
+    if (!live.facts.writeSequence(target, 'drain')) {
       live.dropped(queue, reason)
-      live.gone(queue, row, reason, false)
+      live.facts.gone(queue, row, reason, false)
       return
     }
-    const fact = live.writer.reset().u32(queue.number).f64(sequence).u32(target.number).text(sentence.slice(0, 1000))
-    live.admit(FACT.moved, fact.raw(queue.address.encoded), 'drain')
+    const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(target.number).text(sentence.slice(0, 1000))
+    live.facts.admit(FACT.moved, fact.raw(queue.address.encoded), 'drain')
   }
 
   /** Its time is over. */
@@ -43,7 +43,7 @@ export class DeadLetters {
     const live = this.#live
     live.recorder.note(EVENT.expired, queue.number, live.state.entries.double(row, SEQUENCE), REASON.expired, 0)
     live.dropped(queue, REASON.expired)
-    live.gone(queue, row, REASON.expired, false)
+    live.facts.gone(queue, row, REASON.expired, false)
   }
 
   #target(queue: Queue, row: number): Queue | undefined {

@@ -185,7 +185,7 @@ export class Dispatch {
     const delivery = this.#delivery(queue, row, held, settled)
     this.#count(consumer, queue, delivery)
     if (settled) {
-      live.gone(queue, row, REASON['settled-when-sent'], false)
+      live.facts.gone(queue, row, REASON['settled-when-sent'], false)
       this.#hand(consumer, delivery)
       return
     }
@@ -250,10 +250,10 @@ export class Dispatch {
     queue.unlinkReady(row)
     queue.held.push(row)
     entries.set(row, STATE, STATE_OF.leased)
-    live.deadline(row, DEADLINE.wake, until)
+    live.deadlines.set(row, DEADLINE.wake, until)
     if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0) {
-      const fact = live.writer.reset().u32(queue.number).f64(delivery.ref.sequence).f64(until).u32(delivery.attempts)
-      live.admit(FACT.lease, fact, 'drain')
+      const fact = live.facts.writer.reset().u32(queue.number).f64(delivery.ref.sequence).f64(until).u32(delivery.attempts)
+      live.facts.admit(FACT.lease, fact, 'drain')
     }
     pull.given++
     pull.givenBytes += messages.get(entries.get(row, MESSAGE), LENGTH)

@@ -3,19 +3,20 @@
 import type { Clock, Figures, Log, QueueOptions } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { mark } from '../loop-gap.ts'
-import { FACT, FactWriter } from '../journal/facts.ts'
+import { FACT } from '../journal/facts.ts'
 import type { Claim, Journal, JournalListener } from '../journal/journal.ts'
 import type { Settings } from '../config/settings.ts'
 import { Account } from './account.ts'
 import { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
+import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
 import { writeQueue } from './cold-facts.ts'
-import { DEADLINE } from './deadlines.ts'
+import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Dispatch } from './dispatch.ts'
-import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
-import { EXPIRES, type Held, SEGMENT } from './messages.ts'
+import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, STATE, STATE_OF } from './entries.ts'
+import { EXPIRES, SEGMENT } from './messages.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
@@ -23,23 +24,8 @@ import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import type { LiveSession } from './session.ts'
+import { FactWriting } from './fact-writing.ts'
 import { type Retained, State, type StateHooks } from './state.ts'
-import { Wheel } from './wheel.ts'
-
-/** What waits for one batch of the journal. */
-interface Batch {
-  readonly number: number
-  /** Entries to make ready. */
-  readonly rows: number[]
-  /** Messages whose objects are kept until they have been dispatched once. */
-  readonly messages: number[]
-  readonly held: Held[]
-  /** Sessions with tickets in it, each with its last one. */
-  readonly sessions: LiveSession[]
-  readonly tickets: number[]
-  /** Sessions with a piece of a large body in it. */
-  readonly uploads: LiveSession[]
-}
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
 
@@ -52,10 +38,6 @@ export interface LiveOptions {
 
 /** How far a queue's numbers jump at a claim; half as many may be given out before a fact tells of it. */
 const SEQUENCE_JUMP = 2 ** 20
-/** Deadlines handled a turn. */
-const DUE_MAX = 1_000
-/** Longest the wheel sleeps: a wall clock set forward is noticed after this. */
-const WHEEL_SLEEP_MAX_MS = 1_000
 
 export class Live implements StateHooks {
   readonly clock: Clock
@@ -64,14 +46,15 @@ export class Live implements StateHooks {
   readonly state = new State()
   readonly apply: Apply
   readonly recorder: Recorder
-  readonly wheel: Wheel
   readonly schedule: Schedule
   readonly router: Router
+  readonly facts = new FactWriting(this)
+  readonly batches = new Batches(this)
+  readonly deadlines: Deadlines
   readonly dispatch: Dispatch
   readonly bodies: Bodies
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
-  readonly writer = new FactWriter()
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -85,27 +68,13 @@ export class Live implements StateHooks {
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
 
-  /** Oldest first; the last one may still gather. */
-  readonly #batches: Batch[] = []
-  /** Sessions whose last ticket waits for nothing. */
-  #idle: LiveSession[] = []
   /** Messages whose objects were made for this turn only. */
   #transient: number[] = []
-  /** Retained messages that expire, by message. */
-  readonly #expiringRetained = new Map<number, Retained>()
   /** Sessions whose parked publishes may have room now. */
   readonly #retry = new Set<LiveSession>()
   readonly #stillLeads: () => boolean
   #armed = false
-  #admittedIn = 0
   #congested = false
-  #wheelAtMs = Number.POSITIVE_INFINITY
-  #cancelWheel: (() => void) | undefined
-  /** A run of settled entries not yet told of: most settlements continue it. */
-  #goneQueue: Queue | undefined
-  #goneFirst = 0
-  #goneCount = 0
-  #goneReason: Reason = REASON.none
 
   constructor(options: LiveOptions) {
     this.clock = options.clock
@@ -114,7 +83,7 @@ export class Live implements StateHooks {
     this.log = options.log
     this.apply = new Apply(this.state, (address, declared) => policyFrom(this.settings.destinations, address, declared))
     this.recorder = new Recorder(this.clock)
-    this.wheel = new Wheel(this.clock.wallMs())
+    this.deadlines = new Deadlines(this)
     this.schedule = new Schedule(this.clock)
     this.router = new Router(this)
     this.dispatch = new Dispatch(this)
@@ -164,7 +133,6 @@ export class Live implements StateHooks {
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
-    this.#armWheel()
     this.recorder.note(EVENT.leading, 0, 0, REASON.none, journal.epoch)
   }
 
@@ -173,7 +141,7 @@ export class Live implements StateHooks {
     const { entries, messages, notBefore } = this.state
     entries.set(row, FLAGS, entries.get(row, FLAGS) | ENTRY_FLAG.maybeSeen)
     const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
-    if (expires !== 0) this.wheel.set(row, DEADLINE.expiry, expires)
+    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
     const at = Math.max(notBefore.get(row) ?? 0, messages.deliverAt.get(entries.get(row, MESSAGE)) ?? 0)
     if (at > this.clock.wallMs()) {
       queue.unlinkReady(row)
@@ -183,179 +151,12 @@ export class Live implements StateHooks {
 
   // ---- Facts
 
-  /** To be called after each fact that the journal took: tickets wait for the batch of the last one. */
-  admitted(): void {
-    this.#admittedIn = this.journal.gathering
-  }
-
-  /** The batch with which everything applied so far is committed; it is on its way. */
-  lastBatch(): number {
-    this.flushGone()
-    if (this.uncommitted) this.journal.urge()
-    return this.#admittedIn
-  }
-
-  /** Something is applied and not committed. */
-  get uncommitted(): boolean {
-    return this.#admittedIn > this.journal.committed
-  }
-
-  /** Admits a cold fact and applies it. False: the journal is full, nothing happened. */
-  admit(type: number, content: FactWriter, claim: Claim): boolean {
-    const at = this.journal.admit(type, content.length, claim)
-    if (at < 0) {
-      if (claim === 'drain') this.fail(new Error('the journal has no room left, not even in its reserve'))
-      return false
-    }
-    this.admitted()
-    content.buffer.copy(this.journal.buffer, at, 0, content.length)
-    const { segment, offset } = this.journal
-    // The writer's buffer is used again by whoever comes next; `fact` copies what it keeps.
-    this.apply.fact(type, content.buffer, 0, content.length, segment, offset)
-    return true
-  }
-
-  /** An entry is settled or dropped: out of the state now, told to the journal with others (at once if `soon`). */
-  gone(queue: Queue, row: number, reason: Reason, soon: boolean): void {
-    const { entries } = this.state
-    const sequence = entries.double(row, SEQUENCE)
-    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0) {
-      if (this.#goneQueue === queue && this.#goneFirst + this.#goneCount === sequence && this.#goneReason === reason) this.#goneCount++
-      else {
-        this.flushGone()
-        this.#goneQueue = queue
-        this.#goneFirst = sequence
-        this.#goneCount = 1
-        this.#goneReason = reason
-      }
-      if (soon) this.flushGone()
-      else this.wake()
-    }
-    this.state.removeEntry(queue, row)
-  }
-
-  /** Writes the run that `gone` gathered. */
-  flushGone(): void {
-    const queue = this.#goneQueue
-    if (queue === undefined) return
-    this.#goneQueue = undefined
-    const at = this.journal.admit(FACT.gone, 17, 'drain')
-    if (at < 0) {
-      this.fail(new Error('the journal has no room left, not even in its reserve'))
-      return
-    }
-    this.admitted()
-    const { buffer } = this.journal
-    buffer.writeUInt32LE(queue.number, at)
-    buffer.writeDoubleLE(this.#goneFirst, at + 4)
-    buffer.writeUInt32LE(this.#goneCount, at + 12)
-    buffer[at + 16] = this.#goneReason
-  }
-
-  /** Writes where the queue's numbers stand, if replay could not tell. False: full. */
-  writeSequence(queue: Queue, claim: Claim): boolean {
-    if (queue.next === queue.replayNext) return true
-    return this.admit(FACT.sequence, this.writer.reset().u32(queue.number).f64(queue.next), claim)
-  }
-
   /** The topic's retained message is forgotten. True: the journal was told. */
   forgetRetained(retained: Retained): boolean {
     this.recorder.note(EVENT.forgotten, 0, 0, REASON.none, 0)
-    if (retained.durable) return this.admit(FACT.retainClear, this.writer.reset().raw(retained.address.encoded), 'drain')
+    if (retained.durable) return this.facts.admit(FACT.retainClear, this.facts.writer.reset().raw(retained.address.encoded), 'drain')
     this.state.forgetRetained(retained.address)
     return false
-  }
-
-  // ---- Batches and tickets
-
-  #batch(): Batch {
-    const number = this.#admittedIn
-    const last = this.#batches[this.#batches.length - 1]
-    if (last !== undefined && last.number >= number) return last
-    const batch: Batch = { number, rows: [], messages: [], held: [], sessions: [], tickets: [], uploads: [] }
-    this.#batches.push(batch)
-    return batch
-  }
-
-  /** The session's next ticket; `waits`: for the commit of what was just admitted. */
-  ticket(session: LiveSession, waits: boolean): number {
-    const ticket = ++session.lastTicket
-    if (waits) {
-      const batch = this.#batch()
-      if (session.waitsFor === batch.number) batch.tickets[session.waitsAt] = ticket
-      else {
-        session.waitsFor = batch.number
-        session.waitsAt = batch.sessions.push(session) - 1
-        batch.tickets.push(ticket)
-      }
-      this.journal.urge()
-    } else if (session.waitsFor === 0) {
-      if (!session.idle) {
-        session.idle = true
-        this.#idle.push(session)
-      }
-      this.wake()
-    }
-    return ticket
-  }
-
-  /** The session's `uploadCommitted` is called after the commit of what was just admitted. Answers that batch. */
-  notify(session: LiveSession): number {
-    const batch = this.#batch()
-    batch.uploads.push(session)
-    this.journal.urge()
-    return batch.number
-  }
-
-  /** The message's object is kept until its batch is committed and dispatched. */
-  keep(message: number, held: Held): void {
-    const batch = this.#batch()
-    this.state.messages.objects[message] = held
-    batch.messages.push(message)
-    batch.held.push(held)
-  }
-
-  committed(number: number): void {
-    const done: Batch[] = []
-    mark('commit', number)
-    while (this.#batches.length > 0 && this.#batches[0].number <= number) {
-      const batch = this.#batches.shift()
-      if (batch === undefined) break
-      done.push(batch)
-      this.recorder.note(EVENT.committed, 0, batch.number, REASON.none, batch.rows.length)
-      for (const row of batch.rows) this.#commitEntry(row)
-    }
-    for (const batch of done) this.#answer(batch)
-    this.run()
-    const { objects } = this.state.messages
-    for (const batch of done) {
-      const { messages, held } = batch
-      for (let i = 0; i < messages.length; i++) if (objects[messages[i]] === held[i]) objects[messages[i]] = undefined
-    }
-  }
-
-  #answer(batch: Batch): void {
-    const { sessions, tickets } = batch
-    for (let i = 0; i < sessions.length; i++) {
-      const session = sessions[i]
-      if (session.over) continue
-      let upTo = tickets[i]
-      if (session.waitsFor === batch.number) {
-        // Nothing later waits: what came after needs no commit.
-        session.waitsFor = 0
-        upTo = session.lastTicket
-      }
-      this.#tellDone(session, upTo)
-    }
-    for (const session of batch.uploads) session.uploadCommitted(batch.number)
-  }
-
-  #tellDone(session: LiveSession, upTo: number): void {
-    try {
-      session.replies.done(upTo)
-    } catch (error) {
-      this.faulty(session, error)
-    }
   }
 
   /** A front end threw at a call of the core's: a mistake of its own, which costs its session and nobody else's (invariant 7). */
@@ -364,7 +165,10 @@ export class Live implements StateHooks {
     session.end(new CodedError('internal', 'a mistake in the broker: it is in its log'))
   }
 
-  #commitEntry(row: number): void {
+  // ---- What the state tells
+
+  /** The fact of this entry is durable. */
+  commitEntry(row: number): void {
     const { entries } = this.state
     if (entries.get(row, STATE) === STATE_OF.removed) {
       entries.remove(row)
@@ -376,22 +180,17 @@ export class Live implements StateHooks {
     this.#settleIn(queue, row)
   }
 
-  // ---- What the state tells
-
   placed(queue: Queue, row: number): void {
     const { entries, messages } = this.state
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
-    if (expires !== 0) this.deadline(row, DEADLINE.expiry, expires)
-    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.writeSequence(queue, 'drain')
+    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
+    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
     if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0 || queue.pending > 0) {
       entries.set(row, STATE, STATE_OF.pending)
       queue.held.push(row)
       queue.pending++
-      // A volatile entry behind an uncommitted one waits with the youngest batch there is.
-      const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
-      const batch = durable ? this.#batch() : this.#batches[this.#batches.length - 1]
-      batch.rows.push(row)
+      this.batches.await(row, (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0)
       return
     }
     this.#settleIn(queue, row)
@@ -400,8 +199,8 @@ export class Live implements StateHooks {
   removing(queue: Queue, row: number): void {
     const { entries, messages } = this.state
     const state = entries.get(row, STATE)
-    if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.wheel.clear(row, DEADLINE.expiry)
-    if (state === STATE_OF.delayed || state === STATE_OF.leased) this.wheel.clear(row, DEADLINE.wake)
+    if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.deadlines.clear(row, DEADLINE.expiry)
+    if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
     else if (state === STATE_OF.locked) this.dispatch.forget(row)
     if (queue.waiters !== undefined && queue.waiters.size > 0) {
       for (const session of queue.waiters) this.#retry.add(session)
@@ -438,8 +237,7 @@ export class Live implements StateHooks {
   #delay(queue: Queue, row: number, atMs: number): void {
     this.state.entries.set(row, STATE, STATE_OF.delayed)
     queue.held.push(row)
-    this.wheel.set(row, DEADLINE.wake, atMs)
-    this.#armWheel()
+    this.deadlines.set(row, DEADLINE.wake, atMs)
   }
 
   /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
@@ -454,7 +252,7 @@ export class Live implements StateHooks {
     queue.makeReady(row)
     // Its time may have come while it was out.
     const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
-    if (expires !== 0) this.deadline(row, DEADLINE.expiry, expires)
+    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
     this.touch(queue)
   }
 
@@ -486,23 +284,16 @@ export class Live implements StateHooks {
       return
     }
     mark('dispatch', this.dispatch.waiting)
-    this.flushGone()
+    this.facts.flushGone()
     if (this.#retry.size > 0) {
       const sessions = [...this.#retry]
       this.#retry.clear()
       for (const session of sessions) session.retryParked()
     }
-    const idle = this.#idle
-    if (idle.length > 0) {
-      this.#idle = []
-      for (const session of idle) {
-        session.idle = false
-        if (!session.over && session.waitsFor === 0) this.#tellDone(session, session.lastTicket)
-      }
-    }
+    this.batches.answerIdle()
     this.replays.run()
     if (this.dispatch.run() || this.replays.hungry) this.wake()
-    this.flushGone()
+    this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
 
@@ -523,63 +314,8 @@ export class Live implements StateHooks {
     this.wake()
   }
 
-  // ---- Time
-
-  deadline(row: number, kind: number, atMs: number): void {
-    this.wheel.set(row, kind, atMs)
-    this.#armWheel()
-  }
-
-  #armWheel(): void {
-    const at = this.wheel.nextMs()
-    if (at >= this.#wheelAtMs || at === Number.POSITIVE_INFINITY) return
-    this.#cancelWheel?.()
-    this.#wheelAtMs = at
-    const delay = Math.min(Math.max(0, at - this.clock.wallMs()), WHEEL_SLEEP_MAX_MS)
-    this.#cancelWheel = this.clock.after(delay, this.#onWheel)
-  }
-
-  readonly #onWheel = (): void => {
-    this.#wheelAtMs = Number.POSITIVE_INFINITY
-    if (this.lost !== undefined) return
-    mark('deadlines', this.wheel.size)
-    const due = this.wheel.due(this.clock.wallMs(), DUE_MAX, this.#onDue)
-    if (due === DUE_MAX) this.clock.turn(this.#onWheel)
-    else this.#armWheel()
-  }
-
-  readonly #onDue = (row: number, kind: number): void => {
-    if (kind === DEADLINE.retained) {
-      this.#retainedExpired(row)
-      return
-    }
-    const { entries } = this.state
-    const state = entries.get(row, STATE)
-    if (state === 0 || state === STATE_OF.removed) return
-    const queue = this.state.queueOf(row)
-    if (kind === DEADLINE.wake) {
-      if (state === STATE_OF.delayed || state === STATE_OF.leased) this.putBack(queue, row, 0)
-      return
-    }
-    // What somebody has in hand expires when it comes back.
-    if (state === STATE_OF.ready || state === STATE_OF.delayed) this.deadLetters.expire(queue, row)
-  }
-
-  /** A topic keeps a message that expires. */
   retainedSet(retained: Retained): void {
-    const expires = this.state.messages.double(retained.message, EXPIRES)
-    if (expires === 0) return
-    this.#expiringRetained.set(retained.message, retained)
-    this.deadline(retained.message, DEADLINE.retained, expires)
-  }
-
-  #retainedExpired(message: number): void {
-    const retained = this.#expiringRetained.get(message)
-    this.#expiringRetained.delete(message)
-    // It may have been replaced since.
-    if (retained === undefined || this.state.retained.get(retained.address.path) !== retained) return
-    this.dropped(undefined, REASON.expired)
-    this.forgetRetained(retained)
+    this.deadlines.retained(retained)
   }
 
   // ---- Journal and end
@@ -608,7 +344,7 @@ export class Live implements StateHooks {
   /** No deliveries, deadlines or answers from now on. */
   stop(): void {
     this.lost ??= new CodedError('shutting-down', 'the node stops')
-    this.#cancelWheel?.()
+    this.deadlines.stop()
     this.schedule.stop()
     this.state.end()
   }
@@ -642,7 +378,7 @@ export class Live implements StateHooks {
 
   /** Called by the journal. Named apart from the field that says it happened. */
   readonly listener: JournalListener = {
-    committed: (batch) => this.committed(batch),
+    committed: (batch) => this.batches.committed(batch),
     lost: (error) => this.#end(error),
     pressure: (high) => this.pressure(high),
     full: (full) => this.full(full),
@@ -656,15 +392,15 @@ export class Live implements StateHooks {
       return state.addQueue(state.nextVolatileQueue++, address, options, policy)
     }
     const number = state.nextQueue
-    if (!this.admit(FACT.queue, writeQueue(this.writer.reset(), number, address, options), claim)) return undefined
+    if (!this.facts.admit(FACT.queue, writeQueue(this.facts.writer.reset(), number, address, options), claim)) return undefined
     return state.queueByNumber.get(number)
   }
 
   /** The queue goes, with what is on it. True: the journal was told. */
   dropQueue(queue: Queue): boolean {
     this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
-    this.flushGone()
-    if (queue.durable) return this.admit(FACT.queueGone, this.writer.reset().u32(queue.number), 'drain')
+    this.facts.flushGone()
+    if (queue.durable) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
     this.state.removeQueue(queue)
     return false
   }

@@ -78,7 +78,7 @@ export class Membership {
     record.live = session
     live.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
-    session.opened = live.ticket(session, record.recorded && live.uncommitted)
+    session.opened = live.batches.ticket(session, record.recorded && live.facts.uncommitted)
     return session
   }
 
@@ -87,7 +87,8 @@ export class Membership {
     const durable = keepMs > 0 || will !== undefined
     const record = new SessionRecord(durable ? live.state.nextSession : this.#nextVolatile++, identity.protocol, identity.clientId, keepMs, will)
     if (durable) {
-      if (!live.admit(FACT.session, writeSession(live.writer.reset(), record), 'publish')) throw new CodedError('full', 'the journal is full')
+      if (!live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'publish'))
+        throw new CodedError('full', 'the journal is full')
       const recorded = live.state.sessionByNumber.get(record.number)
       if (recorded !== undefined) return recorded
     }
@@ -102,7 +103,7 @@ export class Membership {
     record.will = will
     record.awaySinceMs = 0
     if (!record.recorded && keepMs === 0 && will === undefined) return
-    live.admit(FACT.session, writeSession(live.writer.reset(), record), 'drain')
+    live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'drain')
   }
 
   /** The connection of this session is gone. */
@@ -155,7 +156,7 @@ export class Membership {
   #markAway(record: SessionRecord): void {
     const live = this.#live
     record.awaySinceMs = live.clock.wallMs()
-    if (record.recorded) live.admit(FACT.sessionAway, live.writer.reset().u32(record.number).f64(record.awaySinceMs), 'drain')
+    if (record.recorded) live.facts.admit(FACT.sessionAway, live.facts.writer.reset().u32(record.number).f64(record.awaySinceMs), 'drain')
   }
 
   #expireLater(record: SessionRecord): void {
@@ -185,7 +186,7 @@ export class Membership {
   #dropWill(record: SessionRecord): void {
     const live = this.#live
     if (record.will === undefined) return
-    if (record.recorded) live.admit(FACT.willGone, live.writer.reset().u32(record.number), 'drain')
+    if (record.recorded) live.facts.admit(FACT.willGone, live.facts.writer.reset().u32(record.number), 'drain')
     record.will = undefined
   }
 
@@ -194,7 +195,7 @@ export class Membership {
     const live = this.#live
     this.#cancelTimers(record)
     for (const queue of [...record.holds.keys()]) this.letGo(record, queue)
-    if (record.recorded) live.admit(FACT.sessionGone, live.writer.reset().u32(record.number), 'drain')
+    if (record.recorded) live.facts.admit(FACT.sessionGone, live.facts.writer.reset().u32(record.number), 'drain')
     else live.state.removeSession(record)
   }
 
@@ -203,7 +204,7 @@ export class Membership {
     const live = this.#live
     if (queue.lifetime === 'held' && (queue.holders?.size ?? 0) <= 1) return live.dropQueue(queue)
     if (queue.durable && record.recorded && record.keepMs > 0) {
-      return live.admit(FACT.release, live.writer.reset().u32(record.number).u32(queue.number), 'drain')
+      return live.facts.admit(FACT.release, live.facts.writer.reset().u32(record.number).u32(queue.number), 'drain')
     }
     live.state.letGo(record, queue)
     return false

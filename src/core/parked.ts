@@ -92,7 +92,7 @@ export class ParkedPublishes {
       }
       this.#shift()
       if (placed === 'refused') this.#session.refused(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
-      else this.#session.admitted(this.#live.ticket(this.#session, placed === 'committed-with-batch'))
+      else this.#session.admitted(this.#live.batches.ticket(this.#session, placed === 'committed-with-batch'))
     }
   }
 
@@ -153,12 +153,12 @@ export class ParkedPublishes {
       live.retry(this.#session)
       return
     }
-    live.admitted()
+    live.facts.admitted()
     journal.buffer.set(message.body.subarray(upload.sent, upload.sent + length), at)
     upload.pieces.push({ segment: journal.segment, offset: journal.offset, length })
     // Until the message's fact counts them, nobody else does: compaction must not take them for dead.
     live.state.messages.alive(journal.segment, length)
     upload.sent += length
-    upload.batch = live.notify(this.#session)
+    upload.batch = live.batches.notify(this.#session)
   }
 }

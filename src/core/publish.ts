@@ -6,7 +6,7 @@ import { FACT, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { FACT_BYTES_MAX } from '../journal/journal.ts'
 import { beyond, type CoreAddress } from './addresses.ts'
-import type { MessageFact } from './apply.ts'
+import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
 import { MESSAGE_ROW_FLAG, REFERENCES } from './messages.ts'
@@ -31,20 +31,7 @@ export class Publisher {
   refusal: CodedError | undefined
   /** After `blocked`: the full queue. */
   blockedBy: Queue | undefined
-  readonly #fact: MessageFact = {
-    segment: 0,
-    offset: 0,
-    length: 0,
-    flags: 0,
-    expiresAtMs: 0,
-    deliverAtMs: 0,
-    address: undefined,
-    set: undefined,
-    queue: undefined,
-    session: 0,
-    note: 0,
-    pieces: undefined,
-  }
+  readonly #fact = newMessageFact()
   #tooLarge: CodedError | undefined
   // What the current publish reaches.
   #durable: readonly Queue[] = NONE
@@ -214,7 +201,7 @@ export class Publisher {
       this.#set = this.#setFor(to)
       if (this.#set === undefined) return -1
     }
-    for (const queue of this.#durable) if (queue.next !== queue.replayNext && !live.writeSequence(queue, 'publish')) return -1
+    for (const queue of this.#durable) if (queue.next !== queue.replayNext && !live.facts.writeSequence(queue, 'publish')) return -1
     const address = to.encoded
     const groupBytes = message.group === '' ? 0 : Buffer.byteLength(message.group)
     const bodyBytes = pieces === undefined ? message.body.length : 4 + 12 * pieces.length
@@ -226,7 +213,7 @@ export class Publisher {
     const { journal } = live
     const at = journal.admit(FACT.message, size, 'publish')
     if (at < 0) return -1
-    live.admitted()
+    live.facts.admitted()
     const { buffer } = journal
     const fact = this.#fact
     fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
@@ -270,7 +257,7 @@ export class Publisher {
     fact.note = options.note
     fact.pieces = pieces
     const row = live.apply.message(fact)
-    if (row > 0) live.keep(row, { message, to, acceptedAtMs: nowMs })
+    if (row > 0) live.batches.keep(row, { message, to, acceptedAtMs: nowMs })
     return row
   }
 
@@ -314,7 +301,7 @@ export class Publisher {
     const known = live.state.dialectNumber(name)
     if (known > 0) return known
     const number = live.state.dialects.length
-    return live.admit(FACT.dialect, live.writer.reset().u16(number).text(name), 'publish') ? number : -1
+    return live.facts.admit(FACT.dialect, live.facts.writer.reset().u16(number).text(name), 'publish') ? number : -1
   }
 }
 
@@ -324,7 +311,7 @@ function dropOldest(live: Live, queue: Queue, bytes: number): void {
     const row = queue.ready.head !== 0 ? queue.ready.head : oldestPending(live, queue)
     if (row === 0) return
     live.dropped(queue, REASON['full-oldest'])
-    live.gone(queue, row, REASON['full-oldest'], false)
+    live.facts.gone(queue, row, REASON['full-oldest'], false)
   }
 }
 

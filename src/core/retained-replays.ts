@@ -83,8 +83,8 @@ export class RetainedReplays {
       live.state.addEntry(queue, retained.message, via, ENTRY_FLAG.retained)
       return true
     }
-    if (!via.recorded && !live.admit(FACT.via, writeVia(live.writer.reset(), via), 'publish')) return false
-    if (!live.writeSequence(queue, 'publish')) return false
-    return live.admit(FACT.retainedCopy, live.writer.reset().u32(queue.number).u32(via.number).raw(retained.address.encoded), 'publish')
+    if (!via.recorded && !live.facts.admit(FACT.via, writeVia(live.facts.writer.reset(), via), 'publish')) return false
+    if (!live.facts.writeSequence(queue, 'publish')) return false
+    return live.facts.admit(FACT.retainedCopy, live.facts.writer.reset().u32(queue.number).u32(via.number).raw(retained.address.encoded), 'publish')
   }
 }

@@ -91,7 +91,7 @@ export class Router {
     const live = this.#live
     const { sets } = live.state
     this.#sweep(like)
-    for (const via of vias) if (!via.recorded && !live.admit(FACT.via, writeVia(live.writer.reset(), via), 'publish')) return undefined
+    for (const via of vias) if (!via.recorded && !live.facts.admit(FACT.via, writeVia(live.facts.writer.reset(), via), 'publish')) return undefined
     const number = sets.next
     const base = like !== undefined && sets.byNumber.get(like.number) === like ? like : undefined
     const { added, removed } = difference(base, queues, vias)
@@ -101,7 +101,7 @@ export class Router {
     let at = 0
     do {
       const part = pairs.slice(at, at + PAIRS_MAX)
-      const writer = live.writer
+      const writer = live.facts.writer
         .reset()
         .u32(number)
         .u32(at === 0 && useBase && base !== undefined ? base.number : 0)
@@ -110,7 +110,7 @@ export class Router {
       const removing = at === 0 ? gone : []
       writer.u32(removing.length)
       for (const queue of removing) writer.u32(queue.number)
-      if (!live.admit(FACT.set, writer, 'publish')) return undefined
+      if (!live.facts.admit(FACT.set, writer, 'publish')) return undefined
       at += PAIRS_MAX
     } while (at < pairs.length)
     const set = sets.byNumber.get(number)
@@ -124,7 +124,7 @@ export class Router {
     const { sets } = live.state
     if (sets.byNumber.size < this.#setsAtSweep + IDLE_SETS_MAX && sets.members < this.#membersAtSweep + IDLE_MEMBERS_MAX) return
     for (const set of [...sets.byNumber.values()])
-      if (set.messages === 0 && set !== wanted) live.admit(FACT.setGone, live.writer.reset().u32(set.number), 'drain')
+      if (set.messages === 0 && set !== wanted) live.facts.admit(FACT.setGone, live.facts.writer.reset().u32(set.number), 'drain')
     this.#setsAtSweep = sets.byNumber.size
     this.#membersAtSweep = sets.members
   }

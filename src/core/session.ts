@@ -88,9 +88,9 @@ export class LiveSession implements Session {
     const placed = publisher.place(this, to, message, options, undefined)
     switch (placed) {
       case 'committed-with-batch':
-        return this.#live.ticket(this, true)
+        return this.#live.batches.ticket(this, true)
       case 'done':
-        return this.#live.ticket(this, false)
+        return this.#live.batches.ticket(this, false)
       case 'refused':
         return this.refuse(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
       case 'blocked':
@@ -120,7 +120,7 @@ export class LiveSession implements Session {
     const live = this.#live
     const to = own(address)
     // It may be there and not yet committed.
-    if (live.findQueue(to) !== undefined) return live.ticket(this, live.uncommitted)
+    if (live.findQueue(to) !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const { queues } = live.settings.limits
@@ -128,13 +128,13 @@ export class LiveSession implements Session {
     const queue = live.makeQueue(to, options, 'publish')
     if (queue === undefined) return this.refuse(journalFull())
     live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
-    return live.ticket(this, queue.durable)
+    return live.batches.ticket(this, queue.durable)
   }
 
   remove(address: Address): Ticket {
     const queue = this.#live.findQueue(own(address))
     if (queue === undefined) return this.refuse(noQueue(address))
-    return this.#live.ticket(this, this.#live.dropQueue(queue))
+    return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
   }
 
   hold(address: Address, tag: number): Ticket {
@@ -143,16 +143,16 @@ export class LiveSession implements Session {
     if (queue === undefined) return this.refuse(noQueue(address))
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
-    else if (!live.admit(FACT.hold, live.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
+    else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
       return this.refuse(journalFull())
-    return live.ticket(this, durable)
+    return live.batches.ticket(this, durable)
   }
 
   release(address: Address): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined || !this.record.holds.has(queue)) return this.refuse(noQueue(address))
-    return live.ticket(this, this.#membership.letGo(this.record, queue))
+    return live.batches.ticket(this, this.#membership.letGo(this.record, queue))
   }
 
   bind(spec: BindingSpec): Ticket {
@@ -175,10 +175,10 @@ export class LiveSession implements Session {
     if (tooLong !== undefined) return this.refuse(tooLong)
     const binding = new Binding(spec, queue)
     if (!queue.durable) live.state.bind(binding)
-    else if (!live.admit(FACT.bind, writeBinding(live.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
+    else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
     if (spec.retained === 'always' || (spec.retained === 'if-new' && known === undefined)) live.replays.start(binding)
-    return live.ticket(this, queue.durable)
+    return live.batches.ticket(this, queue.durable)
   }
 
   patterns(address: Address): readonly Pattern[] {
@@ -194,12 +194,12 @@ export class LiveSession implements Session {
     live.recorder.note(EVENT.unbound, queue.number, 0, REASON.none, 0)
     if (!queue.durable) {
       live.state.unbind(queue, key)
-      return live.ticket(this, false)
+      return live.batches.ticket(this, false)
     }
-    const fact = live.writer.reset().u32(queue.number)
+    const fact = live.facts.writer.reset().u32(queue.number)
     writePattern(fact, pattern)
-    live.admit(FACT.unbind, fact, 'drain')
-    return live.ticket(this, true)
+    live.facts.admit(FACT.unbind, fact, 'drain')
+    return live.batches.ticket(this, true)
   }
 
   consume(addresses: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined {
@@ -278,10 +278,10 @@ export class LiveSession implements Session {
     if (row === 0 || entries.get(row, STATE) !== STATE_OF.leased || entries.get(row, ATTEMPTS) !== attempt) {
       return this.refuse(new CodedError('not-found', 'this delivery is settled, or was given to another since'))
     }
-    live.wheel.clear(row, DEADLINE.wake)
+    live.deadlines.clear(row, DEADLINE.wake)
     const written = settleEntry(live, row, outcome)
-    if (written) live.flushGone()
-    return live.ticket(this, written)
+    if (written) live.facts.flushGone()
+    return live.batches.ticket(this, written)
   }
 
   note(key: number, set: boolean): Ticket {
@@ -291,17 +291,17 @@ export class LiveSession implements Session {
       return this.refuse(new CodedError('limit', `limits.notesPerSession (${live.settings.limits.notesPerSession}) is reached`))
     }
     if (record.recorded && record.keepMs > 0) {
-      const fact = live.writer
+      const fact = live.facts.writer
         .reset()
         .u32(record.number)
         .u32(key)
         .u8(set ? 1 : 0)
-      if (!live.admit(FACT.note, fact, set ? 'publish' : 'drain')) return this.refuse(journalFull())
-      return live.ticket(this, true)
+      if (!live.facts.admit(FACT.note, fact, set ? 'publish' : 'drain')) return this.refuse(journalFull())
+      return live.batches.ticket(this, true)
     }
     if (set) record.notes.add(key)
     else record.notes.delete(key)
-    return live.ticket(this, false)
+    return live.batches.ticket(this, false)
   }
 
   close(how: 'clean' | 'lost'): void {

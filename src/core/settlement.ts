@@ -15,7 +15,7 @@ export function settleEntry(live: Live, row: number, outcome: Outcome): boolean 
   switch (outcome.kind) {
     case 'accepted':
       live.recorder.note(EVENT.settled, queue.number, entries.double(row, SEQUENCE), REASON.accepted, entries.get(row, ATTEMPTS))
-      live.gone(queue, row, REASON.accepted, false)
+      live.facts.gone(queue, row, REASON.accepted, false)
       return durable
     case 'rejected':
       live.deadLetters.bury(queue, row, REASON.rejected, outcome.reason)
@@ -53,8 +53,8 @@ function giveBack(live: Live, queue: Queue, row: number, durable: boolean, after
   live.recorder.note(EVENT.released, queue.number, sequence, failures > 0 ? REASON.failed : REASON.released, failures)
   const written = durable && (failures > 0 || until !== 0)
   if (written) {
-    const fact = live.writer.reset().u32(queue.number).f64(sequence).u32(entries.get(row, ATTEMPTS)).u8(failures).f64(until)
-    live.admit(FACT.returned, fact, 'drain')
+    const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(entries.get(row, ATTEMPTS)).u8(failures).f64(until)
+    live.facts.admit(FACT.returned, fact, 'drain')
   }
   live.putBack(queue, row, until)
   return written
