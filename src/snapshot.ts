@@ -26,7 +26,8 @@ export function makeSnapshotInThread(destinations: Settings['destinations'], cut
   if (import.meta.url.endsWith('.ts')) return makeSnapshot(realDisk, destinations, cut)
   const work: Work = { bascule: 'snapshot', cut, destinations }
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: work })
+    // Its state is rows outside the heap: a small young generation keeps what it leaves to the collector small.
+    const worker = new Worker(new URL(import.meta.url), { workerData: work, resourceLimits: { maxYoungGenerationSizeMb: 8 } })
     worker.once('error', reject)
     worker.once('message', (message: unknown) => (message === 'done' ? resolve() : reject(new Error(String(message)))))
     worker.once('exit', (code) => reject(new Error(`the snapshot thread ended with ${code}`)))

@@ -7,8 +7,8 @@ import { rowsIn } from './apply.ts'
 import type { Live } from './live.ts'
 import { LENGTH } from './messages.ts'
 
-/** A snapshot is made when the log since the last one exceeds this and the state's own size. */
-const LOG_BYTES_MIN = 64 * 1024 * 1024
+/** A snapshot is made when the log since the last one exceeds this (or four segments) and the state's own size: it is what a start has to read. */
+const LOG_BYTES_MIN = 256 * 1024 * 1024
 /** How often segments are looked at. */
 const SWEEP_MS = 2_000
 /** Relocated records of one fact. */
@@ -51,7 +51,7 @@ export class Compaction {
     if ((++this.#commits & 15) !== 0) return
     const { journal, state, settings } = this.#live
     const stateBytes = state.entries.count * 64 + state.messages.count * 32
-    const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, settings.journal.segmentBytes))
+    const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, 4 * settings.journal.segmentBytes))
     if (journal.sinceSnapshotBytes > due) void this.snapshot()
   }
 
