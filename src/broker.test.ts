@@ -13,6 +13,7 @@ class FakeTerm implements Term {
   status = () => ({})
   destinations = () => []
   recent = () => []
+  declare = () => Promise.resolve(true)
   purge = async () => 0
   stop = async () => void this.calls.push('stop')
   abandon = async () => void this.calls.push('abandon')

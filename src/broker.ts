@@ -18,6 +18,7 @@ export interface Term {
   status(): unknown
   destinations(): unknown
   recent(limit: number): unknown
+  declare(queue: readonly string[]): Promise<boolean>
   purge(queue: readonly string[]): Promise<unknown>
   /** Ends it in order: no further connections, last commit, clients told. The claim is released by the caller. */
   stop(): Promise<void>
@@ -80,6 +81,10 @@ export class Node implements Managed {
 
   destinations(): unknown {
     return this.#leading().destinations()
+  }
+
+  async declare(queue: readonly string[]): Promise<boolean> {
+    return this.#leading().declare(queue)
   }
 
   recent(limit: number): unknown {

@@ -144,6 +144,10 @@ class RunningTerm implements Term {
     return this.#core.status()
   }
 
+  async declare(queue: readonly string[]): Promise<boolean> {
+    return this.#core.declare(this.#core.address('queue', queue))
+  }
+
   recent(limit: number): unknown {
     return this.#core.recent(limit)
   }

@@ -155,14 +155,6 @@ describe('SEND', () => {
     expect(client.ended).toBe(false)
   })
 
-  it('makes no queue where autoCreate is off', async () => {
-    const { client, core } = await connected({ autoCreate: false })
-    core.missing.add('/queue/a')
-    client.send(send('/queue/a', '1', 'receipt:1'))
-    expect(core.declared).toEqual([])
-    expect(client.text()).toMatch(/^ERROR\nmessage:there is no queue\n.*\nreceipt-id:1\n/s)
-  })
-
   it('to a full queue is answered when it found room, and settlements pass it', async () => {
     const { client, core } = await connected()
     client.send('SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0')

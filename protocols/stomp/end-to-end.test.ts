@@ -267,6 +267,16 @@ describe('topics', () => {
 })
 
 describe('limits and back-pressure', () => {
+  it('a queue that nobody declared is refused where the configuration makes none', async () => {
+    const node = await start({}, { destinations: { autoCreate: false } })
+    const client = await node.client()
+    client.send('SEND', { destination: '/queue/a', receipt: '1' }, 'x')
+    await client.closed
+    const error = await client.error()
+    expect([error.command, error.headers['receipt-id']]).toEqual(['ERROR', '1'])
+    expect(error.body.toString()).toContain('destinations.autoCreate')
+  })
+
   it('a client with prefetch 1 that fills the full queue it consumes from goes on', async () => {
     const node = await start({}, { destinations: { limitMessages: 10 } })
     const client = await node.client()

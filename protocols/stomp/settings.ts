@@ -1,7 +1,6 @@
 // The section `stomp` of the configuration: its shape and its schema, where every property has its default and its reason.
 export type StompSettings = Readonly<{
   /** Queues are made when first sent to or subscribed to. */
-  autoCreate: boolean
   nack: 'redeliver' | 'reject'
   staleAck: 'error' | 'ignore'
   clientIdClash: 'refuse' | 'take-over'
@@ -29,7 +28,6 @@ export const schema: Readonly<Record<string, unknown>> = {
   additionalProperties: false,
   description: 'STOMP 1.0, 1.1 and 1.2.',
   properties: {
-    autoCreate: { type: 'boolean', default: true, description: 'Queues are made when first sent to or subscribed to.' },
     nack: {
       enum: ['redeliver', 'reject'],
       default: 'redeliver',

@@ -166,11 +166,16 @@ function journalProperties(): Readonly<Record<string, Schema>> {
 function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>> {
   const { destinations } = defaults
   const properties: Readonly<Record<keyof DestinationRules, Schema>> = {
-    autoCreate: { type: 'boolean', default: destinations.autoCreate, description: 'Made when first used; else it must be declared first.' },
+    autoCreate: {
+      type: 'boolean',
+      default: destinations.autoCreate,
+      description: 'Queues are made when first used; else only by `PUT /api/queues/{name}`.',
+    },
     deadLetter: {
       type: 'string',
       default: destinations.deadLetter,
-      description: 'Queue that gets what failed too often or was rejected, its name in dots. Empty: such messages are dropped and counted.',
+      description:
+        'Queue that gets what failed too often or was rejected, its name in dots; `{name}` in it stands for the name of the queue it came from. Empty: such messages are dropped and counted.',
     },
     failuresMax: integer(destinations.failuresMax, 'Failures after which a message is dead. 0: never.', 0, 65_535),
     redeliveryDelayMs: integer(destinations.redeliveryDelayMs, 'Wait before a failed message is given out again.', 0),

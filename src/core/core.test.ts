@@ -31,6 +31,20 @@ describe('a queue', () => {
     expect(taker.deliveries.map((delivery) => delivery.tag)).toEqual([1, 2, 3])
   })
 
+  it('is made on first use unless the configuration says otherwise, and then by management', async () => {
+    const policies = [{ match: 'queue:open.>', autoCreate: true }]
+    const node = new CoreNode({ destinations: { autoCreate: false, policies } })
+    const client = node.client()
+    expect(client.session.declare(node.queue('closed'), PERMANENT)).toBe(0)
+    expect(client.session.refusal?.code).toBe('denied')
+    expect(client.session.declare(node.queue('open.x'), PERMANENT)).toBeGreaterThan(0)
+    expect(await node.core.declare(node.queue('closed'))).toBe(true)
+    expect(await node.core.declare(node.queue('closed'))).toBe(false)
+    expect(client.session.declare(node.queue('closed'), PERMANENT)).toBeGreaterThan(0)
+    node.restart()
+    expect(node.client().send(node.queue('closed'), 'x')).toBeGreaterThan(0)
+  })
+
   it('refuses a message to a queue that is not there', () => {
     const node = new CoreNode()
     const client = node.client()
@@ -260,6 +274,28 @@ describe('a queue', () => {
     await node.settled()
     expect(taker.texts).toEqual(['long'])
     expect(node.core.figures().dropped).toBe(1)
+  })
+
+  it('puts what has expired on the dead-letter queue, where nothing expires and nothing dies', async () => {
+    const node = new CoreNode({ destinations: { deadLetter: 'DLQ.{name}', failuresMax: 1 } })
+    let client = node.client()
+    const queue = node.queue('a.b')
+    client.session.declare(queue, PERMANENT)
+    client.send(queue, 'late', { expiresAtMs: node.clock.wallMs() + 500 })
+    await node.settled()
+    for (let i = 0; i < 20; i++) node.clock.advance(100)
+    await node.settled()
+    for (let i = 0; i < 2; i++) {
+      const taker = client.consume(node.queue('DLQ.a.b'))
+      await node.settled()
+      expect(taker.texts).toEqual(['late'])
+      expect(taker.deliveries[0].dead).toMatchObject({ reason: 'expired', origin: { path: ['a', 'b'] } })
+      taker.consumer.settle(1, 1, { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }, true)
+      await node.settled()
+      expect(taker.texts).toEqual(['late', 'late'])
+      node.restart()
+      client = node.client()
+    }
   })
 
   it('drops what expired while it was in hand, once it is back', async () => {

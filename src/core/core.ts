@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
-import { CoreAddress, own } from './addresses.ts'
+import { beyond, CoreAddress, own } from './addresses.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
@@ -192,6 +192,21 @@ export class Core implements Broker {
       })
     }
     return { queues, retained: state.retained.size }
+  }
+
+  /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */
+  async declare(address: Address): Promise<boolean> {
+    const live = this.#live
+    const to = own(address)
+    const tooLong = beyond(to, live.settings.limits)
+    if (tooLong !== undefined) throw tooLong
+    if (live.findQueue(to) !== undefined) return false
+    if (live.state.queueByNumber.size >= live.settings.limits.queues)
+      throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
+    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
+    live.journal.urge()
+    await live.journal.drained()
+    return true
   }
 
   /** Removes what is on the queue now and in nobody's hands. Ends when that is committed; answers how many. */

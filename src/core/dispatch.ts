@@ -127,7 +127,8 @@ export class Dispatch {
       }
       const message = entries.get(row, MESSAGE)
       const expires = messages.double(message, EXPIRES)
-      if (expires !== 0 && expires <= this.#nowMs) {
+      // Nothing expires out of a dead-letter queue.
+      if (expires !== 0 && expires <= this.#nowMs && entries.get(row, DEAD) === 0) {
         this.#budget--
         live.deadLetters.expire(queue, row)
         continue

@@ -6,7 +6,8 @@ import type { QueuePolicy } from './queue.ts'
 
 export function policyFrom(settings: DestinationSettings, address: CoreAddress, declared: QueueOptions): QueuePolicy {
   const rules = rulesFor(settings, address)
-  const named = rules.deadLetter === '' ? undefined : new CoreAddress('queue', rules.deadLetter.split('.'), '')
+  const named =
+    rules.deadLetter === '' ? undefined : new CoreAddress('queue', rules.deadLetter.replaceAll('{name}', address.path.join('.')).split('.'), '')
   const deadLetter = 'deadLetter' in declared ? declared.deadLetter : named
   const isDeadLetter = named?.key === address.key
   return {

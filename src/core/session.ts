@@ -30,6 +30,7 @@ import { DEADLINE } from './deadlines.ts'
 import type { Live } from './live.ts'
 import type { Membership } from './membership.ts'
 import { ParkedPublishes } from './parked.ts'
+import { rulesFor } from './policy.ts'
 import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
@@ -121,6 +122,9 @@ export class LiveSession implements Session {
     const to = own(address)
     // It may be there and not yet committed.
     if (live.findQueue(to) !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
+    if (to.namespace === '' && !rulesFor(live.settings.destinations, to).autoCreate) {
+      return this.refuse(new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`))
+    }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const { queues } = live.settings.limits

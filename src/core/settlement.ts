@@ -1,7 +1,7 @@
 // What an outcome does to an entry that its consumer has in hand: away, back to its place, or to the dead-letter queue.
 import type { Outcome } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
-import { ATTEMPTS, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
@@ -31,7 +31,8 @@ export function settleEntry(live: Live, row: number, outcome: Outcome): boolean 
       const failures = Math.min(255, entries.get(row, FAILURES) + 1)
       entries.set(row, FAILURES, failures)
       const { policy } = queue
-      if (policy.failuresMax !== 0 && failures >= policy.failuresMax) {
+      // A dead letter stays where it is: nothing dies of dying.
+      if (policy.failuresMax !== 0 && failures >= policy.failuresMax && entries.get(row, DEAD) === 0) {
         live.deadLetters.bury(queue, row, REASON['failures-max'], `failed ${failures} times`)
         return durable
       }

@@ -21,6 +21,8 @@ export interface Managed {
   status(): NodeStatus
   /** Throws `BrokerError` `not-leading` while this node does not lead; so do the ones below. */
   destinations(): unknown
+  /** Makes a durable queue if there is none; ends when that is committed; answers whether it was made. */
+  declare(queue: readonly string[]): Promise<boolean>
   /** The last events of the flight recorder, newest first, at most `limit`. */
   recent(limit: number): unknown
   /** Ends when the removal is committed; answers how many messages it removed. */

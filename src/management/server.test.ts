@@ -20,6 +20,7 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
     destinations: () => [{ name: 'q' }],
     recent: (limit: number) => ({ limit }),
+    declare: async (queue: readonly string[]) => queue[0] === 'new',
     purge: async (queue) => {
       purged.push(queue)
       return 7
@@ -64,6 +65,8 @@ describe('the management interface', () => {
     expect(await ask(address, '/api/status')).toMatchObject({ status: 200, body: { role: 'active', broker: { queues: '2' } } })
     expect(await ask(address, '/api/destinations')).toEqual({ status: 200, body: [{ name: 'q' }] })
     expect(await ask(address, '/api/recent?limit=7')).toEqual({ status: 200, body: { limit: 7 } })
+    expect(await ask(address, '/api/queues/new.one', { method: 'PUT' })).toEqual({ status: 201, body: { queue: 'new.one' } })
+    expect((await ask(address, '/api/queues/old', { method: 'PUT' })).status).toBe(200)
     expect(await ask(address, '/api/recent')).toEqual({ status: 200, body: { limit: 100 } })
     expect((await ask(address, '/api/recent?limit=x')).status).toBe(400)
     expect(await ask(address, '/api/queues/orders.eu%2Fwest/purge', { method: 'POST' })).toEqual({ status: 200, body: { removed: 7 } })

@@ -1,7 +1,7 @@
 // Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
 // Requests are small and few; everything is bounded, and nothing here touches the hot path.
 //
-//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N      POST /api/queues/{name}/purge
+//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N      PUT /api/queues/{name}      POST /api/queues/{name}/purge
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { ErrorCode, Log } from '../api.ts'
 import { isLoopback } from '../config/load.ts'
@@ -67,6 +67,11 @@ async function route(managed: Managed, request: IncomingMessage): Promise<Answer
   if (purge !== null) {
     want(request, 'POST')
     return { status: 200, body: { removed: await managed.purge(segments(purge[1])) } }
+  }
+  const queue = /^\/api\/queues\/([^/]+)$/.exec(path)
+  if (queue !== null) {
+    want(request, 'PUT')
+    return { status: (await managed.declare(segments(queue[1]))) ? 201 : 200, body: { queue: segments(queue[1]).join('.') } }
   }
   switch (path) {
     case '/health/live':

@@ -46,7 +46,7 @@ function firstUse(connection: StompConnection, destination: string, receipt: str
     connection.fail(address, receipt)
     return undefined
   }
-  if (address.kind === 'queue' && connection.shared.settings.autoCreate && !declare(connection, address, receipt)) return undefined
+  if (address.kind === 'queue' && !declare(connection, address, receipt)) return undefined
   const kept = connection.destinations
   if (kept.size >= connection.shared.settings.destinationsKept) kept.clear()
   // A copy: a piece of a longer string would keep the whole header block.
@@ -55,7 +55,7 @@ function firstUse(connection: StompConnection, destination: string, receipt: str
 }
 
 function declare(connection: StompConnection, address: Address, receipt: string | undefined): boolean {
-  if (address.kind !== 'queue' || !connection.shared.settings.autoCreate) return false
+  if (address.kind !== 'queue') return false
   const ticket = connection.session.declare(address, { durable: true, lifetime: 'permanent' })
   if (ticket === 0) {
     connection.refuse(receipt)

@@ -125,8 +125,8 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { settings } = connection.shared
   const { target } = request
   if (target.kind === 'address' && target.address.kind === 'queue') {
-    const ticket = settings.autoCreate ? session.declare(target.address, PERMANENT) : 0
-    return settings.autoCreate && ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
+    const ticket = session.declare(target.address, PERMANENT)
+    return ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
   }
   if (request.durable !== undefined) {
     const queue = durableQueue(connection, request.durable)
