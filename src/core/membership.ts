@@ -165,7 +165,7 @@ export class Membership {
     record.cancelExpiry = this.#live.schedule.schedule(Math.max(0, left), () => {
       record.cancelExpiry = undefined
       if (this.#live.lost !== undefined || record.live !== undefined) return
-      // A will whose time has not come is sent when its session ends [MQTT-3.1.2-8 and its kin].
+      // A will whose time has not come is sent when its session ends.
       if (record.will !== undefined) this.#sendWill(record)
       this.#forget(record)
     })

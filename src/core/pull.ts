@@ -1,4 +1,4 @@
-// Receives that wait (SQS, browse-like tools): up to n, wait up to w, locked for a time. First come, first served; one message wakes one.
+// Receives that wait (cloud-style queues): up to n, wait up to w, locked for a time. First come, first served; one message wakes one.
 import type { PullOptions, Sink } from '../api.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
