@@ -36,10 +36,6 @@ export class Compaction {
     this.#makeSnapshot = makeSnapshot
   }
 
-  get busy(): boolean {
-    return this.#snapshotting || this.#relocating
-  }
-
   stop(): void {
     this.#stopped = true
   }

@@ -46,12 +46,6 @@ export class CoreConsumer implements Consumer {
     return this.credit > 0 && this.creditBytes > 0 && this.#last - this.#first < SPAN_MAX
   }
 
-  get unsettled(): number {
-    let count = 0
-    for (let tag = this.#first; tag <= this.#last; tag++) if (this.#ring[tag & (this.#ring.length - 1)] !== 0) count++
-    return count
-  }
-
   grant(messages: number, bytes: number): void {
     const { limits } = this.#live.settings
     const before = this.hungry

@@ -2,8 +2,8 @@
 // is not durable, by the live core. No sockets, no consumers' decisions, no time: the same facts give the same durable state.
 import type { QueueOptions } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
-import { type Binding, type RouteSet, RouteSets, type Via, Vias } from './bindings.ts'
-import { DEAD, ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
+import { type Binding, RouteSets, type Via, Vias } from './bindings.ts'
+import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
 import { LENGTH, Messages, REFERENCES, ROUTE } from './messages.ts'
 import { PatternTree } from './pattern-tree.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
@@ -228,20 +228,8 @@ export class State {
     return number
   }
 
-  setDead(row: number, reason: string, origin: CoreAddress): void {
-    this.entries.set(row, DEAD, this.deadNumber(reason, origin))
-  }
-
   dialectNumber(name: string): number {
     return this.dialects.indexOf(name)
-  }
-
-  addSet(set: RouteSet): void {
-    this.sets.add(set)
-  }
-
-  holders(queue: Queue): number {
-    return queue.holders?.size ?? 0
   }
 
   hold(session: SessionRecord, queue: Queue, tag: number): void {

@@ -2,7 +2,6 @@
 
 import queue
 import sys
-import time
 
 import stomp
 
@@ -16,6 +15,7 @@ class Listener(stomp.ConnectionListener):
         self.receipts = queue.Queue()
         self.errors = queue.Queue()
         self.lost = False
+        self.beats = queue.Queue()
 
     def on_message(self, frame):
         self.got.put(frame)
@@ -25,6 +25,9 @@ class Listener(stomp.ConnectionListener):
 
     def on_error(self, frame):
         self.errors.put(frame)
+
+    def on_heartbeat(self):
+        self.beats.put(True)
 
     def on_disconnected(self):
         self.lost = True
@@ -132,7 +135,8 @@ def binary():
 
 def heartbeats():
     client = Client(heartbeats=(500, 500))
-    time.sleep(3)
+    for _ in range(4):
+        client.listener.beats.get(timeout=WAIT)
     assert not client.listener.lost, "lost although it beats"
     client.send("/queue/py.alive", "x")
 
