@@ -37,7 +37,10 @@ function start(over: Partial<NodeOptions> = {}) {
       new Promise<Leadership>((resolve, reject) => {
         const epoch = claims.length + 1
         signal.addEventListener('abort', () => reject(signal.reason as Error))
-        claims.push({ wait, grant: (look = () => true) => resolve({ epoch, look, release: async () => void released.push(epoch) }) })
+        claims.push({
+          wait,
+          grant: (look = () => true) => resolve({ epoch, look, committed: () => {}, release: async () => void released.push(epoch) }),
+        })
       }),
     takeOver: async (_leadership, onLost) => {
       lost = onLost

@@ -46,7 +46,15 @@ const journal: JournalSettings = {
   spareSegments: 1,
 }
 
-const failover: FailoverSettings = { lockPollMs: 10, willGraceMs: 30_000, leaseMs: 3_000 }
+const failover: FailoverSettings = {
+  lockPollMs: 10,
+  willGraceMs: 30_000,
+  leaseMs: 3_000,
+  lookup: 'auto',
+  lookupMaxAgeMs: 60_000,
+  followPollMs: 20,
+  advertise: '',
+}
 
 const destinations: DestinationSettings = {
   autoCreate: true,
@@ -67,7 +75,7 @@ const log: LogSettings = { level: 'info', pretty: false }
 
 /** Without the listeners and sections of protocols: `load.ts` adds those. */
 export const defaults: Settings = {
-  node: 'a',
+  node: '',
   data: 'data',
   readyFile: '',
   ports: 'fixed',

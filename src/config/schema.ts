@@ -30,9 +30,10 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
     properties: {
       node: {
         type: 'string',
-        pattern: '^[A-Za-z0-9._-]{1,64}$',
+        pattern: '^[A-Za-z0-9._-]{0,64}$',
         default: defaults.node,
-        description: 'Name of this node in its pair, in logs and in the ready line.',
+        description:
+          'Name of this node in its pair, in logs and in the ready line. Empty: the first letter that no other node of the directory uses.',
       },
       data: {
         type: 'string',
@@ -77,9 +78,28 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         willGraceMs: integer(defaults.failover.willGraceMs, 'After a takeover wills wait this long for their clients to come back.', 0),
         leaseMs: integer(
           defaults.failover.leaseMs,
-          'Silence of the leader after which a standby may claim (takes effect with the warm standby).',
+          'After this long without a heartbeat of the leader a standby claims. The leader writes one every quarter of it.',
           100,
         ),
+        lookup: {
+          type: 'string',
+          enum: ['auto', 'exact', 'cached'],
+          default: defaults.failover.lookup,
+          description:
+            'How a look for a higher claim is answered: `exact` by the disk or the file server, `cached` perhaps by an old listing. `auto`: as the options of the mount say; one that is not recognised is refused.',
+        },
+        lookupMaxAgeMs: integer(
+          defaults.failover.lookupMaxAgeMs,
+          'With `cached`: how old an answer may be. A claimant waits that long, and a tenth more, before it reads.',
+          0,
+        ),
+        followPollMs: integer(defaults.failover.followPollMs, 'How often a standby looks whether the journal has grown.', 1, 60_000),
+        advertise: {
+          type: 'string',
+          default: defaults.failover.advertise,
+          description:
+            'Host name that clients are given for this node. Empty: the address that it listens on, or the name of this machine when it listens everywhere.',
+        },
       }),
       destinations: section('What holds for every queue and topic, and exceptions by name.', {
         ...ruleProperties(true),

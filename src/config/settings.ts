@@ -93,8 +93,16 @@ export type FailoverSettings = Readonly<{
   lockPollMs: number
   /** After a takeover wills wait this long for their clients to come back. */
   willGraceMs: number
-  /** After this long without a sign of life a standby may claim (with the warm standby). */
+  /** After this long without a heartbeat of the leader a standby claims. The leader writes one every quarter of it. */
   leaseMs: number
+  /** How a look for a higher claim is answered: `exact` by the disk or the server, `cached` perhaps by an old listing. `auto`: as the mount's options say. */
+  lookup: 'auto' | 'exact' | 'cached'
+  /** With `cached`: how old such an answer may be. A claimant waits that long, and a tenth more, before it reads. */
+  lookupMaxAgeMs: number
+  /** How often a standby looks whether the journal has grown. */
+  followPollMs: number
+  /** Host name that clients are given for this node. '': the listener's own, or this machine's name when it listens everywhere. */
+  advertise: string
 }>
 
 /** What holds for one destination. */

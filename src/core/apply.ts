@@ -2,7 +2,7 @@
 // Live, hot facts come as calls (`message`, `gone`, `sequence`), all others through `fact` with the bytes just admitted.
 // It decides nothing and refuses nothing: what no longer exists is passed over, since a later fact may have removed it first.
 import type { QueueOptions } from '../api.ts'
-import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, UnknownFact } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet, type Via } from './bindings.ts'
@@ -432,7 +432,7 @@ export class Apply {
         this.#saved = new Uint32Array(0)
         return
       default:
-        throw new Error(`the journal has a fact of number ${type}, which this version does not know`)
+        throw new UnknownFact(type)
     }
   }
 }

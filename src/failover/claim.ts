@@ -17,6 +17,8 @@ export interface Leadership {
   readonly epoch: number
   /** The look (rule 13). True: no higher epoch, this node leads. Issue it after the sync has completed. */
   look(): boolean
+  /** The journal names its last committed batch (after rule 14); the next heartbeat tells it. */
+  committed(batch: number): void
   /** Gives the lock away: whoever polls may claim. The epoch is over for ever. */
   release(): Promise<void>
 }
@@ -141,6 +143,8 @@ class HeldClaim implements Leadership {
       return false
     }
   }
+
+  committed(): void {}
 
   async release(): Promise<void> {
     const file = this.#file

@@ -93,6 +93,14 @@ export const MESSAGE_FLAG = {
   producer: 8,
 } as const
 
+/** A later version wrote this journal: a node that does not know the fact must not lead (nor guess). */
+export class UnknownFact extends Error {
+  constructor(type: number) {
+    super(`the journal has a fact of number ${type}, which this version does not know`)
+    this.name = 'UnknownFact'
+  }
+}
+
 /** Builds the cold facts. One is shared; its content is copied into the journal before it is used again. */
 export class FactWriter {
   buffer = Buffer.allocUnsafeSlow(4096)

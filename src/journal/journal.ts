@@ -27,8 +27,8 @@ export interface JournalListener {
 
 /** What replay calls, in order. */
 export interface Visitor {
-  /** The newest usable snapshot, once, first; not called when there is none. `bytes` are the chunks as they were given to `Snapshots.write`. */
-  snapshot(bytes: readonly Uint8Array[]): void
+  /** The newest usable snapshot, once, first; not called when there is none. `bytes` are the chunks as they were given to `writeSnapshot`. Awaited: a large one may take its time in turns. */
+  snapshot(bytes: readonly Uint8Array[]): void | Promise<void>
   /** Start of a batch. `wallMs` is its writer's wall clock. `epoch` rises at takeovers. */
   batch(batch: number, epoch: number, wallMs: number): void
   /** One fact of it: `buffer[start … end)` is its content, and `segment`/`offset` where the byte at `start` lies. The buffer is reused after the call. */
@@ -53,6 +53,31 @@ export type Cut = Readonly<{
   batch: number
   chain: readonly Readonly<{ epoch: number; segment: number; end: number }>[]
 }>
+
+/** Up to where a visitor has been told the journal: the end of a batch. */
+export type Position = Readonly<{ epoch: number; batch: number; segment: number; offset: number }>
+
+export type FollowStatus = Readonly<{
+  /**
+   * `warming`: has not caught up yet. `warm`: has everything on disk but what is not decided yet (rule 17).
+   * `cold`: met a fact or a format that this version does not know, and reads no further; a node in this state never claims.
+   */
+  state: 'warming' | 'warm' | 'cold'
+  /** Why it is cold; '' else. */
+  reason: string
+  /** Last batch that the visitor was told. */
+  batch: number
+  epoch: number
+  /** Since when something decided lies on disk that the visitor was not told; 0: nothing does. */
+  behindMs: number
+}>
+
+/** A standby's reader: tells a visitor the journal as it grows (rule 17). Reads only. */
+export interface Follower {
+  readonly status: FollowStatus
+  /** Ends the following. The visitor was told everything up to this position, and nothing else; undefined: it is to be dropped, the journal read from its start. */
+  stop(): Promise<Position | undefined>
+}
 
 export interface Journal {
   readonly epoch: number

@@ -49,7 +49,12 @@ describe('nodes on one directory', () => {
   })
 
   it('are caught when a leader does not look', { timeout: 120_000 }, async () => {
-    expect(await firstViolation({ leadership: (real) => ({ epoch: real.epoch, look: () => true, release: () => real.release() }) }, 60)).toBeDefined()
+    expect(
+      await firstViolation(
+        { leadership: (real) => ({ epoch: real.epoch, look: () => true, committed: () => undefined, release: () => real.release() }) },
+        60,
+      ),
+    ).toBeDefined()
   })
 
   it('are caught when a sync does nothing', { timeout: 120_000 }, async () => {

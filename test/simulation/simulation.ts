@@ -391,7 +391,7 @@ class Process {
     const replayed: string[] = []
     try {
       await replayCut(disk, cut, {
-        snapshot: (bytes) => replayed.push(...(JSON.parse(Buffer.concat(bytes).toString()) as string[])),
+        snapshot: (bytes) => void replayed.push(...(JSON.parse(Buffer.concat(bytes).toString()) as string[])),
         batch: () => undefined,
         fact: (_type, buffer, start, end) => replayed.push(idOf(buffer, start, end)),
       })

@@ -66,7 +66,7 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
     try {
       await plan.make()
       state.begun = true
-      if (name !== undefined && chunks !== undefined) visitor.snapshot(chunks)
+      if (name !== undefined && chunks !== undefined) await visitor.snapshot(chunks)
       await plan.run()
       return plan.bytes
     } catch (error) {
