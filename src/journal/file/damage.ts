@@ -1,5 +1,5 @@
 // What a reader found that it must not read past. One sentence that names the file and the offset, for whoever must decide.
-export type DamageKind = 'batch' | 'head' | 'missing' | 'newer' | 'snapshot' | 'header'
+export type DamageKind = 'batch' | 'head' | 'missing' | 'newer' | 'snapshot' | 'header' | 'foreign'
 
 export class JournalDamage extends Error {
   readonly kind: DamageKind

@@ -6,7 +6,7 @@ import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
 import { readClaim } from '../../failover/claim-file.ts'
 import type { Leadership } from '../../failover/claim.ts'
 import type { Random } from '../../random.ts'
-import type { Cut, Journal, JournalListener, Visitor } from '../journal.ts'
+import type { Cut, Journal, JournalListener, Position, Visitor } from '../journal.ts'
 import { BATCH_HEADER_BYTES, FLAG_EPOCH_HEADER, sealBatch } from './batch.ts'
 import { JournalDamage } from './damage.ts'
 import { readFormat } from './directory.ts'
@@ -40,9 +40,21 @@ export type OpenOptions = Readonly<{
   leadership: Leadership
   settings: JournalSettings
   visitor: Visitor
+  /** The visitor was told everything up to here (a follower's answer to `stop`): only what comes after is read. Throws `ReadAnew` if that cannot be. */
+  from?: Position
+  /** The cluster whose journal this was when the process started: another's is refused. Without: whichever it is. */
+  cluster?: string
   listener: JournalListener
   log: Log
 }>
+
+/** The journal cannot be read on from `from`: begin again with a fresh visitor and without it. The claim is still good, and nothing was written. */
+export class ReadAnew extends Error {
+  constructor(sentence: string) {
+    super(sentence)
+    this.name = 'ReadAnew'
+  }
+}
 
 const SEGMENT_BYTES_MIN = 1024 * 1024
 /** The first segment of an epoch is small: a start must not wait for a large one to be filled, and each start makes one. */
@@ -61,6 +73,7 @@ export async function openFileJournal(options: OpenOptions): Promise<Journal> {
 
 async function openOrFail(options: OpenOptions): Promise<Journal> {
   const { directory, disk, clock, leadership, settings, visitor, log } = options
+  if (options.from !== undefined) throw new ReadAnew('reading on from a position is not possible yet')
   if (settings.segmentBytes < SEGMENT_BYTES_MIN)
     throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
   const { cluster } = await readFormat(disk, directory)
