@@ -382,6 +382,11 @@ export interface Broker {
   /** For keep-alives and the like: coarse (250 ms), shared, cheap by the ten thousand. The answer cancels it. */
   schedule(delayMs: number, run: () => void): () => void
   figures(): Figures
+  /**
+   * Where clients of this protocol find the pair, as `host:port`: the other nodes first, this one last. Empty while nothing is known of another.
+   * For the protocol's own way to tell (STOMP `server-list`, AMQP `failover-server-list`, MQTT 5 Server Reference).
+   */
+  pairAddresses(protocol: string): readonly string[]
 }
 
 // ---- Front ends and transports --------------------------------------------------------------------------------------

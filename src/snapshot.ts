@@ -2,11 +2,8 @@
 // does not stop for it, and each snapshot proves again that the same facts give the same state.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Settings } from './config/settings.ts'
-import { Apply } from './core/apply.ts'
-import { policyFrom } from './core/policy.ts'
-import { Replay } from './core/replay.ts'
+import { Replica } from './core/replica.ts'
 import { encodeState } from './core/snapshot.ts'
-import { State } from './core/state.ts'
 import { type Disk, realDisk } from './disk.ts'
 import type { Cut } from './journal/journal.ts'
 import { replayCut, writeSnapshot } from './journal/replay.ts'
@@ -15,10 +12,9 @@ type Work = Readonly<{ bascule: 'snapshot'; cut: Cut; destinations: Settings['de
 
 /** In this thread: for tests and simulated disks. */
 export async function makeSnapshot(disk: Disk, destinations: Settings['destinations'], cut: Cut): Promise<void> {
-  const state = new State()
-  const apply = new Apply(state, (address, declared) => policyFrom(destinations, address, declared))
-  await replayCut(disk, cut, new Replay(state, apply))
-  await writeSnapshot(disk, cut, encodeState(state))
+  const replica = new Replica(destinations)
+  await replayCut(disk, cut, replica)
+  await writeSnapshot(disk, cut, encodeState(replica.state))
 }
 
 /** In a thread of its own. Source files need a loader that a thread does not have: there it runs in this thread. */

@@ -279,6 +279,10 @@ export class FakeBroker implements Broker {
     return this.clock.after(delayMs, run)
   }
 
+  pairAddresses(): readonly string[] {
+    return []
+  }
+
   figures() {
     return {
       startedAtMs: this.startedAtMs,

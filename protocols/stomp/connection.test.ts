@@ -938,6 +938,10 @@ class PlayedCore implements Broker, Session {
   schedule(delayMs: number, run: () => void): () => void {
     return this.clock.after(delayMs, run)
   }
+  pairAddresses(): readonly string[] {
+    return []
+  }
+
   figures(): ReturnType<Broker['figures']> {
     return { startedAtMs: 1 } as ReturnType<Broker['figures']>
   }

@@ -9,7 +9,7 @@ import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
 import { REASON, type Recorded } from './recorder.ts'
-import { Replay } from './replay.ts'
+import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 
 export interface CoreOptions {
@@ -23,10 +23,16 @@ export interface CoreOptions {
   readonly stillLeads?: () => boolean
   /** Makes a snapshot of a cut, elsewhere; without it none is made and the log only grows. */
   readonly makeSnapshot?: MakeSnapshot
+  /** A standby's warm state; without it the journal is told to the visitor from its start. */
+  readonly replica?: Replica
+  /** See `Broker.pairAddresses`. */
+  readonly pairAddresses?: (protocol: string) => readonly string[]
 }
 
 /** Entries removed by a purge in one turn. */
 const PURGE_MAX = 5_000
+/** How often an instant is sought at which everything is committed. */
+const DIGEST_ATTEMPTS_MAX = 10_000
 
 export class Core implements Broker {
   readonly clock: Clock
@@ -41,14 +47,17 @@ export class Core implements Broker {
   /** Messages in other dialects, by message and dialect, while somebody has them. */
   readonly #translated = new Map<string, WeakMap<Message, { message: Message | undefined }>>()
   readonly #lost = new Map<string, number>()
+  readonly #pairAddresses: (protocol: string) => readonly string[]
 
   constructor(options: CoreOptions) {
     this.clock = options.clock
     this.node = options.node
     this.version = options.version
-    this.#live = new Live(options)
+    const replica = options.replica ?? new Replica(options.settings.destinations)
+    this.#live = new Live({ ...options, replica })
+    this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.#membership = new Membership(this.#live)
-    this.visitor = new Replay(this.#live.state, this.#live.apply)
+    this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
     this.listener = {
@@ -76,6 +85,11 @@ export class Core implements Broker {
     this.#live.lead(journal)
     this.#membership.lead()
     this.#compaction?.start()
+  }
+
+  /** Before a hand-over: nothing is delivered any more, answers still go out. */
+  quiesce(): void {
+    this.#live.quiesce()
   }
 
   /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */
@@ -123,6 +137,10 @@ export class Core implements Broker {
     }
   }
 
+  pairAddresses(protocol: string): readonly string[] {
+    return this.#pairAddresses(protocol)
+  }
+
   schedule(delayMs: number, run: () => void): () => void {
     return this.#live.schedule.schedule(delayMs, run)
   }
@@ -148,6 +166,24 @@ export class Core implements Broker {
   /** Batch and digest of the durable state; equal wherever the same facts were applied. */
   digest(): Readonly<{ batch: number; digest: string }> {
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
+  }
+
+  /** `digest` at an instant at which everything is committed: no client is read until it has come. */
+  async settledDigest(): Promise<Readonly<{ batch: number; digest: string }>> {
+    const live = this.#live
+    live.hold(true)
+    try {
+      for (let attempt = 0; attempt < DIGEST_ATTEMPTS_MAX; attempt++) {
+        live.facts.flushGone()
+        live.journal.urge()
+        await live.journal.drained()
+        if (!live.facts.uncommitted && live.facts.nothingGathers) return this.digest()
+        await new Promise<void>((resolve) => this.clock.turn(resolve))
+      }
+    } finally {
+      live.hold(false)
+    }
+    throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
   }
 
   /** Makes a snapshot of what is committed, and then whatever compaction that allows. */

@@ -41,6 +41,11 @@ export class FactWriting {
     return this.batch > this.#live.journal.committed
   }
 
+  /** No settled entry waits to be told of. */
+  get nothingGathers(): boolean {
+    return this.#goneCount === 0
+  }
+
   /** Admits a cold fact and applies it. False: the journal is full, nothing happened. */
   admit(type: number, content: FactWriter, claim: Claim): boolean {
     const at = this.#live.journal.admit(type, content.length, claim)

@@ -7,7 +7,7 @@ import { FACT } from '../journal/facts.ts'
 import type { Claim, Journal, JournalListener } from '../journal/journal.ts'
 import type { Settings } from '../config/settings.ts'
 import { Account } from './account.ts'
-import { Apply } from './apply.ts'
+import type { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
@@ -25,7 +25,8 @@ import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
-import { type Retained, State, type StateHooks } from './state.ts'
+import type { Replica } from './replica.ts'
+import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
 
@@ -34,6 +35,8 @@ export interface LiveOptions {
   readonly settings: Settings
   readonly log: Log
   readonly stillLeads?: () => boolean
+  /** What the journal told so far. */
+  readonly replica: Replica
 }
 
 /** How far a queue's numbers jump at a claim; half as many may be given out before a fact tells of it. */
@@ -43,7 +46,7 @@ export class Live implements StateHooks {
   readonly clock: Clock
   readonly settings: Settings
   readonly log: Log
-  readonly state = new State()
+  readonly state: State
   readonly apply: Apply
   readonly recorder: Recorder
   readonly schedule: Schedule
@@ -75,13 +78,18 @@ export class Live implements StateHooks {
   readonly #stillLeads: () => boolean
   #armed = false
   #congested = false
+  /** Intake is held for a moment in which nothing changes. */
+  #held = false
+  /** Nothing is given out any more: the term is about to end in order. */
+  #quiet = false
 
   constructor(options: LiveOptions) {
     this.clock = options.clock
     this.#stillLeads = options.stillLeads ?? (() => true)
     this.settings = options.settings
     this.log = options.log
-    this.apply = new Apply(this.state, (address, declared) => policyFrom(this.settings.destinations, address, declared))
+    this.state = options.replica.state
+    this.apply = options.replica.apply
     this.recorder = new Recorder(this.clock)
     this.deadlines = new Deadlines(this)
     this.schedule = new Schedule(this.clock)
@@ -291,8 +299,8 @@ export class Live implements StateHooks {
       for (const session of sessions) session.retryParked()
     }
     this.batches.answerIdle()
-    this.replays.run()
-    if (this.dispatch.run() || this.replays.hungry) this.wake()
+    if (!this.#quiet) this.replays.run()
+    if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
@@ -323,6 +331,19 @@ export class Live implements StateHooks {
   join(session: LiveSession): void {
     this.sessions.add(session)
     if (this.#congested) session.pressure(true)
+    if (this.#held) session.pressure(true)
+  }
+
+  /** No client is read while held. */
+  hold(held: boolean): void {
+    if (this.#held === held) return
+    this.#held = held
+    for (const session of this.sessions) session.pressure(held)
+  }
+
+  /** From now on nothing is delivered; what is in flight may still be settled and answered. */
+  quiesce(): void {
+    this.#quiet = true
   }
 
   pressure(high: boolean): void {

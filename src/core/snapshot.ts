@@ -52,8 +52,8 @@ export function* encodeState(state: State): Generator<Uint8Array, void, void> {
   }
 }
 
-/** Applies what `encodeState` wrote. */
-export function decodeState(apply: Apply, chunks: readonly Uint8Array[]): void {
+/** Applies what `encodeState` wrote, a chunk a step. */
+export function* decodeState(apply: Apply, chunks: readonly Uint8Array[]): Generator<void, void, void> {
   let last = 0
   for (const chunk of chunks) {
     const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
@@ -63,18 +63,20 @@ export function decodeState(apply: Apply, chunks: readonly Uint8Array[]): void {
       apply.fact(last, buffer, at + 5, at + 4 + length, 0, 0)
       at += 4 + length
     }
+    yield
   }
   if (last !== FACT.savedEnd) throw new Error('a snapshot is not whole')
 }
 
 /** Equal for equal durable state, whoever leads: queues, bindings, sessions, entries with their messages' lengths, retained topics. */
 export function digestState(state: State): string {
-  const hash = createHash('sha256')
+  const hash = new Gathered()
   const fact = new FactWriter()
   for (const [type, content] of definitions(state, fact)) {
     // Numbers that only say what comes next, and routes that only say how it was told, are not the state.
     if (type === FACT.savedCounters || type === FACT.set || type === FACT.via) continue
-    hash.update(Uint8Array.of(type)).update(content.buffer.subarray(0, content.length))
+    hash.add(Uint8Array.of(type))
+    hash.add(content.buffer.subarray(0, content.length))
   }
   for (const queue of durableQueues(state)) {
     for (const row of durableEntries(state, queue)) {
@@ -85,13 +87,42 @@ export function digestState(state: State): string {
         .u8(entries.get(row, FAILURES))
         .u8(entries.get(row, MARK))
         .text(state.dead[entries.get(row, DEAD)]?.reason ?? '')
-      hash.update(fact.buffer.subarray(0, fact.length))
+      hash.add(fact.buffer.subarray(0, fact.length))
     }
   }
   const topics = [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()].filter(([, { durable }]) => durable)
   topics.sort(([a], [b]) => (a.join('\u0000') < b.join('\u0000') ? -1 : 1))
-  for (const [, { address, message }] of topics) hash.update(address.encoded).update(String(state.messages.get(message, LENGTH)))
-  return hash.digest('hex')
+  for (const [, { address, message }] of topics) {
+    hash.add(address.encoded)
+    hash.add(Buffer.from(String(state.messages.get(message, LENGTH))))
+  }
+  return hash.digest()
+}
+
+/** A hash is given large pieces: one call an entry would cost more than the hashing. */
+class Gathered {
+  readonly #hash = createHash('sha256')
+  readonly #buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  #length = 0
+
+  add(bytes: Uint8Array): void {
+    if (this.#length + bytes.length > this.#buffer.length) this.#flush()
+    if (bytes.length > this.#buffer.length) this.#hash.update(bytes)
+    else {
+      this.#buffer.set(bytes, this.#length)
+      this.#length += bytes.length
+    }
+  }
+
+  digest(): string {
+    this.#flush()
+    return this.#hash.digest('hex')
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#buffer.subarray(0, this.#length))
+    this.#length = 0
+  }
 }
 
 function* definitions(state: State, fact: FactWriter): Generator<readonly [number, FactWriter], void, void> {

@@ -17,12 +17,9 @@ import type {
   Sink,
   Ticket,
 } from '../../src/api.ts'
-import { Apply } from '../../src/core/apply.ts'
 import { Core } from '../../src/core/core.ts'
-import { policyFrom } from '../../src/core/policy.ts'
-import { Replay } from '../../src/core/replay.ts'
+import { Replica } from '../../src/core/replica.ts'
 import { encodeState } from '../../src/core/snapshot.ts'
-import { State } from '../../src/core/state.ts'
 import type { Cut } from '../../src/journal/journal.ts'
 import { type MemoryJournal, MemoryStore, openMemoryJournal } from '../../src/journal/memory.ts'
 import { SeededRandom } from '../../src/random.ts'
@@ -64,10 +61,9 @@ export class CoreNode {
       journal: { ...defaults.journal, ...this.changes.journal },
     }
     const makeSnapshot = async (cut: Cut): Promise<void> => {
-      const state = new State()
-      const apply = new Apply(state, (address, declared) => policyFrom(settings.destinations, address, declared))
-      this.store.replay(new Replay(state, apply), cut.batch)
-      this.store.writeSnapshot(cut.batch, encodeState(state))
+      const replica = new Replica(settings.destinations)
+      this.store.replay(replica, cut.batch)
+      this.store.writeSnapshot(cut.batch, encodeState(replica.state))
     }
     const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot })
     const journal = openMemoryJournal({
