@@ -2,7 +2,7 @@
 // Engines: `file/` (segments in a directory both nodes reach), `memory` (tests). `journal.contract.ts` is what each must pass.
 //
 // A fact is admitted (its bytes are reserved in the gathering batch, or it is refused), written by its author into `buffer`
-// at once, and committed with its batch: written, synced, and the epoch looked at (failover-protocol rules 11 to 15).
+// at once, and committed with its batch: written, synced, and the epoch looked at (docs/failover/protocol.md, rules 11 to 15).
 // One batch is in flight; the next gathers meanwhile. No promise and no object per fact.
 
 /** `publish` may be refused when the disk is full; `drain` (settlements, moves, compaction) is admitted from a reserve that publishes cannot use. */

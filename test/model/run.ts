@@ -42,7 +42,7 @@ const checks: readonly Check[] = [
 
 const { values } = parseArgs({ options: { slice: { type: 'string' } } })
 const [slice, slices] = (values.slice ?? '1/1').split('/').map(Number)
-const model = fileURLToPath(new URL('failover.pml', import.meta.url))
+const model = fileURLToPath(new URL('../../docs/failover/failover.pml', import.meta.url))
 let passed = 0
 let failed = 0
 for (const [i, check] of checks.entries()) {
