@@ -1,4 +1,4 @@
-// What the tests use of stompit, which brings no types.
+// What the drill and the tests use of stompit, which brings no types.
 declare module 'stompit' {
   import type { Readable, Writable } from 'node:stream'
 
@@ -24,6 +24,8 @@ declare module 'stompit' {
   export interface ConnectOptions {
     readonly host: string
     readonly port: number
+    /** For the connection; 0: as the system. */
+    readonly timeout?: number
     readonly connectHeaders?: Readonly<Record<string, string>>
   }
 
