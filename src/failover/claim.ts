@@ -8,7 +8,7 @@
 //                                        ▼
 //                        fsync epochs/ ──▶ unlink the temporary name ──▶ leads
 import { join } from 'node:path'
-import type { Clock } from '../api.ts'
+import type { Clock, Log } from '../api.ts'
 import { type Disk, type DiskFile, codeOf } from '../disk.ts'
 import type { Random } from '../random.ts'
 import { claimPath, encodeClaim, epochsIn, highestEpoch, readClaim } from './claim-file.ts'
@@ -33,6 +33,16 @@ export type ClaimOptions = Readonly<{
   /** Claim although the holder lives: safe by the protocol, hard on the holder. */
   force: boolean
   pollMs: number
+  /** The leader writes a heartbeat every quarter of it, a standby claims when it sees none for a whole one. 0 or none: only the lock decides. */
+  leaseMs?: number
+  /** How long a claimant waits after its claim is durable before it reads, on every path (rule 19): where looks may be answered from a cache. */
+  settleMs?: number
+  /** Asked each time before a claim would be made, with the highest epoch there is; false: go on waiting. */
+  mayClaim?: (highest: number) => boolean
+  /** Called at most once, while this node leads: a heartbeat's look has found that it leads no more. The journal finds the same at its next commit. */
+  onLost?: (error: Error) => void
+  /** Heartbeats that fail and a disk that cannot be read while waiting are told here, once each. */
+  log?: Log
   signal: AbortSignal
   /** Called once for each holder that is waited for. */
   onWaiting: (holder: { node: string; epoch: number }) => void
