@@ -1,9 +1,12 @@
-// One directory tree in memory that several simulated processes share, as bad as a disk may be: what is not synced may be lost or torn as soon as its
-// writer is gone, names too; syncs fail; the disk is full. Every step of every operation passes a gate, where a simulator can hold, reorder or kill it.
+// One directory tree in memory that several simulated processes share, as bad as a disk may be: what is not synced may be lost, torn or kept out of order
+// as soon as its writer is gone, names too; a page whose sync failed counts as clean and goes later; bits flip; the disk is full; names are seen late.
+// Every step of every operation passes a gate, where a simulator can hold, reorder or kill it.
 //
 // A file's `data` is what readers see, `saved` what survives; `pending` are the writes between the two. A directory likewise.
-import type { Disk, DiskFile, FileFacts, OpenMode } from '../../src/disk.ts'
-import type { SeededRandom } from '../../src/random.ts'
+import type { Disk, DiskFile, FileFacts } from '../../src/disk.ts'
+import type { Random } from '../../src/random.ts'
+import { Bytes, withoutZeros } from './simulated-bytes.ts'
+import { type PastNames, type Staleness, StaleNames } from './stale-names.ts'
 
 export type Operation =
   | 'open'
@@ -29,12 +32,13 @@ const SECTOR_BYTES = 512
 
 const failure = (code: string, path: string): Error => Object.assign(new Error(`${code}: simulated, '${path}'`), { code })
 
-type PendingWrite = { readonly owner: string; readonly position: number; readonly bytes: Buffer }
+/** `clean`: its sync failed; the kernel takes the page for clean, so no later sync writes it, and it goes when the page does. */
+type PendingWrite = { readonly owner: string; readonly position: number; readonly bytes: Buffer; readonly length: number; clean: boolean }
 type Lock = Readonly<{ owner: string; handle: object; kind: 'exclusive' | 'shared' }>
 
 class Inode {
-  data: Buffer = Buffer.alloc(0)
-  saved: Buffer = Buffer.alloc(0)
+  data = new Bytes()
+  saved = new Bytes()
   pending: PendingWrite[] = []
   locks: Lock[] = []
   readonly number: number
@@ -45,20 +49,15 @@ class Inode {
 
   /** Applies the writes again to what survived. */
   rebuild(): void {
-    this.data = Buffer.from(this.saved)
-    for (const { position, bytes } of this.pending) this.data = over(this.data, position, bytes)
+    this.data = this.saved.copy()
+    for (const { position, bytes, length } of this.pending) this.data.write(position, bytes, length)
   }
 
   save(): void {
-    for (const { position, bytes } of this.pending) this.saved = over(this.saved, position, bytes)
-    this.pending = []
+    if (this.pending.length === 0) return
+    for (const { position, bytes, length, clean } of this.pending) if (!clean) this.saved.write(position, bytes, length)
+    this.pending = this.pending.filter((one) => one.clean)
   }
-}
-
-function over(data: Buffer, position: number, bytes: Buffer): Buffer {
-  const grown = position + bytes.length > data.length ? Buffer.concat([data, Buffer.alloc(position + bytes.length - data.length)]) : data
-  bytes.copy(grown, position)
-  return grown
 }
 
 type Change = { readonly owner: string; readonly remove: string; readonly name: string; readonly inode: Inode | undefined }
@@ -67,13 +66,21 @@ class Folder {
   names = new Map<string, Inode>()
   saved = new Map<string, Inode>()
   pending: Change[] = []
+  past: PastNames<Inode>[] = []
+  readonly #disk: SimulatedDisk
+
+  constructor(disk: SimulatedDisk) {
+    this.#disk = disk
+  }
 
   change(change: Change): void {
+    this.#remember()
     this.pending.push(change)
     apply(this.names, change)
   }
 
   rebuild(): void {
+    this.#remember()
     this.names = new Map(this.saved)
     for (const change of this.pending) apply(this.names, change)
   }
@@ -81,6 +88,14 @@ class Folder {
   save(): void {
     for (const change of this.pending) apply(this.saved, change)
     this.pending = []
+  }
+
+  #remember(): void {
+    const { staleness } = this.#disk
+    if (staleness === undefined) return
+    const nowMs = staleness.nowMs()
+    this.past = this.past.filter((one) => one.untilMs >= nowMs - 2 * staleness.maxMs)
+    this.past.push({ untilMs: nowMs, names: new Map(this.names) })
   }
 }
 
@@ -93,20 +108,42 @@ export class SimulatedDisk {
   bytesMax = Number.POSITIVE_INFINITY
   gate: Gate = () => undefined
   fail: Fail = () => undefined
+  /** Set before the processes begin: they see names as a network mount with cached look-ups does. */
+  staleness: Staleness | undefined
   /** Switched off, these make mutants: syncs that do nothing, links that overwrite. */
   readonly lies = { sync: false, directorySync: false, link: false }
-  readonly #random: SeededRandom
+  readonly #random: Random
   readonly #folders = new Map<string, Folder>()
   readonly #dead = new Set<string>()
   #inodes = 0
 
-  constructor(random: SeededRandom) {
+  constructor(random: Random) {
     this.#random = random
-    this.#folders.set('/', new Folder())
+    this.#folders.set('/', new Folder(this))
   }
 
   /** The disk as one process sees it. */
   as(process: string): Disk {
+    const views = new Map<Folder, StaleNames<Inode>>()
+    const viewOf = (folder: Folder): StaleNames<Inode> | undefined => {
+      if (this.staleness === undefined) return undefined
+      let view = views.get(folder)
+      if (view === undefined) views.set(folder, (view = new StaleNames(this.staleness)))
+      return view
+    }
+    const seen = (folder: Folder): ReadonlyMap<string, Inode> => viewOf(folder)?.see(folder.names, folder.past) ?? folder.names
+    const change = (folder: Folder, remove: string, name: string, inode: Inode | undefined): void => {
+      folder.change({ owner: process, remove, name, inode })
+      viewOf(folder)?.changed(remove, name, inode)
+    }
+    /** A name that is seen and is no more is asked for at the server, and not found. */
+    const find = (path: string): Inode => {
+      const [folder, name] = split(path)
+      const names = this.#folder(folder)
+      const inode = seen(names).get(name)
+      if (inode === undefined || names.names.get(name) !== inode) throw failure('ENOENT', path)
+      return inode
+    }
     const enter = async (operation: Operation, path: string): Promise<void> => {
       await this.#pass(process, operation, path)
       const failed = this.fail(process, operation, path)
@@ -115,41 +152,49 @@ export class SimulatedDisk {
     return {
       open: async (path, mode) => {
         await enter('open', path)
-        return this.#open(process, path, mode)
+        if (!mode.startsWith('create')) return this.#file(process, path, find(path), mode.endsWith('-synced'))
+        const [folder, name] = split(path)
+        const names = this.#folder(folder)
+        if (names.names.has(name)) throw failure('EEXIST', path)
+        const inode = new Inode(++this.#inodes)
+        change(names, '', name, inode)
+        return this.#file(process, path, inode, mode.endsWith('-synced'))
       },
       list: async (path) => {
         await enter('list', path)
-        return [...this.#folder(path).names.keys()]
+        return [...seen(this.#folder(path)).keys()]
       },
       stat: async (path) => {
         await enter('stat', path)
-        return facts(this.#inode(path))
+        return facts(find(path))
       },
       exists: (path) => {
         const failed = this.fail(process, 'exists', path)
         if (failed !== undefined) throw failure(failed.code, path)
         const [folder, name] = split(path)
-        return this.#folders.has(path) || (this.#folders.get(folder)?.names.has(name) ?? false)
+        if (this.#folders.has(path)) return true
+        const names = this.#folders.get(folder)
+        return names !== undefined && seen(names).has(name)
       },
       link: async (from, to) => {
         await enter('link', to)
         const inode = this.#inode(from)
         const [folder, name] = split(to)
         if (this.#folder(folder).names.has(name) && !this.lies.link) throw failure('EEXIST', to)
-        this.#folder(folder).change({ owner: process, remove: '', name, inode })
+        change(this.#folder(folder), '', name, inode)
         const failed = this.fail(process, 'link', to)
         if (failed?.after === true) throw failure(failed.code, to)
       },
       rename: async (from, to) => {
         await enter('rename', to)
         const [folder, name] = split(to)
-        this.#folder(folder).change({ owner: process, remove: split(from)[1], name, inode: this.#inode(from) })
+        change(this.#folder(folder), split(from)[1], name, this.#inode(from))
       },
       unlink: async (path) => {
         await enter('unlink', path)
         this.#inode(path)
         const [folder, name] = split(path)
-        this.#folder(folder).change({ owner: process, remove: name, name: '', inode: undefined })
+        change(this.#folder(folder), name, '', undefined)
       },
       mkdir: async (path) => {
         await enter('mkdir', path)
@@ -158,7 +203,7 @@ export class SimulatedDisk {
           const parent = at === '' ? '/' : at
           at += `/${part}`
           if (this.#folders.has(at)) continue
-          this.#folders.set(at, new Folder())
+          this.#folders.set(at, new Folder(this))
           this.#folder(parent).change({ owner: process, remove: '', name: part, inode: new Inode(++this.#inodes) })
         }
       },
@@ -194,17 +239,6 @@ export class SimulatedDisk {
     return inode
   }
 
-  #open(process: string, path: string, mode: OpenMode): DiskFile {
-    const [folder, name] = split(path)
-    let inode: Inode
-    if (mode.startsWith('create')) {
-      if (this.#folder(folder).names.has(name)) throw failure('EEXIST', path)
-      inode = new Inode(++this.#inodes)
-      this.#folder(folder).change({ owner: process, remove: '', name, inode })
-    } else inode = this.#inode(path)
-    return this.#file(process, path, inode, mode.endsWith('-synced'))
-  }
-
   #file(process: string, path: string, inode: Inode, synced: boolean): DiskFile {
     const handle = {}
     const enter = async (operation: Operation): Promise<void> => {
@@ -216,42 +250,46 @@ export class SimulatedDisk {
       const failed = this.fail(process, operation, path)
       if (failed?.after === true) throw failure(failed.code, path)
     }
+    const sync = async (): Promise<void> => {
+      try {
+        await enter('sync')
+      } catch (error) {
+        // As Linux does: said once, and the pages are clean from then on.
+        for (const one of inode.pending) one.clean = true
+        throw error
+      }
+      if (!this.lies.sync) inode.save()
+      await this.#pass(process, 'sync', path)
+      leave('sync')
+    }
     return {
       write: async (buffers, position) => {
-        const bytes = Buffer.concat(buffers)
+        const { bytes, length } = withoutZeros(buffers)
         await enter('write')
-        const grows = position + bytes.length - inode.data.length
-        if (grows > 0 && this.#usedBytes() + grows > this.bytesMax) throw failure('ENOSPC', path)
+        const grows = position + length - inode.data.size
+        if (grows > 0 && this.bytesMax !== Number.POSITIVE_INFINITY && this.#usedBytes() + grows > this.bytesMax) throw failure('ENOSPC', path)
         // Half of it may be seen, and may stay, before the whole is there.
-        const half = Math.floor(this.#random.below(bytes.length + 1) / SECTOR_BYTES) * SECTOR_BYTES
-        const torn: PendingWrite = { owner: process, position, bytes: bytes.subarray(0, half) }
+        const half = Math.min(bytes.length, Math.floor(this.#random.below(length + 1) / SECTOR_BYTES) * SECTOR_BYTES)
+        const torn: PendingWrite = { owner: process, position, bytes: bytes.subarray(0, half), length: half, clean: false }
         inode.pending.push(torn)
-        inode.data = over(inode.data, position, torn.bytes)
+        inode.data.write(position, torn.bytes, half)
         await this.#pass(process, 'write', path)
         inode.pending = inode.pending.filter((one) => one !== torn)
-        inode.pending.push({ owner: process, position, bytes })
-        inode.data = over(inode.data, position, bytes)
+        inode.pending.push({ owner: process, position, bytes, length, clean: false })
+        inode.data.write(position, bytes, length)
         leave('write')
-        if (!synced) return
-        await enter('sync')
-        if (!this.lies.sync) inode.save()
-        await this.#pass(process, 'sync', path)
-        leave('sync')
+        if (synced) await sync()
       },
       read: async (into, position) => {
         await enter('read')
-        return inode.data.copy(into, 0, Math.min(position, inode.data.length), position + into.length)
+        return inode.data.read(into, position)
       },
-      sync: async () => {
-        await enter('sync')
-        if (!this.lies.sync) inode.save()
-        await this.#pass(process, 'sync', path)
-        leave('sync')
-      },
+      sync,
       truncate: async (length) => {
         await enter('truncate')
-        inode.data = inode.data.subarray(0, length)
-        inode.saved = inode.saved.subarray(0, length)
+        inode.data.truncate(length)
+        inode.saved.truncate(length)
+        inode.pending = inode.pending.filter((one) => one.position + one.length <= length)
       },
       stat: async () => {
         await enter('stat')
@@ -272,7 +310,7 @@ export class SimulatedDisk {
   #usedBytes(): number {
     const seen = new Set<Inode>()
     for (const folder of this.#folders.values()) for (const inode of folder.names.values()) seen.add(inode)
-    return [...seen].reduce((sum, inode) => sum + inode.data.length, 0)
+    return [...seen].reduce((sum, inode) => sum + inode.data.size, 0)
   }
 
   /** The process is gone: its locks fall, and nothing it began goes on. */
@@ -283,34 +321,64 @@ export class SimulatedDisk {
     })
   }
 
-  /** What dead processes left unsynced may go at any time: a suffix of it, the last of what stays torn at any sector. */
+  /**
+   * What dead processes left unsynced may go at any time, and pages that a failed sync left clean: any of it, a later write kept and an earlier one lost,
+   * and torn at any sector. `all`: the power fails, for everybody.
+   */
   decay(all = false): void {
     const gone = (owner: string): boolean => all || this.#dead.has(owner)
     this.#eachInode((inode) => {
-      const lost = inode.pending.filter((one) => gone(one.owner))
-      if (lost.length === 0) return
-      const keep = this.#random.below(lost.length + 1)
-      const next = lost[keep]
-      inode.pending = inode.pending.filter((one) => !gone(one.owner) || lost.indexOf(one) < keep)
-      if (next !== undefined && this.#random.below(2) === 0) {
-        for (let at = 0; at < next.bytes.length; at += SECTOR_BYTES)
-          if (this.#random.below(2) === 0)
-            inode.pending.push({ owner: next.owner, position: next.position + at, bytes: next.bytes.subarray(at, at + SECTOR_BYTES) })
+      if (inode.pending.length === 0) return
+      let lost = false
+      const kept: PendingWrite[] = []
+      for (const one of inode.pending) {
+        if (!gone(one.owner) && !(one.clean && this.#random.below(2) === 0)) kept.push(one)
+        else {
+          lost = true
+          this.#survive(one, kept)
+        }
       }
+      if (!lost) return
+      inode.pending = kept
       inode.rebuild()
     })
     for (const folder of this.#folders.values()) {
       const lost = folder.pending.filter((one) => gone(one.owner))
       if (lost.length === 0) continue
+      // In order, as a journalling file system keeps names, or not.
       const keep = this.#random.below(lost.length + 1)
-      folder.pending = folder.pending.filter((one) => !gone(one.owner) || lost.indexOf(one) < keep)
+      const inOrder = this.#random.below(2) === 0
+      folder.pending = folder.pending.filter((one) => !gone(one.owner) || (inOrder ? lost.indexOf(one) < keep : this.#random.below(2) === 0))
       folder.rebuild()
+    }
+  }
+
+  #survive(write: PendingWrite, kept: PendingWrite[]): void {
+    const { owner, position, bytes, length } = write
+    switch (this.#random.below(3)) {
+      case 0:
+        return
+      case 1:
+        // Whole, and as durable as it is visible: written back by itself.
+        kept.push({ ...write, clean: false })
+        return
+      default:
+        for (let at = 0; at < length; at += SECTOR_BYTES)
+          if (this.#random.below(2) === 0)
+            kept.push({
+              owner,
+              position: position + at,
+              bytes: bytes.subarray(at, at + SECTOR_BYTES),
+              length: Math.min(SECTOR_BYTES, length - at),
+              clean: false,
+            })
     }
   }
 
   /** Everything that dead processes left unsynced goes, now. */
   loseUnsynced(): void {
     this.#eachInode((inode) => {
+      if (!inode.pending.some((one) => this.#dead.has(one.owner))) return
       inode.pending = inode.pending.filter((one) => !this.#dead.has(one.owner))
       inode.rebuild()
     })
@@ -327,19 +395,34 @@ export class SimulatedDisk {
     for (const inode of seen) each(inode)
   }
 
+  /** One durable bit of a file in this folder changes, unasked. Answers which; undefined: there is none. */
+  flip(path: string): Readonly<{ file: string; offset: number }> | undefined {
+    const files = [...this.#folder(path).names].filter(([, inode]) => inode.saved.usedBytes > 0 && inode.data.usedBytes > 0)
+    if (files.length === 0) return undefined
+    const [file, inode] = files[this.#random.below(files.length)]
+    const offset = this.#random.below(Math.min(inode.saved.usedBytes, inode.data.usedBytes))
+    const bit = this.#random.below(8)
+    inode.saved.flip(offset, bit)
+    inode.data.flip(offset, bit)
+    return { file, offset }
+  }
+
   /** The visible bytes of a file, to look at or to damage. */
   bytes(path: string): Buffer {
-    return this.#inode(path).data
+    return this.#inode(path).data.whole()
   }
 
   /** Everything visible is durable now. */
   settle(): void {
-    this.#eachInode((inode) => inode.save())
+    this.#eachInode((inode) => {
+      for (const one of inode.pending) one.clean = false
+      inode.save()
+    })
     for (const folder of this.#folders.values()) folder.save()
   }
 }
 
-const facts = (inode: Inode): FileFacts => ({ size: inode.data.length, inode: inode.number, directory: false, modifiedMs: 0 })
+const facts = (inode: Inode): FileFacts => ({ size: inode.data.size, inode: inode.number, directory: false, modifiedMs: 0 })
 
 function split(path: string): readonly [string, string] {
   const at = path.lastIndexOf('/')
