@@ -59,6 +59,7 @@ const damageKinds: Readonly<Record<JournalDamage['kind'], FindingKind>> = {
   newer: 'newer',
   snapshot: 'snapshot',
   header: 'header',
+  foreign: 'foreign',
 }
 
 class Check {

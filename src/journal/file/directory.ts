@@ -2,6 +2,7 @@
 //
 //   format                 one line: bascule-journal <format> <cluster id>
 //   epochs/ segments/ snapshots/
+//   nodes/                 who is here (src/failover/nodes.ts); made when first needed
 import { dirname, join } from 'node:path'
 import { type Disk, codeOf, readWhole } from '../../disk.ts'
 import type { Random } from '../../random.ts'
@@ -11,6 +12,7 @@ import { FORMAT } from './segment.ts'
 export type DirectoryFacts = Readonly<{ format: number; cluster: string }>
 
 const FOLDERS = ['epochs', 'segments', 'snapshots']
+const NODES = 'nodes'
 const FORMAT_FILE = 'format'
 
 /** Makes an empty or absent directory ours, or checks that it is. Throws an error with one sentence that says what to do. */
@@ -26,7 +28,7 @@ export async function prepareDirectory(disk: Disk, directory: string, random: Ra
     return facts
   }
   // A crash, or another node, may be between the folders and the format file: those are ours to finish. Anything else is somebody's.
-  const foreign = names.find((name) => !FOLDERS.includes(name) && !isTemporaryFormat(name))
+  const foreign = names.find((name) => !FOLDERS.includes(name) && name !== NODES && !isTemporaryFormat(name))
   if (foreign !== undefined)
     throw new Error(
       `${directory} is not a Bascule data directory: it holds "${foreign}" and no "format" file. Name an empty or new directory with --data.`,
