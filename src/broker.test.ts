@@ -3,7 +3,21 @@ import type { Log } from './api.ts'
 import { Node, type NodeOptions, type Term } from './broker.ts'
 import { MovableClock } from './clock.ts'
 import type { Leadership } from './failover/claim.ts'
-import type { NodeStatus } from './management/api.ts'
+import type { FollowStatus } from './journal/journal.ts'
+import type { NodeStatus, Role } from './management/api.ts'
+import type { Standby, Warm } from './standby.ts'
+
+/** Follows what it is told to. */
+class FakeStandby {
+  status: FollowStatus = { state: 'warm', reason: '', batch: 5, epoch: 1, behindMs: 0 }
+  stopped = 0
+  readonly warm = { replica: {}, position: { epoch: 1, batch: 5, segment: 1, offset: 512 } } as unknown as Warm
+  digest = () => ({ batch: this.status.batch, digest: 'd' })
+  stop = async () => {
+    this.stopped++
+    return this.warm
+  }
+}
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -15,8 +29,17 @@ class FakeTerm implements Term {
   recent = () => []
   declare = () => Promise.resolve(true)
   purge = async () => 0
-  stop = async () => void this.calls.push('stop')
-  abandon = async () => void this.calls.push('abandon')
+  digest = async () => ({ batch: 9, digest: 'd' })
+  stop = async (release: () => Promise<void>) => {
+    this.calls.push('stop')
+    await release()
+    this.calls.push('released')
+  }
+  abandon = async (_error: Error, release: () => Promise<void>) => {
+    this.calls.push('abandon')
+    await release()
+    this.calls.push('released')
+  }
 }
 
 /** A node whose claims are granted by hand. */
@@ -24,25 +47,38 @@ function start(over: Partial<NodeOptions> = {}) {
   const clock = new MovableClock()
   const ready: NodeStatus[] = []
   const terms: FakeTerm[] = []
-  const claims: { grant: (leads?: () => boolean) => void; wait: () => void }[] = []
+  const claims: { grant: (leads?: () => boolean) => void; wait: () => void; mayClaim: (highest: number) => boolean }[] = []
+  const standbys: FakeStandby[] = []
+  const warms: (Warm | undefined)[] = []
+  const roles: Role[] = []
   const released: number[] = []
   let lost: (error: Error) => void = () => {}
   const node = new Node({
-    node: 'a',
+    name: () => 'a',
     version: '1',
     clock,
     log,
     ready: (status) => void ready.push(status),
-    claim: (signal, wait) =>
+    claim: (signal, { onWaiting: wait, mayClaim }) =>
       new Promise<Leadership>((resolve, reject) => {
         const epoch = claims.length + 1
         signal.addEventListener('abort', () => reject(signal.reason as Error))
         claims.push({
           wait,
+          mayClaim,
           grant: (look = () => true) => resolve({ epoch, look, committed: () => {}, release: async () => void released.push(epoch) }),
         })
       }),
-    takeOver: async (_leadership, onLost) => {
+    standBy: () => {
+      standbys.push(new FakeStandby())
+      return standbys.at(-1) as unknown as Standby
+    },
+    mayTryAgain: (error) => !String(error).includes('damaged'),
+    peers: () => [],
+    successor: async () => 'b',
+    changed: (role) => void roles.push(role),
+    takeOver: async (_leadership, warm, onLost) => {
+      warms.push(warm)
       lost = onLost
       const term = new FakeTerm()
       terms.push(term)
@@ -52,7 +88,7 @@ function start(over: Partial<NodeOptions> = {}) {
   })
   const ended = node.run()
   ended.catch(() => {})
-  return { node, clock, ready, terms, claims, released, ended, lose: () => lost(new Error('a higher epoch')) }
+  return { node, clock, ready, terms, claims, standbys, warms, roles, released, ended, lose: () => lost(new Error('a higher epoch')) }
 }
 
 describe('a node', () => {
@@ -63,8 +99,8 @@ describe('a node', () => {
     expect(ready).toMatchObject([{ role: 'active', epoch: 1, listeners: { mqtt: '127.0.0.1:1' } }])
     await node.stop()
     await ended
-    expect(terms[0].calls).toEqual(['stop'])
-    expect(released).toEqual([1])
+    expect(terms[0].calls).toEqual(['stop', 'released'])
+    expect(new Set(released)).toEqual(new Set([1]))
     expect(node.role).toBe('stopping')
   })
 
@@ -93,12 +129,12 @@ describe('a node', () => {
     await vi.waitFor(() => expect(node.role).toBe('active'))
     lose()
     await vi.waitFor(() => expect(node.role).toBe('standby'))
-    expect(terms[0].calls).toEqual(['abandon'])
+    expect(terms[0].calls).toEqual(['abandon', 'released'])
     expect(node.status()).toMatchObject({ epoch: 0, listeners: {} })
     expect(claims).toHaveLength(1)
     clock.advance(1_000)
     await vi.waitFor(() => expect(claims).toHaveLength(2))
-    expect(released).toEqual([1])
+    expect(new Set(released)).toEqual(new Set([1]))
     claims[1].grant()
     await vi.waitFor(() => expect(ready.map((status) => `${status.role} ${status.epoch}`)).toEqual(['active 1', 'standby 0', 'active 2']))
     await node.stop()
@@ -108,7 +144,7 @@ describe('a node', () => {
     const { claims, ended, released } = start({ takeOver: () => Promise.reject(new Error('the journal is damaged')) })
     claims[0].grant()
     await expect(ended).rejects.toThrow('the journal is damaged')
-    expect(released).toEqual([1])
+    expect(new Set(released)).toEqual(new Set([1]))
   })
 
   it('that was overtaken while it took over waits again', async () => {
@@ -135,7 +171,76 @@ describe('a node', () => {
     const stopped = node.stop()
     grantTerm(term)
     await stopped
-    expect(term.calls).toEqual(['stop'])
+    expect(term.calls).toEqual(['stop', 'released'])
     expect(ready).toEqual([])
+  })
+
+  it('that stands by follows, and takes over from what it followed', async () => {
+    const { node, claims, standbys, warms, roles } = start()
+    claims[0].wait()
+    expect(standbys).toHaveLength(1)
+    expect(node.status()).toMatchObject({ role: 'standby', follow: { state: 'warm', batch: 5 } })
+    expect(await node.digest()).toEqual({ node: 'a', role: 'standby', batch: 5, digest: 'd' })
+    claims[0].grant()
+    await vi.waitFor(() => expect(node.role).toBe('active'))
+    expect(warms).toEqual([standbys[0].warm])
+    expect(standbys[0].stopped).toBe(1)
+    expect(await node.digest()).toEqual({ node: 'a', role: 'active', batch: 9, digest: 'd' })
+    expect(roles).toEqual(['standby', 'taking-over', 'active'])
+    await node.stop()
+  })
+
+  it('that is cold never claims', () => {
+    const { claims, standbys } = start()
+    claims[0].wait()
+    expect(claims[0].mayClaim(1)).toBe(true)
+    standbys[0].status = { ...standbys[0].status, state: 'cold', reason: 'a fact of number 99' }
+    expect(claims[0].mayClaim(1)).toBe(false)
+  })
+
+  it('hands over: the claim is given away, it follows, and leaves the next claim to others for a while', async () => {
+    const { node, claims, standbys, terms, clock, ready } = start()
+    await expect(node.handOver(false)).rejects.toThrow('does not lead')
+    claims[0].grant()
+    await vi.waitFor(() => expect(node.role).toBe('active'))
+    expect(await node.handOver(false)).toEqual({ epoch: 1, successor: 'b' })
+    await vi.waitFor(() => expect(node.role).toBe('standby'))
+    expect(terms[0].calls).toEqual(['stop', 'released'])
+    expect(standbys).toHaveLength(1)
+    expect(claims[1].mayClaim(1)).toBe(false)
+    // Somebody else led meanwhile and died.
+    expect(claims[1].mayClaim(2)).toBe(true)
+    clock.advance(5_000)
+    expect(claims[1].mayClaim(1)).toBe(true)
+    claims[1].grant()
+    await vi.waitFor(() => expect(ready.map((status) => status.role)).toEqual(['active', 'standby', 'active']))
+    await node.stop()
+  })
+
+  it('does not hand over to nobody, unless forced', async () => {
+    const { node, claims } = start({ successor: async () => undefined })
+    claims[0].grant()
+    await vi.waitFor(() => expect(node.role).toBe('active'))
+    await expect(node.handOver(false)).rejects.toThrow('No other node is warm')
+    expect(node.role).toBe('active')
+    expect(await node.handOver(true)).toEqual({ epoch: 1, successor: undefined })
+    await node.stop()
+  })
+
+  it('that stood by and cannot take over gives its claim away, and pauses longer each time', async () => {
+    const { node, claims, clock, released, standbys } = start({ takeOver: () => Promise.reject(new Error('EIO')) })
+    claims[0].wait()
+    for (let attempt = 0; attempt < 3; attempt++) {
+      claims[attempt].grant()
+      await vi.waitFor(() => expect(standbys).toHaveLength(attempt + 2))
+      expect(node.role).toBe('standby')
+      clock.advance(1_000 * 2 ** attempt - 1)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(claims).toHaveLength(attempt + 1)
+      clock.advance(1)
+      await vi.waitFor(() => expect(claims).toHaveLength(attempt + 2))
+    }
+    expect(new Set(released)).toEqual(new Set([1, 2, 3]))
+    await node.stop()
   })
 })

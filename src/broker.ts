@@ -1,15 +1,20 @@
-// One node and its roles. It knows neither protocol nor file: what a term of leadership consists of is `term.ts`, handed in as `takeOver`.
+// One node and its roles. It knows neither protocol nor file: what a term of leadership consists of is `term.ts`, handed in as `takeOver`;
+// what a standby keeps warm is `standby.ts`, handed in as `standBy`.
 //
-//   starting ──lock is another's──▶ standby ──lock falls──▶ taking-over ──▶ active ──stop()──▶ stopping ──▶ (ended)
-//       └──────────lock is free──────────────────────────────▲                 │
-//                                     standby ◀───────────────leadership lost──┘
+//   starting ──another leads──▶ standby ──it dies, hangs or hands over──▶ taking-over ──▶ active ──stop(), handOver()──▶ stopping ──▶ (ended)
+//       └────────nobody leads──────────────────────────────────────────────▲                │                              │
+//                                  standby ◀─────────────leadership lost───────────────────┘◀──────────handed over────────┘
 import type { Clock, Log } from './api.ts'
 import { CodedError } from './errors.ts'
 import type { Leadership } from './failover/claim.ts'
-import type { Managed, NodeStatus, Role } from './management/api.ts'
+import type { Managed, NodeStatus, Role, StateDigest } from './management/api.ts'
+import type { Standby, Warm } from './standby.ts'
 
-/** How long a node that lost its leadership waits before it tries again: a disk that fails must not make it claim in a loop. */
+/** How long a node that lost its leadership, or could not take over, waits before it tries again: a disk that fails must not make it claim in a loop. */
 const AGAIN_MS = 1_000
+const AGAIN_MS_MAX = 30_000
+/** How long a node that handed over leaves the claim to others. */
+const YIELD_MS = 5_000
 
 /** One term of leadership, from the journal read to the last connection closed. */
 export interface Term {
@@ -18,36 +23,61 @@ export interface Term {
   status(): unknown
   destinations(): unknown
   recent(limit: number): unknown
+  digest(): Promise<Readonly<{ batch: number; digest: string }>>
   declare(queue: readonly string[]): Promise<boolean>
   purge(queue: readonly string[]): Promise<unknown>
-  /** Ends it in order: no further connections, last commit, clients told. The claim is released by the caller. */
-  stop(): Promise<void>
-  /** Ends it because another leads, or the journal failed: nothing is written any more. */
-  abandon(error: Error): Promise<void>
+  /** Ends it in order (design 6.7): no further connections and deliveries, last commit, `release`, clients told where to go. */
+  stop(release: () => Promise<void>): Promise<void>
+  /** Ends it because another leads, or the journal failed: nothing is written any more. `release` as soon as nothing is. */
+  abandon(error: Error, release: () => Promise<void>): Promise<void>
 }
 
+export type Waiting = Readonly<{
+  /** Called once for each leader that is waited for. */
+  onWaiting: () => void
+  /** Whether this node may claim over this highest epoch now. */
+  mayClaim: (highest: number) => boolean
+}>
+
 export type NodeOptions = Readonly<{
-  node: string
+  /** '' before it has found one. */
+  name: () => string
   version: string
   clock: Clock
   log: Log
   /** Ends when this node leads; rejects when aborted. */
-  claim: (signal: AbortSignal, onWaiting: () => void) => Promise<Leadership>
-  /** `lost` is called at most once, at any time from now on. */
-  takeOver: (leadership: Leadership, lost: (error: Error) => void) => Promise<Term>
-  /** Each time the node becomes active, and once when it becomes a standby. */
+  claim: (signal: AbortSignal, waiting: Waiting) => Promise<Leadership>
+  /** Begins to follow the journal. */
+  standBy: () => Standby
+  /** `lost` is called at most once, at any time from now on. `warm`: what this node followed. */
+  takeOver: (leadership: Leadership, warm: Warm | undefined, lost: (error: Error) => void) => Promise<Term>
+  /** May the node go on as a standby after this failure of a takeover, or does only a person mend it? */
+  mayTryAgain: (error: unknown) => boolean
+  /** What is known of the other nodes, for people. */
+  peers: () => unknown
+  /** Name of another node that is ready to take over. */
+  successor: () => Promise<string | undefined>
+  /** Each time the node becomes active or a standby. */
   ready: (status: NodeStatus) => void
+  /** Each time its role changes. */
+  changed: (role: Role) => void
 }>
 
 export class Node implements Managed {
-  role: Role = 'starting'
   /** Of the management interface. */
   ownListeners: Readonly<Record<string, string>> = {}
   readonly #options: NodeOptions
   readonly #startedAtMs: number
   readonly #stopping = new AbortController()
+  #role: Role = 'starting'
   #term: Term | undefined
+  #ending: Ending | undefined
+  #standby: Standby | undefined
   #epoch = 0
+  #announced = false
+  /** The epoch that this node gave away, and until when it leaves the next to others. */
+  #yielded = { epoch: 0, untilMs: 0 }
+  #failures = 0
   #running: Promise<void> | undefined
 
   constructor(options: NodeOptions) {
@@ -55,7 +85,11 @@ export class Node implements Managed {
     this.#startedAtMs = options.clock.wallMs()
   }
 
-  /** Ends after `stop()`; rejects when the node cannot go on (a damaged journal, an address in use). */
+  get role(): Role {
+    return this.#role
+  }
+
+  /** Ends after `stop()`; rejects when the node cannot go on (a damaged journal, an address in use at its start). */
   run(): Promise<void> {
     this.#running ??= this.#run()
     return this.#running
@@ -67,16 +101,36 @@ export class Node implements Managed {
     await this.#running
   }
 
+  /** Gives the leadership to a standby and becomes one; ends when the claim is released. Without a warm standby only if forced. */
+  async handOver(force: boolean): Promise<Readonly<{ epoch: number; successor: string | undefined }>> {
+    const ending = this.#ending
+    if (this.#role !== 'active' || ending === undefined) throw new CodedError('not-leading', 'This node does not lead; ask the active one.')
+    const successor = await this.#options.successor()
+    if (successor === undefined && !force)
+      throw new CodedError('denied', 'No other node is warm: clients would wait for one. Start a standby, or hand over by force.')
+    const epoch = this.#epoch
+    ending.handOver()
+    await ending.released
+    return { epoch, successor }
+  }
+
   status(): NodeStatus {
     return {
-      role: this.role,
-      node: this.#options.node,
+      role: this.#role,
+      node: this.#options.name(),
       version: this.#options.version,
       epoch: this.#epoch,
       startedAtMs: this.#startedAtMs,
       listeners: { ...this.#term?.listeners, ...this.ownListeners },
+      peers: this.#options.peers(),
+      ...(this.#standby === undefined ? {} : { follow: this.#standby.status }),
       ...(this.#term === undefined ? {} : { broker: this.#term.status() }),
     }
+  }
+
+  async digest(): Promise<StateDigest> {
+    const state = this.#standby === undefined ? await this.#leading().digest() : this.#standby.digest()
+    return { node: this.#options.name(), role: this.#role, ...state }
   }
 
   destinations(): unknown {
@@ -100,29 +154,48 @@ export class Node implements Managed {
     return this.#term
   }
 
+  #become(role: Role): void {
+    if (this.#role === role) return
+    this.#role = role
+    this.#options.changed(role)
+  }
+
+  #announce(): void {
+    this.#announced = true
+    this.#options.ready(this.status())
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    while (!signal.aborted) {
-      const leadership = await this.#claim(signal)
-      if (leadership === undefined) break
-      try {
-        await this.#lead(leadership, signal)
-      } finally {
-        this.#term = undefined
-        this.#epoch = 0
-        await leadership.release()
+    try {
+      while (!signal.aborted) {
+        const leadership = await this.#claim(signal)
+        if (leadership === undefined) break
+        try {
+          await this.#lead(leadership, signal)
+        } finally {
+          this.#term = undefined
+          this.#ending = undefined
+          this.#epoch = 0
+          await leadership.release()
+        }
       }
+    } finally {
+      await this.#standby?.stop()
+      this.#standby = undefined
     }
-    this.role = 'stopping'
+    this.#become('stopping')
   }
 
   /** Undefined: stopped while waiting. */
   async #claim(signal: AbortSignal): Promise<Leadership | undefined> {
+    const { clock, claim } = this.#options
     try {
-      return await this.#options.claim(signal, () => {
-        if (this.role === 'standby') return
-        this.role = 'standby'
-        this.#options.ready(this.status())
+      return await claim(signal, {
+        onWaiting: () => {
+          if (this.#standby === undefined) this.#stand()
+        },
+        mayClaim: (highest) => this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
       })
     } catch (error) {
       if (signal.aborted) return undefined
@@ -130,61 +203,94 @@ export class Node implements Managed {
     }
   }
 
+  /** Follows the journal from now on. */
+  #stand(): void {
+    this.#epoch = 0
+    this.#standby ??= this.#options.standBy()
+    this.#become('standby')
+    this.#announce()
+  }
+
   /** Ends when the node stops, or leads no more. */
   async #lead(leadership: Leadership, signal: AbortSignal): Promise<void> {
     const { log } = this.#options
-    this.role = 'taking-over'
+    this.#become('taking-over')
     this.#epoch = leadership.epoch
     const end = new Ending(signal)
+    this.#ending = end
+    const release = async (): Promise<void> => {
+      await leadership.release()
+      end.gaveAway()
+    }
     let term: Term
     try {
-      term = await this.#options.takeOver(leadership, (error) => end.lost(error))
+      const warm = await this.#standby?.stop()
+      this.#standby = undefined
+      term = await this.#options.takeOver(leadership, warm, (error) => end.lost(error))
     } catch (error) {
+      this.#standby = undefined
       // Another has claimed meanwhile: nothing was promised. Otherwise it is ours: damage, a full disk, an address in use.
-      if (leadership.look()) throw error
-      log.warn({ epoch: leadership.epoch, error }, 'another node claimed while this one took over')
+      const overtaken = !leadership.look()
+      if (!overtaken && !(this.#announced && this.#options.mayTryAgain(error))) throw error
+      const { epoch } = leadership
+      if (overtaken) log.warn({ epoch, error }, 'another node claimed while this one took over')
+      else log.error({ epoch, error }, 'this node could not take over: it gives its claim away and tries again later')
+      await release()
       await this.#stepDown(signal)
       return
     }
     this.#term = term
     if (!end.ended) {
-      this.role = 'active'
-      this.#options.ready(this.status())
+      this.#failures = 0
+      this.#become('active')
+      this.#announce()
       await end.wait
     }
     if (end.error === undefined) {
-      this.role = 'stopping'
-      await term.stop()
+      this.#become('stopping')
+      this.#yielded = { epoch: leadership.epoch, untilMs: this.#options.clock.monoMs() + YIELD_MS }
+      await term.stop(release)
+      this.#term = undefined
+      if (signal.aborted) return
+      log.info({ epoch: leadership.epoch }, 'handed over: this node is a standby now')
+      this.#stand()
       return
     }
     log.error({ epoch: leadership.epoch, reason: end.error }, 'leadership lost: clients are closed, this node becomes a standby')
-    await term.abandon(end.error)
+    await term.abandon(end.error, release)
     this.#term = undefined
     await this.#stepDown(signal)
   }
 
+  /** A standby at once; a claimant only after a pause, longer each time. */
   async #stepDown(signal: AbortSignal): Promise<void> {
-    this.role = 'standby'
-    this.#epoch = 0
-    this.#options.ready(this.status())
+    if (signal.aborted) return
+    this.#stand()
+    const pauseMs = Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.#failures++)
     await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(AGAIN_MS, resolve)
+      const cancel = this.#options.clock.after(pauseMs, resolve)
       signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
       if (signal.aborted) resolve()
     })
   }
 }
 
-/** A term ends once: because the node stops, or because leadership was lost (then with the reason). */
+/** A term ends once: because the node stops or hands over, or because leadership was lost (then with the reason). */
 class Ending {
   ended = false
   error: Error | undefined
   readonly wait: Promise<void>
+  /** The claim is given away. */
+  readonly released: Promise<void>
   #resolve: () => void = () => {}
+  #resolveReleased: () => void = () => {}
 
   constructor(signal: AbortSignal) {
     this.wait = new Promise((resolve) => {
       this.#resolve = resolve
+    })
+    this.released = new Promise((resolve) => {
+      this.#resolveReleased = resolve
     })
     if (signal.aborted) this.#end()
     else signal.addEventListener('abort', () => this.#end(), { once: true })
@@ -194,6 +300,14 @@ class Ending {
   lost(error: Error): void {
     this.error ??= error
     this.#end()
+  }
+
+  handOver(): void {
+    this.#end()
+  }
+
+  gaveAway(): void {
+    this.#resolveReleased()
   }
 
   #end(): void {

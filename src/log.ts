@@ -9,7 +9,8 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024
 
 export type FlushableLog = Log & Readonly<{ flush(): void }>
 
-export function openLog(settings: LogSettings, node: string): FlushableLog {
+/** `node` is asked for each line: a node may have no name yet when the log is opened. */
+export function openLog(settings: LogSettings, node: () => string): FlushableLog {
   const file = destination({ dest: 2, sync: false, maxLength: WAITING_BYTES_MAX })
   // A pipe whose reader left. There is nobody to tell.
   file.on('error', () => {})
@@ -22,11 +23,12 @@ export function openLog(settings: LogSettings, node: string): FlushableLog {
   })
 }
 
-export function logTo(settings: LogSettings, node: string, stream: DestinationStream, flush: () => void = () => {}): FlushableLog {
+export function logTo(settings: LogSettings, node: () => string, stream: DestinationStream, flush: () => void = () => {}): FlushableLog {
   const logger = pino(
     {
       level: settings.level,
-      base: { node },
+      base: null,
+      mixin: () => ({ node: node() }),
       serializers: { error: stdSerializers.err, reason: stdSerializers.err },
       formatters: { level: (level) => ({ level }) },
     },

@@ -1,18 +1,27 @@
 // The composition root: settings in, a running node out. Everything real (clock, chance, disk, protocols) is handed in from here and from nowhere else.
 // What belongs to the process (signals, the ready line, exit codes) is `cli/start.ts`.
+import { hostname } from 'node:os'
 import type { Clock, Log, Protocol } from './api.ts'
 import { Node } from './broker.ts'
 import { realClock } from './clock.ts'
+import { ConfigurationError } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import { type Disk, realDisk } from './disk.ts'
 import { claimPath, highestEpoch } from './failover/claim-file.ts'
-import { claim } from './failover/claim.ts'
-import { openFileJournal } from './journal/file/open.ts'
+import { claim, type Leadership } from './failover/claim.ts'
+import { lookupOf } from './failover/mounts.ts'
+import { enter } from './failover/nodes.ts'
+import { UnknownFact } from './journal/facts.ts'
+import { JournalDamage } from './journal/file/damage.ts'
 import { prepareDirectory } from './journal/file/directory.ts'
+import { followFileJournal } from './journal/file/follow.ts'
+import { openFileJournal } from './journal/file/open.ts'
 import { probe } from './listen/probe.ts'
 import type { NodeStatus } from './management/api.ts'
 import { type Management, openManagement } from './management/server.ts'
+import { Peers } from './peers.ts'
 import { type Random, realRandom } from './random.ts'
+import { Standby } from './standby.ts'
 import { listenError, type OpenJournal, takeOver } from './term.ts'
 
 export type MainOptions = Readonly<{
@@ -24,54 +33,96 @@ export type MainOptions = Readonly<{
   force: boolean
   /** See `NodeOptions.ready`. */
   ready: (status: NodeStatus) => void
+  /** The name by which this node goes from now on: as configured, or the one it found free. */
+  named?: (node: string) => void
   clock?: Clock
   random?: Random
   disk?: Disk
   openJournal?: OpenJournal
+  /** For tests of tests: a leadership with a fault in it. */
+  leadership?: (real: Leadership) => Leadership
 }>
+
+type Entered = Readonly<{ settings: Settings; cluster: string; settleMs: number; peers: Peers }>
+
+/** Old answers a tenth older than configured still count: clocks differ. */
+const STALENESS_MARGIN = 1.1
 
 /** `run()` of the answer ends when the node has stopped. The management listener is open when this returns. */
 export async function openNode(options: MainOptions): Promise<Readonly<{ node: Node; close: () => Promise<void>; run: () => Promise<void> }>> {
-  const { settings, version, log, protocols, force } = options
+  const { version, log, protocols, force } = options
   const { clock = realClock, random = realRandom, disk = realDisk, openJournal = openFileJournal } = options
+  const { data, failover, listeners } = options.settings
+  const { http } = listeners
   let management: Management | undefined
-  const term = { settings, version, clock, random, disk, log, protocols, openJournal }
-  const node = new Node({
-    node: settings.node,
+  // What is known only once the directory is there; the management listener comes first, so that a start that must fail leaves no trace.
+  let entered: Entered | undefined
+  const there = (): Entered => {
+    if (entered === undefined) throw new Error('the node runs before it has entered its directory')
+    return entered
+  }
+  let deposed: (error: Error) => void = () => {}
+  const node: Node = new Node({
+    name: () => entered?.settings.node ?? options.settings.node,
     version,
     clock,
     log,
     ready: options.ready,
-    claim: (signal, onWaiting) =>
-      claim({
-        directory: settings.data,
-        node: settings.node,
+    changed: () => entered?.peers.changed(),
+    peers: () => entered?.peers.others ?? [],
+    successor: () => there().peers.successor(),
+    mayTryAgain: (error) => !(error instanceof JournalDamage || error instanceof UnknownFact),
+    standBy: () => new Standby({ ...there(), clock, disk, log, follow: followFileJournal }),
+    claim: async (signal, waiting) => {
+      const held = await claim({
+        directory: data,
+        node: there().settings.node,
         address: management?.address ?? '',
         disk,
         clock,
         random,
+        log,
         force: force && node.role === 'starting',
-        pollMs: settings.failover.lockPollMs,
+        pollMs: failover.lockPollMs,
+        leaseMs: failover.leaseMs,
+        settleMs: there().settleMs,
         signal,
+        mayClaim: waiting.mayClaim,
+        onLost: (error) => deposed(error),
         onWaiting: (holder) => {
-          log.info({ holder: holder.node, epoch: holder.epoch }, 'waiting as a standby: another node leads')
-          onWaiting()
+          log.info({ holder: holder.node, epoch: holder.epoch }, 'standing by: another node leads')
+          waiting.onWaiting()
         },
-      }),
-    takeOver: (leadership, lost) => takeOver(term, leadership, lost),
+      })
+      return options.leadership?.(held) ?? held
+    },
+    takeOver: async (leadership, warm, lost) => {
+      const { settings, cluster, peers } = there()
+      const pairAddresses = (protocol: string): readonly string[] => peers.addresses(protocol)
+      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses }
+      const running = await takeOver(term, leadership, warm, lost)
+      deposed = running.lose
+      return running
+    },
   })
-  const { enabled, host, port } = settings.listeners.http
-  if (enabled) {
-    try {
-      management = await openManagement({ host, port, limits: settings.limits, log, managed: node })
-    } catch (error) {
-      throw listenError(error, 'http', host, port)
+  try {
+    if (http.enabled) {
+      management = await openManagement({ host: http.host, port: http.port, limits: options.settings.limits, log, managed: node })
+      node.ownListeners = { http: management.address }
     }
-    node.ownListeners = { http: management.address }
+  } catch (error) {
+    throw listenError(error, 'http', http.host, http.port)
   }
   try {
-    await refuseTakenAddresses(settings, disk)
-    await prepareDirectory(disk, settings.data)
+    await refuseTakenAddresses(options.settings, disk)
+    const { cluster } = await prepareDirectory(disk, data)
+    const settleMs = await settleTime(options.settings)
+    const presence = await enter({ directory: data, node: options.settings.node, disk, clock, pid: process.pid, host: hostname(), version })
+    const settings: Settings = { ...options.settings, node: presence.node }
+    const peers = new Peers({ presence, settings, clock, hostName: hostname(), status: () => node.status() })
+    entered = { settings, cluster, settleMs, peers }
+    options.named?.(presence.node)
+    peers.start()
   } catch (error) {
     await management?.close()
     throw error
@@ -83,10 +134,20 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
         await node.run()
       } finally {
         await management?.close()
+        await there().peers.stop()
       }
     },
     close: () => node.stop(),
   }
+}
+
+/** Rule 19: 0 where a look is exact. */
+async function settleTime({ data, failover }: Settings): Promise<number> {
+  if (failover.lookup === 'exact') return 0
+  if (failover.lookup === 'cached') return failover.lookupMaxAgeMs * STALENESS_MARGIN
+  const { lookup, sentence } = await lookupOf(data)
+  if (lookup === 'exact') return 0
+  throw new ConfigurationError(sentence)
 }
 
 /** A leader of this directory may hold the very addresses that this node takes over from it; anybody else who holds them is in the way. */

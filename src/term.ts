@@ -5,14 +5,17 @@ import type { Term } from './broker.ts'
 import { ConfigurationError } from './config/load.ts'
 import type { Settings } from './config/settings.ts'
 import { Core } from './core/core.ts'
+import { Replica } from './core/replica.ts'
 import type { Disk } from './disk.ts'
 import { CodedError } from './errors.ts'
 import type { Leadership } from './failover/claim.ts'
-import type { Cut, Journal, JournalListener, Visitor } from './journal/journal.ts'
+import { type OpenOptions, ReadAnew } from './journal/file/open.ts'
+import type { Cut, Journal, Position } from './journal/journal.ts'
 import { Tcp } from './listen/tcp.ts'
 import { watchLoop } from './loop-gap.ts'
 import type { Random } from './random.ts'
 import { makeSnapshotInThread } from './snapshot.ts'
+import type { Warm } from './standby.ts'
 
 /** How long clients have to read their goodbye. */
 const GOODBYE_MS = 3_000
@@ -21,17 +24,7 @@ const PREDECESSOR_MS = 3_000
 /** How long the last commits of a stop may take before it goes on without them: they were not acknowledged. */
 const LAST_COMMIT_MS = 10_000
 
-export type OpenJournal = (options: {
-  directory: string
-  disk: Disk
-  clock: Clock
-  random: Random
-  leadership: Leadership
-  settings: Settings['journal']
-  visitor: Visitor
-  listener: JournalListener
-  log: Log
-}) => Promise<Journal>
+export type OpenJournal = (options: OpenOptions) => Promise<Journal>
 
 export type TermOptions = Readonly<{
   settings: Settings
@@ -42,13 +35,78 @@ export type TermOptions = Readonly<{
   log: Log
   protocols: readonly Protocol[]
   openJournal: OpenJournal
+  /** Of the directory, as it was when the process started. */
+  cluster: string
+  /** See `Broker.pairAddresses`. */
+  pairAddresses: (protocol: string) => readonly string[]
 }>
 
-export async function takeOver(options: TermOptions, leadership: Leadership, lost: (error: Error) => void): Promise<Term> {
-  const { settings, version, clock, random, disk, log, protocols } = options
+/** From a claim to open ports. `warm`: what this node followed as a standby; only what came after it is read. */
+export async function takeOver(
+  options: TermOptions,
+  leadership: Leadership,
+  warm: Warm | undefined,
+  lost: (error: Error) => void,
+): Promise<RunningTerm> {
+  const { settings, clock, log, protocols } = options
+  const begunMs = clock.monoMs()
+  const { core, journal } = await openCore(options, leadership, warm, lost)
+  const openMs = clock.monoMs()
+  core.lead(journal)
+  const leadMs = clock.monoMs()
+  const tcp = new Tcp({ clock, limits: settings.limits, log })
+  try {
+    const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
+    core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))
+    const listeners = await listen(tcp, frontEnds, settings, clock)
+    for (const frontEnd of frontEnds.values()) frontEnd.started()
+    const ms = {
+      journal: rounded(openMs - begunMs),
+      core: rounded(leadMs - openMs),
+      listeners: rounded(clock.monoMs() - leadMs),
+    }
+    log.info({ epoch: leadership.epoch, warm: warm !== undefined, ms }, 'leads')
+    return new RunningTerm(core, journal, tcp, listeners, clock, watchLoop({ clock, log, thresholdMs: 10 }))
+  } catch (error) {
+    tcp.stopAccepting()
+    await core.stop()
+    await journal.close()
+    throw error
+  }
+}
+
+const rounded = (ms: number): number => Math.round(ms * 10) / 10
+
+/** The state warm or read from its start, sealed with our header: the core is what every earlier epoch promised. */
+export async function openCore(
+  options: TermOptions,
+  leadership: Leadership,
+  warm: Warm | undefined,
+  lost: (error: Error) => void,
+): Promise<Readonly<{ core: Core; journal: Journal }>> {
+  const { log } = options
+  if (warm !== undefined) {
+    try {
+      return await open(options, leadership, warm.replica, warm.position, lost)
+    } catch (error) {
+      if (!(error instanceof ReadAnew)) throw error
+      log.warn({ reason: error }, 'what this standby followed cannot be continued: the journal is read from its newest snapshot')
+    }
+  }
+  return open(options, leadership, new Replica(options.settings.destinations, options.clock), undefined, lost)
+}
+
+async function open(
+  options: TermOptions,
+  leadership: Leadership,
+  replica: Replica,
+  from: Position | undefined,
+  lost: (error: Error) => void,
+): Promise<Readonly<{ core: Core; journal: Journal }>> {
+  const { settings, version, clock, random, disk, log, cluster, pairAddresses } = options
   const makeSnapshot = (cut: Cut): Promise<void> => makeSnapshotInThread(settings.destinations, cut)
   const stillLeads = lookAfterStall(leadership, clock, settings.failover.leaseMs / 4)
-  const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot, stillLeads })
+  const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot, stillLeads, replica, pairAddresses })
   core.onLost = lost
   const journal = await options.openJournal({
     directory: settings.data,
@@ -60,21 +118,10 @@ export async function takeOver(options: TermOptions, leadership: Leadership, los
     visitor: core.visitor,
     listener: core.listener,
     log,
+    cluster,
+    ...(from === undefined ? {} : { from }),
   })
-  core.lead(journal)
-  const tcp = new Tcp({ clock, limits: settings.limits, log })
-  try {
-    const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
-    core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))
-    const listeners = await listen(tcp, frontEnds, settings, clock)
-    for (const frontEnd of frontEnds.values()) frontEnd.started()
-    return new RunningTerm(core, journal, tcp, listeners, clock, watchLoop({ clock, log, thresholdMs: 10 }))
-  } catch (error) {
-    tcp.stopAccepting()
-    await core.stop()
-    await journal.close()
-    throw error
-  }
+  return { core, journal }
 }
 
 /** A turn that begins long after the one before looks for a higher epoch first: this process may have been stopped meanwhile. */
@@ -123,7 +170,7 @@ export function listenError(error: unknown, name: string, host: string, port: nu
   return error instanceof Error ? error : new Error(String(error))
 }
 
-class RunningTerm implements Term {
+export class RunningTerm implements Term {
   readonly listeners: Readonly<Record<string, string>>
   readonly #core: Core
   readonly #journal: Journal
@@ -138,6 +185,11 @@ class RunningTerm implements Term {
     this.listeners = listeners
     this.#clock = clock
     this.#unwatch = unwatch
+  }
+
+  /** Another node leads, as was found elsewhere than at a commit. Nothing more is written; then `lost` is called. */
+  readonly lose = (error: Error): void => {
+    this.#journal.lose(error)
   }
 
   status(): unknown {
@@ -160,28 +212,37 @@ class RunningTerm implements Term {
     return this.#core.purge(this.#core.address('queue', queue))
   }
 
+  digest(): Promise<Readonly<{ batch: number; digest: string }>> {
+    return this.#core.settledDigest()
+  }
+
   /**
-   * No further connections and input → what is in flight is committed and answered → every client is told → core → journal.
-   * An answer that can still be given is worth more than a fast end: without it a producer sends again.
+   * Design 6.7: no further connections and input → no further deliveries → what is in flight is committed and answered → the journal is closed and the
+   * claim given away → every client is told where to go. An answer that can still be given is worth more than a fast end: without it a producer sends again.
    */
-  async stop(): Promise<void> {
+  async stop(release: () => Promise<void>): Promise<void> {
     this.#unwatch()
     this.#tcp.stopAccepting()
     this.#tcp.stopReading()
+    this.#core.quiesce()
     await this.#within(LAST_COMMIT_MS, this.#journal.drained())
-    await this.#tcp.shutdown(new CodedError('shutting-down', 'The node stops.'), GOODBYE_MS)
-    await this.#core.stop()
     await this.#journal.close()
+    await this.#core.stop()
+    await release()
+    await this.#tcp.shutdown(new CodedError('shutting-down', 'The node stops or hands over.'), GOODBYE_MS)
   }
 
-  async abandon(error: Error): Promise<void> {
+  async abandon(error: Error, release: () => Promise<void>): Promise<void> {
     this.#unwatch()
+    this.#tcp.stopAccepting()
+    this.#tcp.stopReading()
+    await this.#core.stop()
+    await this.#journal.close()
+    await release()
     await this.#tcp.shutdown(
       new CodedError('not-leading', `This node no longer leads (${error.message}): what was in flight may or may not have happened.`),
       GOODBYE_MS,
     )
-    await this.#core.stop()
-    await this.#journal.close()
   }
 
   async #within(ms: number, work: Promise<void>): Promise<void> {

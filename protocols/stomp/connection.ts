@@ -386,6 +386,10 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     ]
     if (this.#state === 'new' && fault.code === 'unsupported') headers.push(['version', '1.0,1.1,1.2'])
     if (receipt !== undefined) headers.push(['receipt-id', receipt])
+    if (fault.code === 'not-leading' || fault.code === 'shutting-down') {
+      const servers = this.broker.pairAddresses('stomp')
+      if (servers.length > 0) headers.push(['server-list', servers.join(',')])
+    }
     this.output.flush()
     this.#wire.write(encodeFrame('ERROR', headers, `${fault.sentence}\n${advice[fault.code]}\n`, this.version))
   }

@@ -4,6 +4,8 @@ export const text: Readonly<Record<string, string>> = {
   bascule: `Bascule, a message broker for MQTT and STOMP.
 
   bascule start            runs the broker
+  bascule failover         the active node hands over to the standby
+  bascule state digest     prints the batch and digest of a node's durable state
   bascule journal check    looks for damage in a data directory
   bascule journal dump     prints what a journal holds
   bascule version          prints the version
@@ -11,12 +13,12 @@ export const text: Readonly<Record<string, string>> = {
 `,
   start: `bascule start [flags]
 
-Runs the broker in the foreground. Started twice on one data directory, the second waits as a standby and takes over when the first ends.
+Runs the broker in the foreground. Started twice on one data directory, the second follows as a standby and takes over when the first ends, hangs or hands over.
 SIGTERM or SIGINT stops it in order; a second one stops it at once.
 
   --config FILE            configuration, YAML or JSON (also BASCULE_CONFIG)
   --data DIR               data directory (data)
-  --node ID                name of this node (a)
+  --node ID                name of this node (the first letter that no other node of the directory uses)
   --ports free             every listener gets a free port
   --port-offset N          added to every fixed port
   --listen NAME=HOST:PORT  where one listener listens; NAME=off closes it; may be repeated
@@ -29,6 +31,25 @@ SIGTERM or SIGINT stops it in order; a second one stops it at once.
 Every key also exists in the environment: journal.cacheBytes is BASCULE_JOURNAL_CACHE_BYTES. Flags go before the environment, the environment before the file.
 When every listener is bound it prints one line: ready {"role":"active","node":"a","epoch":3,"listeners":{"mqtt":"127.0.0.1:1883",…}}
 Exit code: 0 stopped in order, 1 failed, 2 wrong usage.
+`,
+  failover: `bascule failover [--url HOST:PORT] [--force]
+
+Asks the active node to hand over: it commits and answers what is in flight, gives its claim away, tells its clients where to go, and is a standby then.
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --force                  also when no standby is warm: clients wait until one leads
+
+Exit code: 0 handed over, 1 refused or not reached, 2 wrong usage.
+`,
+  state: `bascule state digest [--url HOST:PORT | --data DIR]
+
+Prints the number of a batch and the digest of the durable state up to it. Two nodes of a pair that print the same batch print the same digest.
+The active node stops reading its clients for that moment; a standby prints what it has applied, which is one batch less than what is written.
+
+  --url HOST:PORT          management address of the node (BASCULE_URL, else 127.0.0.1:8161)
+  --data DIR               reads a data directory instead, as a node that starts would; it changes nothing
+
+Exit code: 0 printed, 1 not reached or not warm, 2 wrong usage.
 `,
   journal: `bascule journal check [--data DIR] [--json]
 bascule journal dump [--data DIR]

@@ -9,6 +9,8 @@ type Command = (args: readonly string[]) => Promise<number>
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   journal: async () => (await import('./journal.ts')).journal,
+  failover: async () => (await import('./failover.ts')).failover,
+  state: async () => (await import('./state.ts')).state,
   version: async () => (await import('./version.ts')).printVersion,
 }
 

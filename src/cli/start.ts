@@ -31,12 +31,16 @@ export async function start(args: readonly string[]): Promise<number> {
   ])
   const overlay = overlayOf(flags, protocols)
   const settings = await loadSettings({ file: flags.config ?? '', environment: process.env, flags: overlay, sets: flags.set ?? [] }, protocols)
-  const log = openLog(settings.log, settings.node)
+  let { node } = settings
+  const log = openLog(settings.log, () => node)
   crashOnMistakes(log)
   removeReadyFile(settings)
   const ready = (status: NodeStatus): void => announce(settings, status)
   try {
-    const { run, close } = await openNode({ settings, version: version(), log, protocols, force: flags.claim ?? false, ready })
+    const named = (name: string): void => {
+      node = name
+    }
+    const { run, close } = await openNode({ settings, version: version(), log, protocols, force: flags.claim ?? false, ready, named })
     stopOnSignals(() => void close())
     await run()
     return 0

@@ -1,5 +1,6 @@
 // What the drill and the tests use of stompit, which brings no types.
 declare module 'stompit' {
+  import type { Socket } from 'node:net'
   import type { Readable, Writable } from 'node:stream'
 
   export interface Message extends Readable {
@@ -19,6 +20,7 @@ declare module 'stompit' {
     nack(message: Message): void
     disconnect(done?: (error?: Error | null) => void): void
     destroy(error?: Error): void
+    getTransportSocket(): Socket
   }
 
   export interface ConnectOptions {

@@ -1,17 +1,23 @@
 // Becoming the leader of the next epoch: rules 1 to 4 and 13 of the failover protocol. It says whether this node may commit; it knows no journal.
 //
-//   list ── fsync ── list again ──▶ is the highest claim's lock free? ──no──▶ wait, poll ──▶ (from the start)
-//                                        │ yes, or forced
+//   list ──▶ watch the highest claim (`watch.ts`) ──a higher one──▶ (from the start)
+//                                        │ its lock is free, its lease has run out, or forced; and we may
+//                                        ▼
+//   fsync ── list again ──it is not the highest any more──▶ (from the start)
+//                                        │
 //                                        ▼
 //   temporary file: written, synced, locked ──▶ link() to epochs/<h+1> ──EEXIST──▶ (from the start)
 //                                        │
 //                                        ▼
-//                        fsync epochs/ ──▶ unlink the temporary name ──▶ leads
+//                        fsync epochs/ ──▶ unlink the temporary name ──▶ heartbeats (`held-claim.ts`) ──▶ (cached looks: wait) ──▶ leads
 import { join } from 'node:path'
 import type { Clock, Log } from '../api.ts'
 import { type Disk, type DiskFile, codeOf } from '../disk.ts'
 import type { Random } from '../random.ts'
 import { claimPath, encodeClaim, epochsIn, highestEpoch, readClaim } from './claim-file.ts'
+import { HeldClaim } from './held-claim.ts'
+import { pause } from './pause.ts'
+import { watch } from './watch.ts'
 
 export interface Leadership {
   readonly epoch: number
@@ -44,51 +50,110 @@ export type ClaimOptions = Readonly<{
   /** Heartbeats that fail and a disk that cannot be read while waiting are told here, once each. */
   log?: Log
   signal: AbortSignal
-  /** Called once for each holder that is waited for. */
+  /** Called once for each highest claim that is waited for, also when only `mayClaim` forbids (epoch 0: there is none). */
   onWaiting: (holder: { node: string; epoch: number }) => void
 }>
 
-/** Ends when this node leads. Rejects when aborted, or when the directory cannot be used. */
+/** After an error of the disk while waiting: how long until the next try. */
+const TROUBLE_MS = 1_000
+
+/** Ends when this node leads. Rejects when aborted, or when the directory cannot be used at the start; a node that already waits goes on waiting. */
 export async function claim(options: ClaimOptions): Promise<Leadership> {
-  const { directory, disk, signal } = options
-  let waitingFor = -1
+  const { clock, pollMs, signal } = options
+  const waiting = new Waiting(options)
+  let troubled = false
+  let lost = 0
   for (;;) {
     signal.throwIfAborted()
-    const highest = await durableHighest(disk, directory)
-    if (options.force || highest === 0 || (await hasEnded(disk, directory, highest))) {
-      const leadership = await claimNumber(options, highest + 1)
-      if (leadership !== undefined) return leadership
-      continue
+    try {
+      const made = await attempt(options, waiting)
+      if (made instanceof HeldClaim) return await settled(options, made)
+      troubled = false
+      // Lost twice to the same number: our listings are old, and only time mends that.
+      if (made !== undefined && made === lost) await pause(clock, pollMs, signal)
+      lost = made ?? 0
+    } catch (error) {
+      if (!waiting.begun || signal.aborted) throw error
+      if (!troubled) options.log?.error({ error }, 'the claims cannot be read or made: this node goes on trying')
+      troubled = true
+      await pause(clock, TROUBLE_MS, signal)
     }
-    if (waitingFor !== highest) {
-      waitingFor = highest
-      options.onWaiting({ node: (await readClaim(disk, directory, highest))?.node ?? '', epoch: highest })
-    }
-    await pause(options.clock, options.pollMs, signal)
+  }
+}
+
+/** Tells once for whom is waited. */
+class Waiting {
+  readonly #options: ClaimOptions
+  #epoch = -1
+
+  constructor(options: ClaimOptions) {
+    this.#options = options
+  }
+
+  get begun(): boolean {
+    return this.#epoch !== -1
+  }
+
+  async for(epoch: number): Promise<void> {
+    if (this.#epoch === epoch) return
+    const { disk, directory, onWaiting } = this.#options
+    const holder = epoch === 0 ? undefined : await readClaim(disk, directory, epoch)
+    this.#epoch = epoch
+    onWaiting({ node: holder?.node ?? '', epoch })
+  }
+}
+
+/** One way from the first listing to a claim. A number: the claim that another made first. Undefined: begin anew. */
+async function attempt(options: ClaimOptions, waiting: Waiting): Promise<HeldClaim | number | undefined> {
+  const { directory, disk, clock, leaseMs = 0, mayClaim = () => true } = options
+  const epoch = await highestClaim(disk, directory)
+  let silentMs: number | undefined
+  if (epoch > 0 && !options.force) {
+    const verdict = await watch({ ...options, epoch, leaseMs, mayClaim: () => mayClaim(epoch), onWaiting: () => waiting.for(epoch) })
+    if (verdict === 'changed') return undefined
+    if (verdict === 'silent') silentMs = clock.monoMs()
+  } else if (!mayClaim(epoch)) {
+    await waiting.for(epoch)
+    await pause(clock, options.pollMs, options.signal)
+    return undefined
+  }
+  if ((await durableHighest(disk, directory)) !== epoch) return undefined
+  // Stopped, or held up by the disk, since the lease ran out: what decided is old.
+  if (silentMs !== undefined && clock.monoMs() - silentMs > leaseMs / 4) return undefined
+  return (await claimNumber(options, epoch + 1)) ?? epoch + 1
+}
+
+/** Rule 19. Nobody was before the first epoch: nothing of it can be acknowledged on an old look. */
+async function settled(options: ClaimOptions, held: HeldClaim): Promise<Leadership> {
+  const { clock, signal, settleMs = 0 } = options
+  if (settleMs === 0 || held.epoch === 1) return held
+  try {
+    await pause(clock, settleMs, signal)
+    return held
+  } catch (error) {
+    await held.release()
+    throw error
   }
 }
 
 /** Rule 1: what we build on is durable before we build on it; without this a gap may open below us. */
 async function durableHighest(disk: Disk, directory: string): Promise<number> {
   for (;;) {
-    const before = await highestEpoch(disk, directory)
+    const before = await highestClaim(disk, directory)
     await disk.syncDirectory(epochsIn(directory))
-    if ((await highestEpoch(disk, directory)) === before) return before
+    if ((await highestClaim(disk, directory)) === before) return before
   }
 }
 
-/** Rule 4: the lock on the highest claim is free, so its leader is dead or gave it away. A shared probe: two who ask do not see each other. */
-async function hasEnded(disk: Disk, directory: string, epoch: number): Promise<boolean> {
-  const file = await disk.open(claimPath(directory, epoch), 'read')
-  try {
-    return file.tryLock('shared')
-  } finally {
-    await file.close()
-  }
+/** Where a listing may come from a cache, looks may know more. */
+async function highestClaim(disk: Disk, directory: string): Promise<number> {
+  let highest = await highestEpoch(disk, directory)
+  while (disk.exists(claimPath(directory, highest + 1))) highest += 1
+  return highest
 }
 
 /** Rule 2. Undefined: another was first. */
-async function claimNumber(options: ClaimOptions, epoch: number): Promise<Leadership | undefined> {
+async function claimNumber(options: ClaimOptions, epoch: number): Promise<HeldClaim | undefined> {
   const { directory, disk, random } = options
   const nonce = Buffer.from(random.bytes(16)).toString('hex')
   const name = options.node.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)
@@ -108,11 +173,13 @@ async function claimNumber(options: ClaimOptions, epoch: number): Promise<Leader
     // Durable before anything of the journal is read (rule 5).
     await disk.syncDirectory(epochsIn(directory))
     await disk.unlink(temporary)
+    return new HeldClaim(options, epoch, file, (await file.stat()).inode)
   } catch (error) {
     await file.close()
+    // Tries of a node that waits must not pile up on a full disk.
+    await disk.unlink(temporary).catch(() => undefined)
     throw error
   }
-  return new HeldClaim(disk, directory, epoch, file)
 }
 
 /** After an unclear error (a lost answer of a file server) the claim is ours only if it is our file, or has our nonce. */
@@ -128,51 +195,4 @@ async function linkOnce(options: ClaimOptions, file: DiskFile, temporary: string
     const [ours, theirs] = [await file.stat(), await disk.stat(path)]
     return ours.inode === theirs.inode || (await readClaim(disk, directory, epoch))?.nonce === nonce
   }
-}
-
-class HeldClaim implements Leadership {
-  readonly epoch: number
-  readonly #disk: Disk
-  readonly #next: string
-  /** Kept open for the life of the term: closing it frees the lock. */
-  #file: DiskFile | undefined
-
-  constructor(disk: Disk, directory: string, epoch: number, file: DiskFile) {
-    this.#disk = disk
-    this.epoch = epoch
-    this.#file = file
-    this.#next = claimPath(directory, epoch + 1)
-  }
-
-  /** One look at `epoch + 1` is enough because of rules 1 and 3; an error other than "not there" counts as "there" (rule 13). */
-  look(): boolean {
-    if (this.#file === undefined) return false
-    try {
-      return !this.#disk.exists(this.#next)
-    } catch {
-      return false
-    }
-  }
-
-  committed(): void {}
-
-  async release(): Promise<void> {
-    const file = this.#file
-    this.#file = undefined
-    await file?.close()
-  }
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      cancel()
-      reject(signal.reason)
-    }
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', abort)
-      resolve()
-    })
-    signal.addEventListener('abort', abort, { once: true })
-  })
 }

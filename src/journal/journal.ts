@@ -33,6 +33,11 @@ export interface Visitor {
   batch(batch: number, epoch: number, wallMs: number): void
   /** One fact of it: `buffer[start … end)` is its content, and `segment`/`offset` where the byte at `start` lies. The buffer is reused after the call. */
   fact(type: number, buffer: Buffer, start: number, end: number, segment: number, offset: number): void
+  /**
+   * What was told of the `length` bytes at this place is to be read elsewhere from now on, and places that facts name in that range mean the new ones: the
+   * last batch of an epoch lies in the next epoch's header, and its first place may vanish or be freed. Between two batches.
+   */
+  moved?(segment: number, offset: number, length: number, toSegment: number, toOffset: number): void
 }
 
 export type SegmentInfo = Readonly<{
@@ -124,6 +129,8 @@ export interface Journal {
   /** Log bytes committed since the newest snapshot. */
   readonly sinceSnapshotBytes: number
 
+  /** Rule 16: another leads. Nothing more is written; `listener.lost` is told, unless it was. */
+  lose(error: Error): void
   /** Commits what was admitted and stops writing. The claim is released by its owner, not here. */
   close(): Promise<void>
 }

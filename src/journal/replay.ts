@@ -1,5 +1,8 @@
-// Replays up to a cut, and stores the snapshot made of it: for a worker thread beside the running broker. Reads the log, writes only `snapshots/`.
+// Replays without leading: up to a cut, for a worker thread beside the running broker that stores a snapshot of it, or a whole directory, for whoever
+// wants to know what is in it. Reads the log, writes only `snapshots/`.
 import type { Disk } from '../disk.ts'
+import { highestEpoch } from '../failover/claim-file.ts'
+import { recover } from './file/recover.ts'
 import { readLog } from './file/read-log.ts'
 import { snapshotFile, storeSnapshot } from './file/snapshot.ts'
 import type { Cut, Visitor } from './journal.ts'
@@ -7,6 +10,12 @@ import type { Cut, Visitor } from './journal.ts'
 /** The newest usable snapshot, then the log up to the cut. Rejects with ENOENT when the broker freed what it was reading: take a new cut and try again. */
 export async function replayCut(disk: Disk, cut: Cut, visitor: Visitor): Promise<void> {
   await readLog({ disk, directory: cut.directory, chain: cut.chain, last: undefined, batchMax: cut.batch, visitor, warn: () => undefined })
+}
+
+/** What a node that starts now would be told, but for its claim. It may run beside a broker. */
+export async function readJournal(disk: Disk, directory: string, visitor: Visitor): Promise<void> {
+  const { chain, lastBatch } = await recover(disk, directory, (await highestEpoch(disk, directory)) + 1)
+  await readLog({ disk, directory, chain, last: undefined, batchMax: lastBatch, visitor, warn: () => undefined })
 }
 
 /** Rule 18: holds committed facts only (a cut is one), named by epoch and position. The newest snapshot once it is stored. */

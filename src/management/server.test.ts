@@ -19,6 +19,8 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     role,
     status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
     destinations: () => [{ name: 'q' }],
+    digest: async () => ({ node: 'a', role, batch: 7, digest: 'd' }),
+    handOver: async (force: boolean) => ({ epoch: 3, successor: force ? undefined : 'b' }),
     recent: (limit: number) => ({ limit }),
     declare: async (queue: readonly string[]) => queue[0] === 'new',
     purge: async (queue) => {
@@ -71,6 +73,18 @@ describe('the management interface', () => {
     expect((await ask(address, '/api/recent?limit=x')).status).toBe(400)
     expect(await ask(address, '/api/queues/orders.eu%2Fwest/purge', { method: 'POST' })).toEqual({ status: 200, body: { removed: 7 } })
     expect(purged).toEqual([['orders', 'eu/west']])
+  })
+
+  it('shows how far a standby follows, digests, and hands over', async () => {
+    const follow = { state: 'warm', reason: '', batch: 5, epoch: 1, behindMs: 0 } as const
+    const { address } = await start('standby', {
+      status: () => ({ role: 'standby', node: 'b', version: '1', epoch: 0, startedAtMs: 1, listeners: {}, follow }),
+    })
+    expect((await ask(address, '/health/role')).body).toEqual({ role: 'standby', node: 'b', epoch: 0, follow })
+    expect((await ask(address, '/api/state/digest')).body).toEqual({ node: 'a', role: 'standby', batch: 7, digest: 'd' })
+    expect((await ask(address, '/api/failover')).status).toBe(405)
+    expect((await ask(address, '/api/failover', { method: 'POST' })).body).toEqual({ epoch: 3, successor: 'b' })
+    expect((await ask(address, '/api/failover?force=true', { method: 'POST' })).body).toEqual({ epoch: 3 })
   })
 
   it('maps the errors of the core and names unknown paths and methods', async () => {

@@ -1,7 +1,8 @@
 // Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
 // Requests are small and few; everything is bounded, and nothing here touches the hot path.
 //
-//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N      PUT /api/queues/{name}      POST /api/queues/{name}/purge
+//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N  /api/state/digest
+//   PUT  /api/queues/{name}      POST /api/queues/{name}/purge  /api/failover?force=true
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { ErrorCode, Log } from '../api.ts'
 import { isLoopback } from '../config/load.ts'
@@ -82,12 +83,19 @@ async function route(managed: Managed, request: IncomingMessage): Promise<Answer
       return { status: managed.role === 'active' ? 200 : 503, body: { ready: managed.role === 'active', role: managed.role } }
     case '/health/role': {
       want(request, 'GET')
-      const { role, node, epoch } = managed.status()
-      return { status: 200, body: { role, node, epoch } }
+      const { role, node, epoch, follow } = managed.status()
+      return { status: 200, body: { role, node, epoch, ...(follow === undefined ? {} : { follow }) } }
     }
     case '/api/status':
       want(request, 'GET')
       return { status: 200, body: managed.status() }
+    case '/api/state/digest':
+      want(request, 'GET')
+      return { status: 200, body: await managed.digest() }
+    case '/api/failover': {
+      want(request, 'POST')
+      return { status: 200, body: await managed.handOver(query(request).get('force') === 'true') }
+    }
     case '/api/recent':
       want(request, 'GET')
       return { status: 200, body: managed.recent(limitOf(request)) }
@@ -99,9 +107,11 @@ async function route(managed: Managed, request: IncomingMessage): Promise<Answer
   }
 }
 
+const query = (request: IncomingMessage): URLSearchParams => new URL(request.url ?? '/', 'http://management').searchParams
+
 /** How many events: 100, unless asked for 1 to 65,536. */
 function limitOf(request: IncomingMessage): number {
-  const asked = new URL(request.url ?? '/', 'http://management').searchParams.get('limit') ?? '100'
+  const asked = query(request).get('limit') ?? '100'
   const limit = Number(asked)
   if (!Number.isInteger(limit) || limit < 1 || limit > 65_536) throw new CodedError('invalid', 'The limit is a number from 1 to 65536.')
   return limit

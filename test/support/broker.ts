@@ -56,7 +56,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
 
 async function open(data: string, overlay: Overlay, logged: Record<string, unknown>[]) {
   const settings = await loadSettings({ file: '', environment: {}, flags: { journal: small, ...overlay, data, ports: 'free' }, sets: [] }, protocols)
-  const log = logTo({ level: 'warn', pretty: false }, settings.node, { write: (line) => void logged.push(JSON.parse(line)) })
+  const log = logTo({ level: 'warn', pretty: false }, () => settings.node, { write: (line) => void logged.push(JSON.parse(line)) })
   let whenActive: () => void = () => {}
   const active = new Promise<void>((resolve) => {
     whenActive = resolve

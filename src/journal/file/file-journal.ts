@@ -380,6 +380,10 @@ export class FileJournal implements Journal {
     this.#lose(error instanceof Error ? error : new Error(String(error)))
   }
 
+  lose(error: Error): void {
+    this.#lose(error)
+  }
+
   /** Rules 15 and 16: write nothing more, whatever is asked. */
   #lose(error: Error): void {
     if (this.#over) return

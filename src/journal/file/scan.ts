@@ -2,7 +2,8 @@
 // is torn tail or damage depending on what the caller knows of the end.
 import type { DiskFile } from '../../disk.ts'
 import { BATCH_HEADER_BYTES, type BatchHeader, isWhole, peekBatch } from './batch.ts'
-import { HEAD_BYTES, SECTOR_BYTES, type SegmentHead, decodeHead, sectorAfter } from './segment.ts'
+import { JournalDamage } from './damage.ts'
+import { HEAD_BYTES, SECTOR_BYTES, type SegmentHead, type SegmentName, decodeHead, sectorAfter, segmentFile } from './segment.ts'
 
 const BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -82,8 +83,19 @@ export async function readHead(file: DiskFile): Promise<SegmentHead | 'none' | '
   return decodeHead(image.subarray(0, await file.read(image, 0)))
 }
 
-/** A head of another segment is what a recycled file held before: none of this one's. */
-export async function readOwnHead(file: DiskFile, epoch: number, segment: number): Promise<SegmentHead | 'none' | 'newer'> {
+/** A head of another segment is what a recycled file held before: none of this one's. Throws when it is of another cluster than the one expected. */
+export async function readOwnHead(file: DiskFile, name: SegmentName, cluster: string | undefined): Promise<SegmentHead | 'none' | 'newer'> {
   const head = await readHead(file)
-  return typeof head === 'string' || (head.epoch === epoch && head.segment === segment) ? head : 'none'
+  if (typeof head === 'string') return head
+  if (head.epoch !== name.epoch || head.segment !== name.segment) return 'none'
+  if (cluster !== undefined && head.cluster !== cluster) throw foreignSegment(segmentFile(name), head, cluster)
+  return head
 }
+
+const foreignSegment = (file: string, head: SegmentHead, cluster: string): JournalDamage =>
+  new JournalDamage(
+    'foreign',
+    file,
+    0,
+    `the segment is of another cluster (${head.cluster}, written by node ${head.node === '' ? 'unknown' : head.node}), this directory is of ${cluster}: take the file away, or start from a copy of the directory`,
+  )

@@ -1,0 +1,24 @@
+// A request of a command to a node's management listener.
+
+/** What most nodes listen on. */
+const DEFAULT_URL = 'http://127.0.0.1:8161'
+
+/** The address of a node as a user gives it: `host:port` or a URL; '' is this machine's usual one. */
+export function managementUrl(given: string | undefined): URL {
+  const text = given ?? process.env.BASCULE_URL ?? DEFAULT_URL
+  return new URL(/^https?:\/\//.test(text) ? text : `http://${text}`)
+}
+
+/** The body of the answer. Rejects with the node's own sentence, or one that says who did not answer. */
+export async function ask(url: URL, method: 'GET' | 'POST', path: string): Promise<Readonly<Record<string, unknown>>> {
+  let response: Response
+  try {
+    response = await fetch(new URL(path, url), { method })
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
+    throw new Error(`${url.host} does not answer (${cause}). Name the node's management address with --url.`)
+  }
+  const body = (await response.json()) as Readonly<Record<string, unknown>>
+  if (!response.ok) throw new Error(String(body.message ?? `${url.host} answered ${response.status}`))
+  return body
+}
