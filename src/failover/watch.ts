@@ -1,0 +1,123 @@
+// A standby watches the highest claim (rule 4): is its lock free, does its leader's heartbeat stand still, has a higher one appeared? It changes nothing.
+//
+// A poll is two calls to the system: the shared lock tried on a descriptor that stays open, and a look for the next number. What may take long on a slow disk
+// (the heartbeat's read, a listing) goes on beside the polls, one of each at most.
+import type { Clock } from '../api.ts'
+import type { Disk, DiskFile } from '../disk.ts'
+import { claimPath, highestEpoch } from './claim-file.ts'
+import { readHeartbeat } from './heartbeat.ts'
+import { Lease } from './lease.ts'
+import { pause } from './pause.ts'
+
+/** A cached look may hide a higher claim from `exists`; a listing shows it sooner or later, and also that the directory is another one now. */
+const LIST_MS = 1_000
+/** Reads of the heartbeat in one lease. */
+const READS = 8
+
+export type WatchOptions = Readonly<{
+  directory: string
+  epoch: number
+  disk: Disk
+  clock: Clock
+  pollMs: number
+  leaseMs: number
+  signal: AbortSignal
+  /** Asked at each poll once the leader is gone or silent. */
+  mayClaim: () => boolean
+  /** Called at each poll that ends in waiting. */
+  onWaiting: () => Promise<void>
+}>
+
+/** `free`: the lock fell. `silent`: the lease ran out, the lock is held. `changed`: this is not the highest claim any more. */
+export type Verdict = 'free' | 'silent' | 'changed'
+
+/** Rejects when aborted, and when the disk cannot say. */
+export async function watch(options: WatchOptions): Promise<Verdict> {
+  const file = await options.disk.open(claimPath(options.directory, options.epoch), 'read')
+  return new Watching(options, file).run()
+}
+
+class Watching {
+  readonly #options: WatchOptions
+  readonly #next: string
+  readonly #lease: Lease
+  /** Of the claim; closed as soon as its lock is ours, and at the end. */
+  #file: DiskFile | undefined
+  #reading = false
+  #readMs: number
+  #listing = false
+  #listedMs: number
+  #changed = false
+
+  constructor(options: WatchOptions, file: DiskFile) {
+    const nowMs = options.clock.monoMs()
+    this.#options = options
+    this.#next = claimPath(options.directory, options.epoch + 1)
+    this.#lease = new Lease(options.leaseMs, options.pollMs, nowMs)
+    this.#file = file
+    this.#readMs = nowMs - options.leaseMs
+    this.#listedMs = nowMs
+  }
+
+  async run(): Promise<Verdict> {
+    const { clock, disk, pollMs, signal, mayClaim, onWaiting } = this.#options
+    try {
+      for (;;) {
+        const nowMs = clock.monoMs()
+        this.#lease.poll(nowMs)
+        if (this.#changed || disk.exists(this.#next)) return 'changed'
+        // Shared: two who probe do not see each other, and a claimant locks its own file before anybody can name it.
+        if (this.#file?.tryLock('shared') === true) await this.#close()
+        const over = this.#file === undefined ? 'free' : this.#lease.over ? 'silent' : undefined
+        if (over !== undefined && mayClaim()) return over
+        if (this.#file !== undefined) this.#read(nowMs)
+        this.#list(nowMs)
+        await onWaiting()
+        await pause(clock, pollMs, signal)
+      }
+    } finally {
+      await this.#close()
+    }
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.close()
+  }
+
+  #read(nowMs: number): void {
+    const { directory, epoch, disk, clock, leaseMs } = this.#options
+    if (leaseMs === 0 || this.#reading || nowMs - this.#readMs < leaseMs / READS) return
+    this.#reading = true
+    this.#readMs = nowMs
+    readHeartbeat(disk, directory, epoch)
+      .then(
+        (heartbeat) => this.#lease.read(heartbeat, nowMs, clock.monoMs()),
+        // What we cannot read is no silence of the leader's.
+        () => this.#lease.restart(clock.monoMs()),
+      )
+      .finally(() => {
+        this.#reading = false
+      })
+  }
+
+  #list(nowMs: number): void {
+    const { directory, epoch, disk } = this.#options
+    if (this.#listing || nowMs - this.#listedMs < LIST_MS) return
+    this.#listing = true
+    this.#listedMs = nowMs
+    highestEpoch(disk, directory)
+      .then(
+        (highest) => {
+          // A lower one may be an old listing, or another directory in this one's place.
+          if (highest > epoch || (highest < epoch && !disk.exists(claimPath(directory, epoch)))) this.#changed = true
+        },
+        // The polls fail soon, or the next listing does not.
+        () => undefined,
+      )
+      .finally(() => {
+        this.#listing = false
+      })
+  }
+}
