@@ -26,20 +26,24 @@ const LAST_COMMIT_MS = 10_000
 
 export type OpenJournal = (options: OpenOptions) => Promise<Journal>
 
-export type TermOptions = Readonly<{
+/** What the state and the journal of a term need: no sockets, no protocols. */
+export type CoreTermOptions = Readonly<{
   settings: Settings
   version: string
   clock: Clock
   random: Random
   disk: Disk
   log: Log
-  protocols: readonly Protocol[]
   openJournal: OpenJournal
   /** Of the directory, as it was when the process started. */
   cluster: string
   /** See `Broker.pairAddresses`. */
   pairAddresses: (protocol: string) => readonly string[]
+  /** In a thread of its own, unless another way is given. */
+  makeSnapshot?: (cut: Cut) => Promise<void>
 }>
+
+export type TermOptions = CoreTermOptions & Readonly<{ protocols: readonly Protocol[] }>
 
 /** From a claim to open ports. `warm`: what this node followed as a standby; only what came after it is read. */
 export async function takeOver(
@@ -79,7 +83,7 @@ const rounded = (ms: number): number => Math.round(ms * 10) / 10
 
 /** The state warm or read from its start, sealed with our header: the core is what every earlier epoch promised. */
 export async function openCore(
-  options: TermOptions,
+  options: CoreTermOptions,
   leadership: Leadership,
   warm: Warm | undefined,
   lost: (error: Error) => void,
@@ -97,14 +101,14 @@ export async function openCore(
 }
 
 async function open(
-  options: TermOptions,
+  options: CoreTermOptions,
   leadership: Leadership,
   replica: Replica,
   from: Position | undefined,
   lost: (error: Error) => void,
 ): Promise<Readonly<{ core: Core; journal: Journal }>> {
   const { settings, version, clock, random, disk, log, cluster, pairAddresses } = options
-  const makeSnapshot = (cut: Cut): Promise<void> => makeSnapshotInThread(settings.destinations, cut)
+  const makeSnapshot = options.makeSnapshot ?? ((cut: Cut) => makeSnapshotInThread(settings.destinations, cut))
   const stillLeads = lookAfterStall(leadership, clock, settings.failover.leaseMs / 4)
   const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot, stillLeads, replica, pairAddresses })
   core.onLost = lost
