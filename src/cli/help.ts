@@ -8,6 +8,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule state digest     prints the batch and digest of a node's durable state
   bascule journal check    looks for damage in a data directory
   bascule journal dump     prints what a journal holds
+  bascule drill            failover under load, with a verdict
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
 `,
@@ -61,6 +62,34 @@ dump prints what the journal holds, batch by batch, fact by fact.
   --json                   one JSON object a line
 
 Exit code: 0 nothing is damaged, 1 damage was found, 2 wrong usage.
+`,
+  drill: `bascule drill [flags]
+
+Producers and consumers of MQTT and STOMP work with acknowledgements while the active node is killed, stopped or told to hand over, round after round.
+Prints of each round how long nobody was answered, and what was lost, duplicated or reordered; then p50, p99 and the longest of each fault.
+
+  --rounds N               how many (10)
+  --faults LIST            of kill, pause, handover, term; each as often as the others (kill)
+  --at INSTANT             random, ack, burst or housekeeping (random)
+  --seed S                 the same seed draws the same faults and instants
+  --slice K/N              one Nth of the rounds, with a seed of its own
+  --queued N               so many durable messages lie on a queue all the time (0)
+  --rate N                 messages a second, all producers together (1000)
+  --bytes N                body of each message (256)
+  --lease MS               failover.leaseMs of the nodes (3000)
+  --patience MS            longest wait for a successor (30000)
+  --data DIR               data directory of the pair; else a temporary one, kept when a round failed
+  --set KEY=VALUE          any key of the nodes' configuration; may be repeated
+  --program FILE           the program of the nodes (this one)
+  --node-arg ARG           passed to Node before the program; may be repeated
+  --target FILE            other brokers than our own pair: docs/failover/drill.md says how to describe them
+  --address N.PROTO=H:P    the same without a file: address of node N; may be repeated
+  --command N.WHAT=CMD     and its commands: kill, pause, resume, handover, term, start, ready; may be repeated
+  --json FILE              everything measured
+  --junit FILE             one testcase a round
+  --verbose                what the nodes do meanwhile
+
+Exit code: 0 every promise was kept, 1 not, 2 wrong usage.
 `,
   version: `bascule version
 

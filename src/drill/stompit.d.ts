@@ -21,6 +21,7 @@ declare module 'stompit' {
     disconnect(done?: (error?: Error | null) => void): void
     destroy(error?: Error): void
     getTransportSocket(): Socket
+    setCommandHandler(command: string, handler: (frame: Readable & Readonly<{ headers: Readonly<Record<string, string>> }>) => void): void
   }
 
   export interface ConnectOptions {

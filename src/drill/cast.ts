@@ -1,0 +1,114 @@
+// Everybody who takes part in the drill, for the protocols that the target speaks.
+//
+//   mqtt-once    QoS 2, kept session     ─▶ <run>/once ──▶ mqtt-session (QoS 1)  mqtt-exact (QoS 2, exactly once)
+//   mqtt-again   QoS 1, sends again      ─▶ <run>/again ─▶ mqtt-session
+//   mqtt-stay    QoS 1, steadfast        ─▶ <run>/stay ──▶ mqtt-session
+//   stomp-again  receipts, sends again   ─▶ queue <run>.again ─▶ stomp-loose   (ACK without receipt)
+//   stomp-stay   receipts, steadfast     ─▶ queue <run>.stay ──▶ stomp-strict  (ACK with receipt: never delivered again)
+import { Addresses } from './addresses.ts'
+import { Darkness } from './darkness.ts'
+import { Ledger } from './ledger.ts'
+import { MqttConsumer, MqttProducer } from './mqtt-clients.ts'
+import type { Producer } from './producer.ts'
+import type { Access, Actor, Protocol, Stage } from './stage.ts'
+import { StompConsumer, StompProducer } from './stomp-clients.ts'
+import type { Target } from './target.ts'
+
+export type CastOptions = Readonly<{ run: string; target: Target; ratePerSecond: number; bytes: number }>
+
+const PACE_MS = 5
+
+export class Cast {
+  readonly ledger = new Ledger()
+  readonly darkness = new Darkness()
+  readonly producers: readonly Producer[]
+  /** Told at each acknowledgement. */
+  onAcknowledged: () => void = () => {}
+  readonly access: Readonly<Partial<Record<Protocol, Access>>>
+  readonly #consumers: readonly Actor[]
+  readonly #pacer: NodeJS.Timeout
+
+  constructor({ run, target, ratePerSecond, bytes }: CastOptions) {
+    const stage: Stage = { ledger: this.ledger, darkness: this.darkness, bytes, onAcknowledged: () => this.onAcknowledged() }
+    const mqtt = accessOf(target, 'mqtt')
+    const stomp = accessOf(target, 'stomp')
+    this.access = { ...(mqtt === undefined ? {} : { mqtt }), ...(stomp === undefined ? {} : { stomp }) }
+    const producers: Producer[] = []
+    const consumers: Actor[] = []
+    const name = (each: string): string => `${run}-${each}`
+    if (mqtt !== undefined) {
+      const producer = (each: string, qos: 1 | 2, window: number, steadfast: boolean): Producer =>
+        new MqttProducer({ name: name(`mqtt-${each}`), topic: `${run}/${each}`, qos, window, steadfast }, mqtt, stage)
+      producers.push(producer('again', 1, 16, false), producer('once', 2, 8, false), producer('stay', 1, 16, true))
+      const session = new MqttConsumer({ name: name('mqtt-session'), filter: `${run}/#`, qos: 1 }, mqtt, stage)
+      const exact = new MqttConsumer({ name: name('mqtt-exact'), filter: `${run}/once`, qos: 2 }, mqtt, stage)
+      this.ledger.recipient(session.name, { producers: producers.map((each) => each.name) })
+      this.ledger.recipient(exact.name, { producers: [name('mqtt-once')], exactlyOnce: true })
+      consumers.push(session, exact)
+    }
+    if (stomp !== undefined) {
+      for (const [each, consumer, steadfast] of [
+        ['again', 'loose', false],
+        ['stay', 'strict', true],
+      ] as const) {
+        producers.push(new StompProducer({ name: name(`stomp-${each}`), queue: `${run}.${each}`, window: 16, steadfast }, stomp, stage))
+        const taker = new StompConsumer({ name: name(`stomp-${consumer}`), queue: `${run}.${each}`, answered: steadfast }, stomp, stage)
+        this.ledger.recipient(taker.name, { producers: [name(`stomp-${each}`)] })
+        consumers.push(taker)
+      }
+    }
+    this.producers = producers
+    this.#consumers = consumers
+    let lastMs = performance.now()
+    this.#pacer = setInterval(() => {
+      const nowMs = performance.now()
+      const share = ((nowMs - lastMs) * ratePerSecond) / 1000 / producers.length
+      lastMs = nowMs
+      for (const each of producers) each.pace(share)
+    }, PACE_MS)
+  }
+
+  /** Consumers first, so that topics are bound before anything is sent. */
+  async connect(): Promise<void> {
+    for (const each of this.#consumers) await each.connect()
+    await Promise.all(this.producers.map((each) => each.connect()))
+  }
+
+  work(): void {
+    for (const each of this.producers) each.work()
+  }
+
+  rest(): void {
+    for (const each of this.producers) each.rest()
+  }
+
+  get everybodyConnected(): boolean {
+    return [...this.producers, ...this.#consumers].every((each) => each.connected)
+  }
+
+  /** Nothing is under way and everything owed has come. */
+  get quiet(): boolean {
+    return this.everybodyConnected && [...this.producers, ...this.#consumers].every((each) => each.idle) && this.ledger.settled
+  }
+
+  get restless(): readonly string[] {
+    return [...this.producers, ...this.#consumers]
+      .filter((each) => !each.idle || !each.connected)
+      .map((each) => `${each.name} is ${each.connected ? 'still waiting for an answer' : 'not connected'}`)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#pacer)
+    await Promise.all([...this.producers, ...this.#consumers].map((each) => each.close()))
+  }
+}
+
+function accessOf(target: Target, protocol: Protocol): Access | undefined {
+  const all = target.nodes.flatMap(({ addresses }, node) => {
+    const address = addresses[protocol]
+    if (address === undefined) return []
+    const colon = address.lastIndexOf(':')
+    return [{ node, host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) }]
+  })
+  return all.length === 0 ? undefined : { addresses: new Addresses(all), ...target.login, queuePrefix: target.queuePrefix }
+}

@@ -1,0 +1,185 @@
+// Clients of the drill that speak STOMP 1.2, through stompit: its connections, frames and heart-beats; connecting again and sending again are ours.
+import stompit, { type Client, type Message } from 'stompit'
+import { type Address, ANSWER_MS, seek, Silent } from './addresses.ts'
+import { readPayload } from './payload.ts'
+import { Producer, type ProducerOptions } from './producer.ts'
+import type { Access, Actor, Stage } from './stage.ts'
+
+/** A connection to a node that was stopped is given up after a silence of about this. */
+const HEART_BEAT_MS = 1_000
+
+/** `beats`: without them a connection lasts until one of both ends it. */
+export function connectStomp(access: Access, { host, port }: Address, beats: boolean): Promise<Client> {
+  const { username, password } = access
+  const heartBeat = beats ? `${HEART_BEAT_MS},${HEART_BEAT_MS}` : '0,0'
+  const headers = { 'accept-version': '1.2', 'heart-beat': heartBeat, ...(username === '' ? {} : { login: username, passcode: password }) }
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      client.destroy()
+      reject(new Silent())
+    }, ANSWER_MS)
+    const client = stompit.connect({ host, port, timeout: 0, connectHeaders: headers }, (error, connected) => {
+      clearTimeout(timer)
+      if (error) {
+        client.destroy()
+        reject(error)
+        return
+      }
+      connected.getTransportSocket().setNoDelay(true)
+      endOnError(connected)
+      resolve(connected)
+    })
+    client.on('error', () => {})
+    // The library sets its own handlers in the turn after this event.
+    client.once('socket-connect', () => process.nextTick(() => endOnError(client)))
+  })
+}
+
+/** The library's own handler pipes the body of an ERROR frame from a stream that it then destroys with an error that nobody listens for: the process would end. */
+function endOnError(client: Client): void {
+  client.setCommandHandler('ERROR', (frame) => {
+    frame.on('error', () => {})
+    client.destroy(new Error(frame.headers['message'] ?? 'ERROR'))
+  })
+}
+
+export type StompProducerOptions = ProducerOptions & Readonly<{ queue: string }>
+
+/** Persistent messages with receipts. */
+export class StompProducer extends Producer {
+  readonly protocol = 'stomp'
+  readonly #destination: string
+  readonly #access: Access
+  #client: Client | undefined
+  #closing = false
+
+  constructor(options: StompProducerOptions, access: Access, stage: Stage) {
+    super(options, stage)
+    this.#destination = access.queuePrefix + options.queue
+    this.#access = access
+  }
+
+  async connect(): Promise<void> {
+    const found = await seek(
+      this.#access.addresses,
+      () => this.#closing,
+      async (address) => ({ client: await connectStomp(this.#access, address, !this.steadfast), node: address.node }),
+    )
+    if (found === undefined) return
+    this.#client = found.client
+    const socket = found.client.getTransportSocket()
+    const gone = (): void => {
+      this.lost()
+      if (!this.#closing) void this.connect()
+    }
+    if (socket.destroyed) {
+      gone()
+      return
+    }
+    socket.once('close', gone)
+    this.opened(found.node)
+    for (const [number, payload] of this.open) {
+      this.stage.ledger.sentAgain(this.name, number)
+      this.send(number, payload)
+    }
+    this.pump()
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#client?.destroy()
+  }
+
+  protected send(number: number, payload: Buffer): void {
+    const client = this.#client
+    const headers = { destination: this.#destination, persistent: 'true', 'content-length': payload.length }
+    client?.send(headers, { onReceipt: () => client === this.#client && this.acknowledged(number) }).end(payload)
+  }
+}
+
+/** `answered`: each ACK asks for a receipt. */
+export type StompConsumerOptions = Readonly<{ name: string; queue: string; answered: boolean }>
+
+/** Takes message by message from a queue, with ack:client-individual. */
+export class StompConsumer implements Actor {
+  readonly name: string
+  readonly #options: StompConsumerOptions
+  readonly #access: Access
+  readonly #stage: Stage
+  #client: Client | undefined
+  #asked = 0
+  #closing = false
+
+  constructor(options: StompConsumerOptions, access: Access, stage: Stage) {
+    this.name = options.name
+    this.#options = options
+    this.#access = access
+    this.#stage = stage
+  }
+
+  get connected(): boolean {
+    return this.#client !== undefined
+  }
+
+  get idle(): boolean {
+    return this.#asked === 0
+  }
+
+  async connect(): Promise<void> {
+    const { addresses, queuePrefix } = this.#access
+    const client = await seek(
+      addresses,
+      () => this.#closing,
+      (address) => connectStomp(this.#access, address, true),
+    )
+    if (client === undefined) return
+    this.#asked = 0
+    const socket = client.getTransportSocket()
+    const gone = (): void => {
+      this.#client = undefined
+      this.#asked = 0
+      if (!this.#closing) void this.connect()
+    }
+    if (socket.destroyed) {
+      gone()
+      return
+    }
+    this.#client = client
+    socket.once('close', gone)
+    client.subscribe({ destination: queuePrefix + this.#options.queue, ack: 'client-individual' }, (error, message) => {
+      if (error === null) message.readString('latin1', (failed, body = '') => failed === null && this.#take(client, message, body))
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#client?.destroy()
+  }
+
+  #take(client: Client, message: Message, body: string): void {
+    const { name, answered } = this.#options
+    const { ledger } = this.#stage
+    const read = readPayload(Buffer.from(body, 'latin1'))
+    if (read === undefined) {
+      ledger.note(`${name}: a message of ${body.length} bytes is damaged or not of the drill`)
+      return
+    }
+    ledger.delivered(name, read.producer, read.number)
+    if (client !== this.#client) return
+    if (!answered) {
+      client.ack(message)
+      return
+    }
+    this.#asked++
+    client.ack(
+      message,
+      {},
+      {
+        onReceipt: () => {
+          ledger.answered(name, read.producer, read.number)
+          if (client === this.#client) this.#asked--
+        },
+      },
+    )
+  }
+}
