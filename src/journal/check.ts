@@ -264,7 +264,7 @@ class Check {
     const file = await this.#disk.open(segmentPath(this.#directory, name), 'read').catch(() => undefined)
     if (file === undefined) return
     try {
-      const half = (await readOwnHead(file, name.epoch, name.segment)) === 'none'
+      const half = (await readOwnHead(file, name, undefined)) === 'none'
       const what = half ? 'its head is half-written' : 'its first batch is not whole, or its epoch ended before it'
       this.#find('note', half ? 'half-head' : 'torn-tail', segmentFile(name), 0, `${what}: left by a broker that had just begun it; nothing is lost`)
     } finally {

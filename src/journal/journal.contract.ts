@@ -60,7 +60,7 @@ export class Replayed implements Visitor {
   snapshotText: string | undefined
   readonly batches: number[] = []
   readonly epochs: number[] = []
-  readonly facts: ReplayedFact[] = []
+  facts: ReplayedFact[] = []
   snapshot(bytes: readonly Uint8Array[]): void {
     this.snapshotText = bytes.map((chunk) => Buffer.from(chunk).toString()).join('|')
   }
@@ -80,6 +80,13 @@ export class Replayed implements Visitor {
       length: end - start,
       batch: this.batches[this.batches.length - 1],
     })
+  }
+  moved(segment: number, offset: number, length: number, toSegment: number, toOffset: number): void {
+    this.facts = this.facts.map((fact) =>
+      fact.segment === segment && fact.offset >= offset && fact.offset < offset + length
+        ? { ...fact, segment: toSegment, offset: fact.offset - offset + toOffset }
+        : fact,
+    )
   }
   get texts(): string[] {
     return this.facts.map((fact) => fact.text)

@@ -42,7 +42,8 @@ export class MemoryStore {
   /** The newest snapshot, then every committed batch after it, up to `upTo`. */
   replay(visitor: Visitor, upTo = Number.POSITIVE_INFINITY): void {
     const { snapshot } = this
-    if (snapshot !== undefined && snapshot.batch <= upTo) visitor.snapshot(snapshot.bytes)
+    if (snapshot !== undefined && snapshot.batch <= upTo && visitor.snapshot(snapshot.bytes) !== undefined)
+      throw new Error('the memory journal replays in one go: its visitor cannot take turns')
     const after = snapshot !== undefined && snapshot.batch <= upTo ? snapshot.batch : 0
     for (const stored of this.batches) {
       if (stored.batch <= after || stored.batch > upTo) continue

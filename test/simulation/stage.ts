@@ -2,16 +2,23 @@
 import { MovableClock } from '../../src/clock.ts'
 import type { Disk } from '../../src/disk.ts'
 import { type Leadership, claim } from '../../src/failover/claim.ts'
+import { encodeHeartbeat, heartbeatPath, nodesIn } from '../../src/failover/heartbeat.ts'
 import { prepareDirectory } from '../../src/journal/file/directory.ts'
+import { type FollowOptions, followFileJournal } from '../../src/journal/file/follow.ts'
 import { type JournalSettings, openFileJournal } from '../../src/journal/file/open.ts'
 import { Heard, Replayed } from '../../src/journal/journal.contract.ts'
-import type { Journal } from '../../src/journal/journal.ts'
+import type { Follower, Journal, Position } from '../../src/journal/journal.ts'
 import { SeededRandom } from '../../src/random.ts'
 import { type Operation, SimulatedDisk } from './simulated-disk.ts'
 
 export const DIRECTORY = '/data'
 
 export type Leading = Readonly<{ name: string; leadership: Leadership; journal: Journal; heard: Heard; replayed: Replayed }>
+
+/** What a standby brings along. */
+export type Known = Readonly<{ replayed?: Replayed; from?: Position; cluster?: string }>
+
+export type Following = Readonly<{ follower: Follower; begun: Replayed[]; logged: string[]; told: Replayed }>
 
 /** A step at which a node waits. */
 export interface Held {
@@ -28,6 +35,7 @@ export class Stage {
   /** `name operation path` of every step, in order. */
   readonly trace: string[] = []
   #holds: Hold[] = []
+  #heartbeats = 0
 
   static async make(seed = 1): Promise<Stage> {
     const stage = new Stage(seed)
@@ -84,13 +92,13 @@ export class Stage {
     })
   }
 
-  async lead(name: string, settings: Partial<JournalSettings> = {}): Promise<Leading> {
-    return this.open(name, await this.claim(name, true), settings)
+  async lead(name: string, settings: Partial<JournalSettings> = {}, known: Known = {}): Promise<Leading> {
+    return this.open(name, await this.claim(name, true), settings, known)
   }
 
-  async open(name: string, leadership: Leadership, settings: Partial<JournalSettings> = {}): Promise<Leading> {
+  async open(name: string, leadership: Leadership, settings: Partial<JournalSettings> = {}, known: Known = {}): Promise<Leading> {
     const heard = new Heard()
-    const replayed = new Replayed()
+    const replayed = known.replayed ?? new Replayed()
     const { clock, random } = this
     const journal = await openFileJournal({
       directory: DIRECTORY,
@@ -109,10 +117,49 @@ export class Stage {
         ...settings,
       },
       visitor: replayed,
+      ...(known.from === undefined ? {} : { from: known.from }),
+      ...(known.cluster === undefined ? {} : { cluster: known.cluster }),
       listener: heard,
       log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     })
     return { name, leadership, journal, heard, replayed }
+  }
+
+  /** A standby's follower, polling every 10 ms, and what its visitors were told: the last one first begun anew. */
+  follow(name: string, options: Partial<FollowOptions> = {}): Following {
+    const begun: Replayed[] = []
+    const logged: string[] = []
+    const say = (_details: object, sentence: string): void => void logged.push(sentence)
+    const follower = followFileJournal({
+      directory: DIRECTORY,
+      disk: this.as(name),
+      clock: this.clock,
+      pollMs: 10,
+      log: { debug: say, info: say, warn: say, error: say },
+      begin: () => {
+        begun.push(new Replayed())
+        return begun[begun.length - 1]
+      },
+      ...options,
+    })
+    return {
+      follower,
+      begun,
+      logged,
+      get told() {
+        return begun[begun.length - 1]
+      },
+    }
+  }
+
+  /** What the leader's next heartbeat would say. */
+  async heartbeat(name: string, epoch: number, batch: number): Promise<void> {
+    const disk = this.as(name)
+    const path = heartbeatPath(DIRECTORY, epoch)
+    await disk.mkdir(nodesIn(DIRECTORY))
+    const file = await disk.open(path, disk.exists(path) ? 'write' : 'create')
+    await file.write([encodeHeartbeat(epoch, { count: ++this.#heartbeats, batch })], 0)
+    await file.close()
   }
 
   /** The process is gone, and what it left unsynced with it. */

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { type Disk, codeOf, readWhole } from '../../disk.ts'
 import type { Random } from '../../random.ts'
 import { realRandom } from '../../random.ts'
+import { JournalDamage } from './damage.ts'
 import { FORMAT } from './segment.ts'
 
 export type DirectoryFacts = Readonly<{ format: number; cluster: string }>
@@ -49,10 +50,26 @@ export async function readFormat(disk: Disk, directory: string): Promise<Directo
   }
   const format = Number(match[1])
   if (format > FORMAT)
-    throw new Error(
-      `${directory} was written by a newer version of Bascule (format ${format}, this version knows ${FORMAT}). Start that version, or a later one.`,
+    throw new JournalDamage(
+      'newer',
+      FORMAT_FILE,
+      0,
+      `${directory} was written by a newer version of Bascule (format ${format}, this version knows ${FORMAT}): start that version, or a later one`,
     )
   return { format, cluster: match[2] }
+}
+
+/** The cluster of a directory. Throws when it is not the one that it was. */
+export async function readCluster(disk: Disk, directory: string, expected: string | undefined): Promise<string> {
+  const { cluster } = await readFormat(disk, directory)
+  if (expected !== undefined && cluster !== expected)
+    throw new JournalDamage(
+      'foreign',
+      FORMAT_FILE,
+      0,
+      `${directory} is another cluster's directory now (${cluster}, and not ${expected}): put the right one back, or restart the node to use this one`,
+    )
+  return cluster
 }
 
 /** Undefined: the directory is not there. */

@@ -9,7 +9,7 @@ import type { Random } from '../../random.ts'
 import type { Cut, Journal, JournalListener, Position, Visitor } from '../journal.ts'
 import { BATCH_HEADER_BYTES, FLAG_EPOCH_HEADER, sealBatch } from './batch.ts'
 import { JournalDamage } from './damage.ts'
-import { readFormat } from './directory.ts'
+import { readCluster } from './directory.ts'
 import { type ChainEntry, copyOffset, encodeEpochHeader, headerContentBytes } from './epoch-header.ts'
 import { FileJournal } from './file-journal.ts'
 import type { Inventory } from './inventory.ts'
@@ -48,13 +48,7 @@ export type OpenOptions = Readonly<{
   log: Log
 }>
 
-/** The journal cannot be read on from `from`: begin again with a fresh visitor and without it. The claim is still good, and nothing was written. */
-export class ReadAnew extends Error {
-  constructor(sentence: string) {
-    super(sentence)
-    this.name = 'ReadAnew'
-  }
-}
+export { ReadAnew } from './read-log.ts'
 
 const SEGMENT_BYTES_MIN = 1024 * 1024
 /** The first segment of an epoch is small: a start must not wait for a large one to be filled, and each start makes one. */
@@ -72,13 +66,12 @@ export async function openFileJournal(options: OpenOptions): Promise<Journal> {
 }
 
 async function openOrFail(options: OpenOptions): Promise<Journal> {
-  const { directory, disk, clock, leadership, settings, visitor, log } = options
-  if (options.from !== undefined) throw new ReadAnew('reading on from a position is not possible yet')
+  const { directory, disk, clock, leadership, settings, visitor, log, from } = options
   if (settings.segmentBytes < SEGMENT_BYTES_MIN)
     throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
-  const { cluster } = await readFormat(disk, directory)
+  const cluster = await readCluster(disk, directory, options.cluster)
   const node = (await readClaim(disk, directory, leadership.epoch))?.node ?? ''
-  const recovered = await recover(disk, directory, leadership.epoch)
+  const recovered = await recover(disk, directory, leadership.epoch, { cluster, ...(from === undefined ? {} : { from }) })
   if (recovered.lastWallMs > clock.wallMs() + 60_000)
     log.warn({ lastBatchMs: recovered.lastWallMs, nowMs: clock.wallMs() }, 'the clock of this machine is before the last batch of the journal')
   const chain = trimChain(recovered.chain, recovered.inventory)
@@ -96,6 +89,8 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
           last: { copy: last, segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + copyOffset(chain) },
           batchMax: recovered.lastBatch,
           visitor,
+          cluster,
+          ...(from === undefined ? {} : { from }),
           warn: (sentence) => log.warn({}, sentence),
         })
   const batch = recovered.lastBatch + 1

@@ -6,15 +6,15 @@
 //   epoch 2 ──batches──▶ (stop: last batch of 2)   header of 4: copy of that batch   epoch 4 ──batches──▶ …      (3 is void, or a header only)
 import { basename } from 'node:path'
 import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
-import type { Visitor } from '../journal.ts'
+import type { Position, Visitor } from '../journal.ts'
 import { BATCH_HEADER_BYTES, type BatchHeader, eachFact } from './batch.ts'
 import { JournalDamage } from './damage.ts'
 import type { ChainEntry, CopiedBatch } from './epoch-header.ts'
-import { takeInventory } from './inventory.ts'
+import { type Inventory, takeInventory } from './inventory.ts'
 import { type ReadHeader, damagedBefore, readEpochHeader } from './recover.ts'
 import { readOwnHead, scanSegment, scanToEnd } from './scan.ts'
-import { HEAD_BYTES, type SegmentHead, segmentPath, segmentsIn } from './segment.ts'
-import { type SnapshotName, listSnapshots, loadSnapshot, snapshotsIn } from './snapshot.ts'
+import { HEAD_BYTES, type SegmentHead, sectorAfter, segmentPath, segmentsIn } from './segment.ts'
+import { listSnapshots, loadSnapshot, snapshotsIn } from './snapshot.ts'
 
 export type ReadLogOptions = Readonly<{
   disk: Disk
@@ -26,9 +26,23 @@ export type ReadLogOptions = Readonly<{
   /** No snapshot of a later batch is used. */
   batchMax: number
   visitor: Visitor
+  /** The visitor has everything up to here: only what comes after is told, and no snapshot. Throws `ReadAnew` when that cannot be. */
+  from?: Position
+  /** Segments of another cluster are refused. */
+  cluster?: string
+  /** Called behind each batch, and behind the snapshot: the visitor has everything up to there. What it throws ends the reading. */
+  told?: (position: Position) => void
   /** A snapshot that had to be passed over, with the reason. */
   warn: (sentence: string) => void
 }>
+
+/** The journal cannot be read on from a position: begin again with a fresh visitor and without it. Nothing was written. */
+export class ReadAnew extends Error {
+  constructor(sentence: string) {
+    super(sentence)
+    this.name = 'ReadAnew'
+  }
+}
 
 /** Answers how many bytes of batches followed the snapshot. A leader that hangs, or runs beside us, may free segments while we list: then list again (rule 18). Once the visitor is called, all files are held open. */
 export async function readLog(options: ReadLogOptions): Promise<number> {
@@ -51,8 +65,9 @@ const listNames = async (disk: Disk, directory: string): Promise<string> =>
   [...(await disk.list(snapshotsIn(directory))), ...(await disk.list(segmentsIn(directory)))].toSorted().join()
 
 async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Promise<number> {
-  const { disk, directory, chain, visitor, warn } = options
+  const { disk, directory, chain, visitor, warn, from } = options
   const counted = chain.filter((entry) => entry.segment !== 0)
+  if (from !== undefined) return readOn(options, counted, from, state)
   let failure: unknown
   for (const name of [...(await listSnapshots(disk, directory)), undefined]) {
     if (name !== undefined && !isWithin(name, chain, options.batchMax)) continue
@@ -66,7 +81,10 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
     try {
       await plan.make()
       state.begun = true
-      if (name !== undefined && chunks !== undefined) await visitor.snapshot(chunks)
+      if (name !== undefined && chunks !== undefined) {
+        await visitor.snapshot(chunks)
+        options.told?.(name)
+      }
       await plan.run()
       return plan.bytes
     } catch (error) {
@@ -79,8 +97,26 @@ async function readOnce(options: ReadLogOptions, state: { begun: boolean }): Pro
   throw failure
 }
 
+/** What cannot be read on may still be readable from a later snapshot: the cold reading judges. */
+async function readOn(options: ReadLogOptions, counted: ReadLogOptions['chain'], from: Position, state: { begun: boolean }): Promise<number> {
+  if (!isWithin(from, options.chain, options.batchMax))
+    throw new ReadAnew(`batch ${from.batch} of epoch ${from.epoch} is not within the journal any more`)
+  const plan = new Plan(options, counted, from)
+  try {
+    await plan.make()
+    state.begun = true
+    await plan.run()
+    return plan.bytes
+  } catch (error) {
+    if (error instanceof JournalDamage && error.kind !== 'newer' && error.kind !== 'foreign') throw new ReadAnew(error.message)
+    throw error
+  } finally {
+    await plan.close()
+  }
+}
+
 /** Rule 18: used only if its position is within the chain. */
-export function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
+export function isWithin(name: Position, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], batchMax: number): boolean {
   if (name.batch > batchMax) return false
   const entry = chain.find((one) => one.epoch === name.epoch)
   // Not listed, not even as void: all its segments were freed since.
@@ -88,10 +124,13 @@ export function isWithin(name: SnapshotName, chain: readonly Pick<ChainEntry, 'e
   return name.segment < entry.segment || (name.segment === entry.segment && name.offset <= entry.end)
 }
 
+/** Where else the bytes of a copied batch were told to lie: its first place, and headers between. */
+type Before = Readonly<{ segment: number; offset: number }>
+
 type Place = Readonly<{ epoch: number; segment: number; offset: number }>
 
 type Step =
-  | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number }>
+  | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number; before: readonly Before[] }>
   | Readonly<{ kind: 'header'; header: ReadHeader }>
   | Readonly<{ kind: 'segment'; file: DiskFile; path: string; head: SegmentHead; segment: number; from: number; to: number | undefined }>
 
@@ -99,28 +138,29 @@ class Plan {
   bytes = 0
   readonly #options: ReadLogOptions
   readonly #chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[]
-  readonly #snapshot: SnapshotName | undefined
+  /** Up to where the visitor has everything: a snapshot's position, or where its follower stopped. */
+  readonly #from: Position | undefined
   /** Number of the last batch that the visitor has; undefined before the first, where only a header may begin. */
   #reached: number | undefined
   #steps: Step[] = []
   readonly #open: DiskFile[] = []
 
-  constructor(options: ReadLogOptions, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], snapshot: SnapshotName | undefined) {
+  constructor(options: ReadLogOptions, chain: readonly Pick<ChainEntry, 'epoch' | 'segment' | 'end'>[], from: Position | undefined) {
     this.#options = options
     this.#chain = chain
-    this.#snapshot = snapshot
-    this.#reached = snapshot?.batch
+    this.#from = from
+    this.#reached = from?.batch
   }
 
   /** Walks from the end backwards, header by header, to the snapshot or to the first epoch. Opens every file that `run` reads. */
   async make(): Promise<void> {
-    const { last, disk, directory } = this.#options
+    const { last, disk, directory, cluster } = this.#options
     const inventory = await takeInventory(disk, directory)
     const backwards: Step[][] = []
-    const covered = (batch: number): boolean => this.#snapshot !== undefined && batch <= this.#snapshot.batch
+    const covered = (batch: number): boolean => this.#from !== undefined && batch <= this.#from.batch
     let stop: Place | undefined
     if (last !== undefined) {
-      backwards.push([{ kind: 'copy', ...last }])
+      backwards.push([{ kind: 'copy', ...last, before: await this.#before(last.copy, this.#chain, inventory) }])
       stop = covered(last.copy.batch) ? undefined : last.copy
     } else {
       const top = this.#chain.at(-1)
@@ -128,11 +168,11 @@ class Plan {
     }
     while (stop !== undefined) {
       const numbers: readonly number[] = inventory.log.get(stop.epoch) ?? []
-      if (this.#snapshot?.epoch === stop.epoch) {
-        backwards.push(await this.#segments(numbers, this.#snapshot, stop))
+      if (this.#from?.epoch === stop.epoch) {
+        backwards.push(await this.#segments(numbers, this.#from, stop))
         break
       }
-      const header: ReadHeader | undefined = numbers.length === 0 ? undefined : await readEpochHeader(disk, directory, stop.epoch, numbers)
+      const header: ReadHeader | undefined = numbers.length === 0 ? undefined : await readEpochHeader(disk, directory, stop.epoch, numbers, cluster)
       if (header === undefined) {
         const file = segmentPath(directory, { family: 'log', epoch: stop.epoch, segment: numbers[0] ?? stop.segment })
         throw new JournalDamage(
@@ -146,11 +186,25 @@ class Plan {
       backwards.push([{ kind: 'header', header }, ...(await this.#segments(numbers, begin, stop))])
       const copy = header.content.copy
       if (copy === undefined) break
-      backwards.push([{ kind: 'copy', copy, segment: header.segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + header.content.copyAt }])
+      backwards.push([{ kind: 'copy', copy, ...copyPlace(header), before: await this.#before(copy, header.content.chain, inventory) }])
       if (covered(copy.batch)) break
       stop = copy
     }
     this.#steps = backwards.reverse().flat()
+  }
+
+  /** Epochs that ended with their header carried the same copy on: a follower may have been told of it there. */
+  async #before(copy: CopiedBatch, chain: readonly Pick<ChainEntry, 'epoch' | 'segment'>[], inventory: Inventory): Promise<Before[]> {
+    const before: Before[] = [{ segment: copy.segment, offset: copy.offset }]
+    // Who was told of nothing yet has no place to forget but the one that facts name.
+    if (this.#from === undefined) return before
+    for (const entry of chain) {
+      const numbers = inventory.log.get(entry.epoch)
+      if (entry.epoch <= copy.epoch || entry.segment === 0 || numbers === undefined) continue
+      const header = await readEpochHeader(this.#options.disk, this.#options.directory, entry.epoch, numbers, this.#options.cluster)
+      if (header?.content.copy?.batch === copy.batch) before.push(copyPlace(header))
+    }
+    return before
   }
 
   async #segments(numbers: readonly number[], from: Readonly<{ segment: number; offset: number }>, stop: Place): Promise<Step[]> {
@@ -162,7 +216,7 @@ class Plan {
       const path = segmentPath(this.#options.directory, { family: 'log', epoch: stop.epoch, segment })
       const file = await this.#options.disk.open(path, 'read')
       this.#open.push(file)
-      const head = await readOwnHead(file, stop.epoch, segment)
+      const head = await readOwnHead(file, { family: 'log', epoch: stop.epoch, segment }, this.#options.cluster)
       if (head === 'newer') throw new JournalDamage('newer', basename(path), 0, 'this journal was written by a newer version of Bascule')
       if (head === 'none')
         throw new JournalDamage('head', basename(path), 0, 'the head of the segment is damaged or half-written, and the journal goes on behind it')
@@ -191,12 +245,12 @@ class Plan {
     for (const step of this.#steps) {
       switch (step.kind) {
         case 'copy':
-          this.#copy(step.copy, step.segment, step.offset)
+          this.#copy(step)
           break
         case 'header':
           this.#expect(undefined, step.header.header.previous, step.header.segment, step.header.header.epoch)
           this.#options.visitor.batch(step.header.header.batch, step.header.header.epoch, step.header.header.wallMs)
-          this.#reached = step.header.header.batch
+          this.#told(step.header.header, step.header.segment, HEAD_BYTES)
           break
         case 'segment':
           await this.#segment(step)
@@ -219,10 +273,19 @@ class Plan {
     }
   }
 
-  #copy(copy: CopiedBatch, segment: number, offset: number): void {
-    if (this.#reached !== undefined && copy.batch <= this.#reached) return
-    this.#expect(copy.batch, copy.batch - 1, copy.segment, copy.epoch)
-    this.#batch(copy.bytes, 0, { ...copy, length: copy.bytes.length }, segment, offset)
+  #copy({ copy, segment, offset, before }: Extract<Step, { kind: 'copy' }>): void {
+    if (this.#reached === undefined || copy.batch > this.#reached) {
+      this.#expect(copy.batch, copy.batch - 1, copy.segment, copy.epoch)
+      this.#batch(copy.bytes, 0, { ...copy, length: copy.bytes.length }, segment, offset)
+      this.#told({ ...copy, length: copy.bytes.length }, copy.segment, copy.offset)
+    }
+    for (const place of before) this.#options.visitor.moved?.(place.segment, place.offset, copy.bytes.length, segment, offset)
+  }
+
+  /** `segment` and `offset`: where the batch lies within its epoch. */
+  #told({ epoch, batch, length }: Readonly<{ epoch: number; batch: number; length: number }>, segment: number, offset: number): void {
+    this.#reached = batch
+    this.#options.told?.({ epoch, batch, segment, offset: offset + sectorAfter(length) })
   }
 
   async #segment(step: Extract<Step, { kind: 'segment' }>): Promise<void> {
@@ -233,6 +296,7 @@ class Plan {
     const visit = (header: BatchHeader, image: Buffer, start: number): void => {
       this.#expect(header.batch, header.previous, step.segment, epoch)
       this.#batch(image, start, header, step.segment, header.offset)
+      this.#told(header, step.segment, header.offset)
     }
     const scanned =
       step.to === undefined ? await scanToEnd(step.file, range, visit) : { ...(await scanSegment(step.file, range, visit)), later: undefined }
@@ -263,7 +327,6 @@ class Plan {
   ): void {
     const { visitor } = this.#options
     visitor.batch(header.batch, header.epoch, header.wallMs)
-    this.#reached = header.batch
     this.bytes += header.length
     const shift = offset - start
     const whole = eachFact(image, start + BATCH_HEADER_BYTES, start + header.length, (type, from, to) => {
@@ -277,4 +340,6 @@ class Plan {
   }
 }
 
-const sectorsOf = (header: ReadHeader): number => Math.ceil(header.header.length / 512) * 512
+const sectorsOf = (header: ReadHeader): number => sectorAfter(header.header.length)
+
+const copyPlace = ({ segment, content }: ReadHeader): Before => ({ segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + content.copyAt })

@@ -6,12 +6,13 @@
 // flight at a time, a crash cannot leave that.
 import { basename } from 'node:path'
 import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
-import { BATCH_HEADER_BYTES, type BatchHeader, FLAG_EPOCH_HEADER, HEADER_BATCH_BYTES_MAX, isWhole, peekBatch } from './batch.ts'
+import type { Position } from '../journal.ts'
+import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, type BatchHeader, FLAG_EPOCH_HEADER, HEADER_BATCH_BYTES_MAX, isWhole, peekBatch } from './batch.ts'
 import { JournalDamage } from './damage.ts'
 import { type ChainEntry, type CopiedBatch, type EpochHeader, decodeEpochHeader } from './epoch-header.ts'
 import { type Inventory, takeInventory } from './inventory.ts'
 import { findLaterBatch, readOwnHead, scanToEnd } from './scan.ts'
-import { HEAD_BYTES, SECTOR_BYTES, segmentFile, segmentPath } from './segment.ts'
+import { HEAD_BYTES, SECTOR_BYTES, type SegmentName, sectorAfter, segmentFile, segmentPath } from './segment.ts'
 
 export type Recovered = Readonly<{
   inventory: Inventory
@@ -24,28 +25,35 @@ export type Recovered = Readonly<{
   numbersTo: number
 }>
 
+export type Known = Readonly<{
+  /** Segments of another are refused. */
+  cluster?: string
+  /** Everything up to here was read, and is known to be within the chain: the search for the end begins here. */
+  from?: Position
+}>
+
 /** Everything that epochs below `below` left. Throws `JournalDamage`. A file that vanishes while we read (an old leader frees what is dead): list again (rule 18). */
-export async function recover(disk: Disk, directory: string, below: number): Promise<Recovered> {
+export async function recover(disk: Disk, directory: string, below: number, known: Known = {}): Promise<Recovered> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await recoverOnce(disk, directory, below)
+      return await recoverOnce(disk, directory, below, known)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT' || attempt === 100) throw error
     }
   }
 }
 
-async function recoverOnce(disk: Disk, directory: string, below: number): Promise<Recovered> {
+async function recoverOnce(disk: Disk, directory: string, below: number, known: Known): Promise<Recovered> {
   const inventory = await takeInventory(disk, directory)
   const voids: ChainEntry[] = []
   for (let epoch = below - 1; epoch > 0; epoch--) {
     const numbers = inventory.log.get(epoch)
-    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, epoch, numbers)
+    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, epoch, numbers, known.cluster)
     if (header === undefined) {
       voids.push({ epoch, segment: 0, end: 0, numbersTo: 0 })
       continue
     }
-    const end = await findEnd(disk, directory, epoch, numbers ?? [])
+    const end = await findEnd(disk, directory, epoch, numbers ?? [], known)
     const own: ChainEntry = { epoch, segment: end.segment, end: end.end, numbersTo: end.numbersTo }
     return {
       inventory,
@@ -65,15 +73,21 @@ export type ReadHeader = Readonly<{ header: BatchHeader; content: EpochHeader; s
  * Batch 1 of an epoch; it lies in the epoch's lowest segment, which its own leader never frees. Undefined: no whole header, the epoch is void.
  * Throws when something whole lies behind a header that is not.
  */
-export async function readEpochHeader(disk: Disk, directory: string, epoch: number, numbers: readonly number[]): Promise<ReadHeader | undefined> {
+export async function readEpochHeader(
+  disk: Disk,
+  directory: string,
+  epoch: number,
+  numbers: readonly number[],
+  cluster?: string,
+): Promise<ReadHeader | undefined> {
   const segment = numbers[0]
   const path = segmentPath(directory, { family: 'log', epoch, segment })
   const file = await disk.open(path, 'read')
   try {
     for (let attempt = 0; ; attempt++) {
-      const found = await headerIn(file, path, epoch, segment)
+      const found = await headerIn(file, path, { family: 'log', epoch, segment }, cluster)
       if (found !== undefined) return found
-      const headThere = typeof (await readOwnHead(file, epoch, segment)) === 'object'
+      const headThere = typeof (await readOwnHead(file, { family: 'log', epoch, segment }, cluster)) === 'object'
       let later = await laterBatch(disk, directory, epoch, numbers, HEAD_BYTES)
       if (later?.path === path && later.offset === HEAD_BYTES) {
         // Its writer, whom we deposed, completed it while we looked: then it counts, like any batch that is whole when it is read.
@@ -89,8 +103,9 @@ export async function readEpochHeader(disk: Disk, directory: string, epoch: numb
   }
 }
 
-async function headerIn(file: DiskFile, path: string, epoch: number, segment: number): Promise<ReadHeader | undefined> {
-  const head = await readOwnHead(file, epoch, segment)
+async function headerIn(file: DiskFile, path: string, name: SegmentName, cluster: string | undefined): Promise<ReadHeader | undefined> {
+  const { epoch, segment } = name
+  const head = await readOwnHead(file, name, cluster)
   if (head === 'newer') throw newer(path)
   if (head === 'none') return undefined
   if (head.before !== 0) {
@@ -141,21 +156,25 @@ async function laterBatch(
 type End = Readonly<{ segment: number; end: number; batch: number; wallMs: number; numbersTo: number; copy: CopiedBatch | undefined }>
 
 /** Where an epoch ends that no header speaks of yet: behind its last whole batch. */
-async function findEnd(disk: Disk, directory: string, epoch: number, numbers: readonly number[]): Promise<End> {
+async function findEnd(disk: Disk, directory: string, epoch: number, numbers: readonly number[], known: Known): Promise<End> {
   for (let i = numbers.length - 1; i >= 0; i--) {
     const segment = numbers[i]
     const path = segmentPath(directory, { family: 'log', epoch, segment })
     const file = await disk.open(path, 'read')
     try {
       const { size } = await file.stat()
-      let last: BatchHeader | undefined
-      const scanned = await scanToEnd(file, { epoch, segment, from: HEAD_BYTES, to: Math.max(size, HEAD_BYTES) }, (header) => {
+      let last = known.from?.epoch === epoch && known.from.segment === segment ? await batchBefore(file, known.from) : undefined
+      const from = last === undefined ? HEAD_BYTES : last.offset + sectorAfter(last.length)
+      const visit = (header: BatchHeader): void => {
         last = header
-      })
+      }
+      const warm = last !== undefined || (known.from?.epoch === epoch && known.from.segment < segment)
+      const range = { epoch, segment, from, to: Math.max(size, from) }
+      const scanned = await scanToEnd(file, range, visit, warm ? WARM_SEARCH_BYTES : undefined)
       if (scanned.newer) throw newer(path)
       if (scanned.later !== undefined) throw damagedBefore(path, scanned.end, scanned.later)
       if (last === undefined) continue
-      if ((await readOwnHead(file, epoch, segment)) === 'none') {
+      if ((await readOwnHead(file, { family: 'log', epoch, segment }, known.cluster)) === 'none') {
         // The head and the first batch are one write: torn between the two, neither counts.
         if (last.offset === HEAD_BYTES) continue
         throw new JournalDamage('head', basename(path), 0, `the head of segment ${segment} is destroyed, and whole batches lie behind it`)
@@ -166,6 +185,29 @@ async function findEnd(disk: Disk, directory: string, epoch: number, numbers: re
     }
   }
   throw vanished(epoch)
+}
+
+/**
+ * How far a reader that followed the writer looks behind the end for later batches. What it has not read yet was written moments ago, one batch at a time: a
+ * batch that is torn or damaged there ends within the largest batch, and the next would begin right behind. The zeros beyond, up to the end of a
+ * pre-allocated file, are for the cold reader, who may find damage of any age.
+ */
+const WARM_SEARCH_BYTES = 2 * BATCH_BYTES_MAX
+
+/** The batch that ends at a position, found backwards: only its end is known. Undefined: not there, the segment is to be read from its begin. */
+async function batchBefore(file: DiskFile, { epoch, batch, segment, offset }: Position): Promise<BatchHeader | undefined> {
+  for (const bytes of [64 * 1024, BATCH_BYTES_MAX + SECTOR_BYTES]) {
+    const base = Math.max(HEAD_BYTES, offset - bytes)
+    const image = Buffer.allocUnsafeSlow(Math.max(0, offset - base))
+    if ((await file.read(image, base)) < image.length) return undefined
+    for (let at = image.length - SECTOR_BYTES; at >= 0; at -= SECTOR_BYTES) {
+      const header = peekBatch(image, at, epoch, segment, base + at)
+      if (typeof header === 'string' || base + at + sectorAfter(header.length) !== offset) continue
+      if (header.batch === batch && isWhole(image, at, header)) return header
+    }
+    if (base === HEAD_BYTES) return undefined
+  }
+  return undefined
 }
 
 export const damagedBefore = (path: string, at: number, later: number): JournalDamage =>

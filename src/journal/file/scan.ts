@@ -15,9 +15,9 @@ export type BatchVisit = (header: BatchHeader, image: Buffer, start: number) => 
 export type Scanned = Readonly<{ end: number; newer: boolean }>
 
 /** Answers the offset where the next batch would begin: the first that is not whole, or `to`. */
-export async function scanSegment(file: DiskFile, range: ScanRange, visit: BatchVisit): Promise<Scanned> {
+export async function scanSegment(file: DiskFile, range: ScanRange, visit: BatchVisit, blockBytes = BLOCK_BYTES): Promise<Scanned> {
   const { epoch, segment, to } = range
-  let block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, Math.max(SECTOR_BYTES, to - range.from)))
+  let block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, blockBytes, Math.max(SECTOR_BYTES, to - range.from)))
   let base = range.from
   let image = block.subarray(0, await file.read(block, base))
   let at = 0
@@ -47,10 +47,10 @@ export type ScannedToEnd = Scanned & Readonly<{ later: number | undefined }>
  * As `scanSegment`, and where a whole batch lies behind the end (`findLaterBatch`), if one does. A leader that was deposed, or runs beside us, may complete
  * the batch at the end while we look: that is no damage, the scan goes on with it.
  */
-export async function scanToEnd(file: DiskFile, range: ScanRange, visit: BatchVisit): Promise<ScannedToEnd> {
+export async function scanToEnd(file: DiskFile, range: ScanRange, visit: BatchVisit, searchBytes = Number.POSITIVE_INFINITY): Promise<ScannedToEnd> {
   for (let { from, to } = range; ; ) {
-    const scanned = await scanSegment(file, { ...range, from, to }, visit)
-    const later = scanned.newer ? undefined : await findLaterBatch(file, range.epoch, range.segment, scanned.end)
+    const scanned = await scanSegment(file, { ...range, from, to }, visit, searchBytes)
+    const later = scanned.newer ? undefined : await findLaterBatch(file, range.epoch, range.segment, scanned.end, searchBytes)
     if (later !== scanned.end) return { ...scanned, later }
     from = scanned.end
     // A file that grows as it is written.
@@ -59,9 +59,15 @@ export async function scanToEnd(file: DiskFile, range: ScanRange, visit: BatchVi
 }
 
 /** The offset of a whole batch of this segment at or behind `from`, on any sector: proof that what lies before it is damaged and not torn. */
-export async function findLaterBatch(file: DiskFile, epoch: number, segment: number, from: number): Promise<number | undefined> {
-  const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
-  for (let base = from; ; ) {
+export async function findLaterBatch(
+  file: DiskFile,
+  epoch: number,
+  segment: number,
+  from: number,
+  searchBytes = Number.POSITIVE_INFINITY,
+): Promise<number | undefined> {
+  const block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, searchBytes))
+  for (let base = from; base < from + searchBytes; ) {
     const image = block.subarray(0, await file.read(block, base))
     for (let at = 0; at + BATCH_HEADER_BYTES <= image.length; at += SECTOR_BYTES) {
       const header = peekBatch(image, at, epoch, segment, base + at)
@@ -71,6 +77,7 @@ export async function findLaterBatch(file: DiskFile, epoch: number, segment: num
     if (image.length < block.length) return undefined
     base += block.length
   }
+  return undefined
 }
 
 async function isWholeAt(file: DiskFile, header: BatchHeader): Promise<boolean> {
