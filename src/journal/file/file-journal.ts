@@ -360,6 +360,7 @@ export class FileJournal implements Journal {
       return
     }
     this.committed = batch.batch
+    this.#begin.leadership.committed(batch.batch)
     const end = batch.image.base + sectorAfter(batch.start + batch.length)
     batch.segment.durableBytes = end
     this.#end = { segment: batch.segment.segment, end }

@@ -98,6 +98,7 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   const bytesOfSnapshots = await snapshotBytes(disk, directory)
   // Nothing is awaited between the look that ends this and the begin.
   const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
+  leadership.committed(batch)
   const own = segments.add({
     segment,
     family: 'log',

@@ -298,6 +298,25 @@ describe('commit', () => {
     expect(order).toEqual(['look after sync', 'told -1, writes 1', 'look after sync', 'told -1, writes 2'])
   })
 
+  it('rule 14: the claim hears of each commit, the header’s too, after the look and before anybody else', async () => {
+    const stage = await Stage.make()
+    const leadership = await stage.claim('a')
+    const order: string[] = []
+    const look = leadership.look.bind(leadership)
+    leadership.look = () => {
+      order.push('look')
+      return look()
+    }
+    leadership.committed = (batch) => void order.push(`claim ${batch}`)
+    const { journal, heard } = await stage.open('a', leadership)
+    await settle()
+    expect(order.slice(0, 2)).toEqual(['look', 'claim 1'])
+    order.length = 0
+    heard.onCommitted = (batch) => void order.push(`told ${batch}`)
+    await commit(journal, 'one')
+    expect(order).toEqual(['look', 'claim 2', 'told 2'])
+  })
+
   it('rule 13: a leader that was paused in its sync acknowledges nothing after a claim', async () => {
     const stage = await Stage.make()
     const { journal, heard } = await stage.lead('a')
