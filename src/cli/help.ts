@@ -8,6 +8,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule state digest     prints the batch and digest of a node's durable state
   bascule journal check    looks for damage in a data directory
   bascule journal dump     prints what a journal holds
+  bascule pair             two nodes on one directory, to watch a failover
   bascule drill            failover under load, with a verdict
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
@@ -62,6 +63,21 @@ dump prints what the journal holds, batch by batch, fact by fact.
   --json                   one JSON object a line
 
 Exit code: 0 nothing is damaged, 1 damage was found, 2 wrong usage.
+`,
+  pair: `bascule pair [flags]
+
+Runs two nodes, a and b, on one data directory, and prints a line for each thing that happens to them; on a terminal also a table of both.
+Node a has the usual ports, node b those plus 100. A node that ends is started again after 2 s. Both end with this command.
+
+  --data DIR               data directory of both (data)
+  --config FILE            configuration of both
+  --ports free             both get free ports
+  --port-offset N          added to every port
+  --set KEY=VALUE          any other key of the configuration; may be repeated
+  --no-restart             a node that ends stays away until start is typed
+
+Commands, one a line: kill (SIGKILL), stop (SIGSTOP), cont (SIGCONT), handover, term (SIGTERM), start, status, quit.
+kill, stop and term mean the active node, cont and start any that waits for it; the name of a node after them means that one.
 `,
   drill: `bascule drill [flags]
 

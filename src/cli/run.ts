@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   journal: async () => (await import('./journal.ts')).journal,
   failover: async () => (await import('./failover.ts')).failover,
   state: async () => (await import('./state.ts')).state,
+  pair: async () => (await import('./pair.ts')).pair,
   drill: async () => (await import('./drill.ts')).drill,
   version: async () => (await import('./version.ts')).printVersion,
 }
