@@ -10,6 +10,7 @@ import { prepareDirectory } from '../journal/file/directory.ts'
 import { realRandom } from '../random.ts'
 import { decodeClaim, encodeClaim, epochOf } from './claim-file.ts'
 import { type Leadership, claim } from './claim.ts'
+import { readHeartbeat } from './heartbeat.ts'
 
 const holder = `
   import { claim } from ${JSON.stringify(new URL('claim.ts', import.meta.url).href)}
@@ -17,7 +18,8 @@ const holder = `
   import { realDisk } from ${JSON.stringify(new URL('../disk.ts', import.meta.url).href)}
   import { realRandom } from ${JSON.stringify(new URL('../random.ts', import.meta.url).href)}
   const held = await claim({ directory: process.argv[1], node: 'other', address: '10.0.0.2:1', disk: realDisk, clock: realClock, random: realRandom,
-    force: false, pollMs: 5, signal: new AbortController().signal, onWaiting() {} })
+    force: false, pollMs: 5, leaseMs: Number(process.argv[2]), signal: new AbortController().signal, onWaiting() {},
+    onLost: (error) => console.log('lost ' + error.message) })
   console.log('leads ' + held.epoch)
   setInterval(() => held.look(), 1000)
 `
@@ -37,23 +39,28 @@ describe('a claim among processes', () => {
     await rm(directory, { recursive: true, force: true })
   })
 
-  const start = async (): Promise<void> => {
-    const started = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', holder, directory], {
+  /** A process that leads epoch 1. Answers what it says from then on. */
+  const start = async (leaseMs = 0): Promise<string[]> => {
+    const said: string[] = []
+    const started = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', holder, directory, String(leaseMs)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     child = started
     await new Promise<void>((resolve, reject) => {
       started.stdout.on('data', (data: Buffer) => {
+        said.push(data.toString())
         if (data.toString().includes('leads 1')) resolve()
       })
       started.on('exit', () => reject(new Error('the holder ended')))
     })
+    return said
   }
 
   const take = async (
     force: boolean,
     onWaiting: (holder: { node: string; epoch: number }) => void = () => undefined,
     signal = new AbortController().signal,
+    leaseMs = 0,
   ): Promise<Leadership> => {
     const made = await claim({
       directory,
@@ -64,6 +71,7 @@ describe('a claim among processes', () => {
       random: realRandom,
       force,
       pollMs: 5,
+      leaseMs,
       signal,
       onWaiting,
     })
@@ -93,6 +101,55 @@ describe('a claim among processes', () => {
     await waiting
     abort.abort()
     expect((await take(true)).epoch).toBe(2)
+  })
+
+  it('follows a stopped process when its lease has run out; woken, that one finds out by itself and writes nothing more', async () => {
+    const said = await start(400)
+    const sinceMs = realClock.monoMs()
+    const mine = await take(false, () => child?.kill('SIGSTOP'), new AbortController().signal, 400)
+    expect(mine.epoch).toBe(2)
+    expect(realClock.monoMs() - sinceMs).toBeGreaterThan(400)
+    child?.kill('SIGCONT')
+    const before = await readHeartbeat(realDisk, directory, 1)
+    while (!said.some((line) => line.includes('lost a higher epoch than 1'))) await new Promise((resolve) => setImmediate(resolve))
+    // It may have been stopped within a write; it begins none.
+    expect([before, undefined]).toContainEqual(await readHeartbeat(realDisk, directory, 1))
+    expect(mine.look()).toBe(true)
+  })
+
+  it('is not disturbed by those who probe: they lock in shared mode what nobody claims any more', async () => {
+    const abort = new AbortController()
+    const first = await take(false)
+    const waiters = Array.from({ length: 3 }, () => take(false, () => undefined, abort.signal).catch(() => undefined))
+    let last = first
+    for (let epoch = 2; epoch <= 30; epoch++) {
+      last = await take(true)
+      expect(last.epoch).toBe(epoch)
+      expect(last.look()).toBe(true)
+    }
+    abort.abort()
+    await Promise.all(waiters)
+    expect(await realDisk.list(join(directory, 'epochs'))).toHaveLength(30)
+  })
+
+  it('of many that want the claim of one that was killed gives it to one', async () => {
+    await start()
+    const abort = new AbortController()
+    let ready = 0
+    const claims = Array.from({ length: 4 }, () =>
+      take(
+        false,
+        ({ epoch }) => {
+          if (epoch === 1 && ++ready === 4) child?.kill('SIGKILL')
+        },
+        abort.signal,
+      ),
+    )
+    const winner = await Promise.race(claims)
+    expect(winner.epoch).toBe(2)
+    abort.abort()
+    const ends = await Promise.allSettled(claims)
+    expect(ends.filter((end) => end.status === 'fulfilled')).toHaveLength(1)
   })
 
   it('stops waiting when it is aborted', async () => {
