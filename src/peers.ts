@@ -4,8 +4,10 @@ import type { Settings } from './config/settings.ts'
 import type { Presence } from './failover/nodes.ts'
 import type { NodeStatus } from './management/api.ts'
 
-/** How often the others are looked at, and this node's own file is brought up to date. */
-const REFRESH_MS = 1_000
+/** How often this node looks whether it has news for the others. */
+const TICK_MS = 200
+/** Every so many of those the others are looked at, and told how far this node is. */
+const TICKS = 5
 
 export class Peers {
   readonly #presence: Presence
@@ -16,6 +18,8 @@ export class Peers {
   #others: Awaited<ReturnType<Presence['others']>> = []
   #cancel: () => void = () => {}
   #stopped = false
+  #ticks = 0
+  #told = ''
 
   constructor(options: Readonly<{ presence: Presence; settings: Settings; clock: Clock; hostName: string; status: () => NodeStatus }>) {
     this.#presence = options.presence
@@ -27,7 +31,7 @@ export class Peers {
 
   /** Begins to tell and to look. */
   start(): void {
-    void this.#refresh()
+    void this.#tick()
   }
 
   /** The others' addresses for clients of this protocol, this node's last; empty while there are no others. */
@@ -51,6 +55,7 @@ export class Peers {
   /** The role or what belongs to it has changed. */
   changed(): void {
     const { role, epoch, follow } = this.#status()
+    this.#told = follow?.state ?? ''
     this.#presence.tell({
       role,
       epoch,
@@ -65,10 +70,12 @@ export class Peers {
     await this.#presence.release()
   }
 
-  readonly #refresh = async (): Promise<void> => {
-    this.changed()
-    this.#others = await this.#presence.others()
-    if (!this.#stopped) this.#cancel = this.#clock.after(REFRESH_MS, () => void this.#refresh())
+  readonly #tick = async (): Promise<void> => {
+    if (this.#ticks++ % TICKS === 0) {
+      this.changed()
+      this.#others = await this.#presence.others()
+    } else if ((this.#status().follow?.state ?? '') !== this.#told) this.changed()
+    if (!this.#stopped) this.#cancel = this.#clock.after(TICK_MS, () => void this.#tick())
   }
 
   /** Where it listens; a standby: where it will, as far as its ports are known. */

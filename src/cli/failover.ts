@@ -6,8 +6,8 @@ const options = { url: { type: 'string' }, force: { type: 'boolean' } } as const
 
 export async function failover(args: readonly string[]): Promise<number> {
   const { values } = readFlags(args, options, 0)
-  const answer = await ask(managementUrl(values.url), 'POST', `/api/failover?force=${values.force ?? false}`)
-  const { epoch, successor } = answer
-  process.stdout.write(`handed over epoch ${String(epoch)}${typeof successor === 'string' ? `; ${successor} is warm and takes over` : ''}\n`)
+  const path = `/api/failover?force=${values.force ?? false}`
+  const { epoch, successor } = await ask<Readonly<{ epoch: number; successor?: string }>>(managementUrl(values.url), 'POST', path)
+  process.stdout.write(`handed over epoch ${epoch}${successor === undefined ? '' : `; ${successor} is warm and takes over`}\n`)
   return 0
 }

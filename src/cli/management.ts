@@ -10,7 +10,7 @@ export function managementUrl(given: string | undefined): URL {
 }
 
 /** The body of the answer. Rejects with the node's own sentence, or one that says who did not answer. */
-export async function ask(url: URL, method: 'GET' | 'POST', path: string): Promise<Readonly<Record<string, unknown>>> {
+export async function ask<T>(url: URL, method: 'GET' | 'POST', path: string): Promise<T> {
   let response: Response
   try {
     response = await fetch(new URL(path, url), { method })
@@ -18,7 +18,7 @@ export async function ask(url: URL, method: 'GET' | 'POST', path: string): Promi
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
     throw new Error(`${url.host} does not answer (${cause}). Name the node's management address with --url.`)
   }
-  const body = (await response.json()) as Readonly<Record<string, unknown>>
-  if (!response.ok) throw new Error(String(body.message ?? `${url.host} answered ${response.status}`))
+  const body = (await response.json()) as T & Readonly<{ message?: string }>
+  if (!response.ok) throw new Error(body.message ?? `${url.host} answered ${response.status}`)
   return body
 }

@@ -10,19 +10,21 @@ import { readFlags, UsageError } from './usage.ts'
 
 const options = { url: { type: 'string' }, data: { type: 'string' } } as const
 
+/** A directory has neither name nor role. */
+type Digest = Readonly<{ batch: number; digest: string; node?: string; role?: string }>
+
 export async function state(args: readonly string[]): Promise<number> {
   const { values, positionals } = readFlags(args, options, 1)
   if (positionals[0] !== 'digest') throw new UsageError(`state wants digest, not ${positionals[0] ?? 'nothing'}. See bascule help state.`)
   if (values.url !== undefined && values.data !== undefined) throw new UsageError('state digest takes --url or --data, not both')
-  const found = values.data === undefined ? await ask(managementUrl(values.url), 'GET', '/api/state/digest') : await digestOf(values.data)
-  const { node, role, batch, digest } = found
-  const who = node === undefined ? '' : ` ${String(node)} ${String(role)}`
-  process.stdout.write(`${String(batch)} ${String(digest)}${who}\n`)
+  const { node, role, batch, digest } =
+    values.data === undefined ? await ask<Digest>(managementUrl(values.url), 'GET', '/api/state/digest') : await digestOf(values.data)
+  process.stdout.write(`${batch} ${digest}${node === undefined ? '' : ` ${node} ${role}`}\n`)
   return 0
 }
 
 /** Reads the directory and changes nothing; it may run beside a broker, and then tells what was committed when it began to read. */
-async function digestOf(directory: string): Promise<Readonly<{ batch: number; digest: string; node?: string; role?: string }>> {
+async function digestOf(directory: string): Promise<Digest> {
   const { destinations } = await loadSettings({ file: '', environment: {}, flags: {}, sets: [] }, [])
   const replica = new Replica(destinations, realClock)
   await readJournal(realDisk, directory, replica)

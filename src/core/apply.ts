@@ -349,25 +349,39 @@ export class Apply {
       const newSegment = from.u32()
       const newOffset = from.u32()
       const found = rows.get(offset)
-      if (found === undefined || messages.get(found.row, REFERENCES) === 0) continue
-      if (found.piece >= 0) {
-        const pieces = messages.pieces.get(found.row)
-        if (pieces === undefined || pieces[found.piece].segment !== segment || pieces[found.piece].offset !== offset) continue
-        const { length } = pieces[found.piece]
-        messages.alive(segment, -length)
-        messages.alive(newSegment, length)
-        messages.pieces.set(
-          found.row,
-          pieces.map((piece, i) => (i === found.piece ? { segment: newSegment, offset: newOffset, length } : piece)),
-        )
-      } else {
-        if (messages.get(found.row, SEGMENT) !== segment || messages.get(found.row, OFFSET) !== offset) continue
-        const length = messages.get(found.row, LENGTH)
-        messages.alive(segment, -length)
-        messages.alive(newSegment, length)
-        messages.set(found.row, SEGMENT, newSegment)
-        messages.set(found.row, OFFSET, newOffset)
-      }
+      if (found !== undefined && messages.get(found.row, REFERENCES) !== 0) this.#lay(found.row, found.piece, segment, offset, newSegment, newOffset)
+    }
+  }
+
+  /** Records of a range of one segment lie elsewhere now, in the same order: see `Visitor.moved`. */
+  moved(segment: number, offset: number, length: number, newSegment: number, newOffset: number): void {
+    const { messages } = this.#state
+    if ((messages.liveBytes.get(segment) ?? 0) === 0) return
+    this.#relocating = undefined
+    for (const [at, { row, piece }] of rowsIn(this.#state, segment))
+      if (at >= offset && at < offset + length) this.#lay(row, piece, segment, at, newSegment, at - offset + newOffset)
+  }
+
+  /** A record (or one piece of it) lies elsewhere, if it still was where the fact says. */
+  #lay(row: number, piece: number, segment: number, offset: number, newSegment: number, newOffset: number): void {
+    const { messages } = this.#state
+    if (piece >= 0) {
+      const pieces = messages.pieces.get(row)
+      if (pieces === undefined || pieces[piece].segment !== segment || pieces[piece].offset !== offset) return
+      const { length } = pieces[piece]
+      messages.alive(segment, -length)
+      messages.alive(newSegment, length)
+      messages.pieces.set(
+        row,
+        pieces.map((range, i) => (i === piece ? { segment: newSegment, offset: newOffset, length } : range)),
+      )
+    } else {
+      if (messages.get(row, SEGMENT) !== segment || messages.get(row, OFFSET) !== offset) return
+      const length = messages.get(row, LENGTH)
+      messages.alive(segment, -length)
+      messages.alive(newSegment, length)
+      messages.set(row, SEGMENT, newSegment)
+      messages.set(row, OFFSET, newOffset)
     }
   }
 

@@ -43,7 +43,7 @@ export class FactWriting {
 
   /** No settled entry waits to be told of. */
   get nothingGathers(): boolean {
-    return this.#goneCount === 0
+    return this.#goneQueue === undefined
   }
 
   /** Admits a cold fact and applies it. False: the journal is full, nothing happened. */

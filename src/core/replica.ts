@@ -38,6 +38,10 @@ export class Replica implements Visitor {
     this.apply.fact(type, buffer, start, end, segment, offset)
   }
 
+  moved(segment: number, offset: number, length: number, toSegment: number, toOffset: number): void {
+    this.apply.moved(segment, offset, length, toSegment, toOffset)
+  }
+
   /** The batch last told, and the digest of the state it made (invariant 9). */
   digest(): Readonly<{ batch: number; digest: string }> {
     return { batch: this.state.batch, digest: digestState(this.state) }
