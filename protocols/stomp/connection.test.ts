@@ -538,6 +538,19 @@ describe('the end', () => {
     expect(client.ended).toBe(true)
   })
 
+  it('by shutdown or loss of leadership names the other nodes, and by a fault of the client does not', async () => {
+    for (const code of ['shutting-down', 'not-leading'] as const) {
+      const { client, core } = await connected()
+      core.pair = ['b.example:61613', 'a.example:61613']
+      client.connection.shutdown(new CodedError(code, 'the node leads no more'))
+      expect(client.text()).toContain('server-list:b.example\\c61613,a.example\\c61613\n')
+    }
+    const { client, core } = await connected()
+    core.pair = ['b.example:61613']
+    client.send('NONSENSE\n\n\0')
+    expect(client.text()).not.toContain('server-list')
+  })
+
   it('by the wire closes the session as lost, and nothing is written after', async () => {
     const { client, core } = await subscribed('auto')
     client.connection.closed()
@@ -938,8 +951,10 @@ class PlayedCore implements Broker, Session {
   schedule(delayMs: number, run: () => void): () => void {
     return this.clock.after(delayMs, run)
   }
+  pair: readonly string[] = []
+
   pairAddresses(): readonly string[] {
-    return []
+    return this.pair
   }
 
   figures(): ReturnType<Broker['figures']> {

@@ -4,6 +4,13 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { realClock } from '../../src/clock.ts'
+import { defaults } from '../../src/config/defaults.ts'
+import { realDisk } from '../../src/disk.ts'
+import { claim } from '../../src/failover/claim.ts'
+import { prepareDirectory } from '../../src/journal/file/directory.ts'
+import { openFileJournal } from '../../src/journal/file/open.ts'
+import { realRandom } from '../../src/random.ts'
 import { addressOf, until } from '../wire/bytes.ts'
 import { MqttWire } from '../wire/mqtt-wire.ts'
 import type { NodeProcess, Ready } from '../wire/node-process.ts'
@@ -273,6 +280,52 @@ describe('what must not happen', () => {
     reader.onMessage = (message) => got.push(message.body.toString())
     await reader.ask('SUBSCRIBE', { id: '0', destination: '/queue/gone', ack: 'auto' })
     await until('what was acknowledged', () => got.includes('kept'))
+  })
+
+  it('a standby of an older version: it says that it is cold, and never claims', { timeout: 60_000 }, async () => {
+    const pair = newPair()
+    // The leader is of a version that knows one fact more.
+    await prepareDirectory(realDisk, pair.data)
+    const newer = {
+      directory: pair.data,
+      disk: realDisk,
+      clock: realClock,
+      random: realRandom,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+    }
+    const abort = new AbortController()
+    const leadership = await claim({ ...newer, node: 'newer', address: '', force: false, pollMs: 10, signal: abort.signal, onWaiting() {} })
+    const journal = await openFileJournal({
+      ...newer,
+      leadership,
+      settings: { ...defaults.journal, segmentBytes: 4 * 1024 * 1024 },
+      visitor: { snapshot() {}, batch() {}, fact() {} },
+      listener: { committed() {}, lost() {}, pressure() {}, full() {} },
+    })
+    const standby = pair.start('b')
+    await standby.stands()
+    await warm(standby)
+    journal.buffer.fill(1, journal.admit(99, 4, 'publish'))
+    await journal.drained()
+    journal.buffer.fill(2, journal.admit(99, 4, 'publish'))
+    await journal.drained()
+    const follow = await eventually(
+      'a cold standby',
+      () => followOf(standby),
+      (now) => now?.state === 'cold',
+    )
+    expect(follow?.reason).toContain('99')
+    await journal.close()
+    await leadership.release()
+    // Fifty looks at a free lock: a warm one claims at the first.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(standby.active).toBe(undefined)
+    expect((await ask<{ role: string }>(standby, '/health/role')).role).toBe('standby')
+    await standby.signal('SIGTERM')
+    const alone = pair.start('c')
+    await until('the end of a start that would have to guess', () => alone.exit !== undefined)
+    expect(alone.exit?.code).toBe(1)
+    expect(alone.output).toMatch(/bascule: .*fact of number 99/)
   })
 
   it("a standby whose directory became another cluster's does not lead there", { timeout: 60_000 }, async () => {
