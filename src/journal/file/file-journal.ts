@@ -46,6 +46,8 @@ export type Begin = Readonly<{
   snapshotBytes: number
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
+  /** See `Stock`. */
+  survey: () => Promise<void>
 }>
 
 type Batch = Readonly<{

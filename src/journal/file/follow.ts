@@ -143,8 +143,10 @@ class FileFollower implements Follower {
   /** `end`: something was told, and what comes next is not whole yet. A leader that writes on would keep us here for ever: what else there is can wait. */
   async #advance(): Promise<'more' | 'end' | 'nothing'> {
     const before = this.#told?.batch ?? 0
-    if ((await this.#tail?.read(this.#tell)) === 'more') return 'more'
-    if ((this.#told?.batch ?? 0) !== before) return 'end'
+    if (this.#tail !== undefined) {
+      if ((await this.#tail.read(this.#tell)) === 'more' || (await this.#tail.rollToNext())) return 'more'
+      if ((this.#told?.batch ?? 0) !== before) return 'end'
+    }
     return (await this.#lookAround()) || (await this.#askHeartbeat()) ? 'more' : 'nothing'
   }
 

@@ -29,6 +29,8 @@ export type HousekeepingOptions = Readonly<{
   fetcher: Fetcher
   snapshotBytes: number
   garbage: readonly string[]
+  /** See `Stock`. */
+  survey: () => Promise<void>
   nextNumber: () => number
   changed: () => void
   /** Leadership is over. */
@@ -59,6 +61,10 @@ export class Housekeeping {
 
   start(): void {
     this.#spares.fill()
+    this.#then(async () => {
+      await this.#options.survey()
+      this.#options.changed()
+    })
     if (this.#options.garbage.length > 0)
       this.#then(async () => {
         for (const path of this.#options.garbage) await this.#unlink(join(this.#options.directory, path))

@@ -49,7 +49,7 @@ export async function readLog(options: ReadLogOptions): Promise<number> {
   const { disk, directory } = options
   const state = { begun: false }
   for (let attempt = 0; ; attempt++) {
-    const before = await listNames(disk, directory)
+    const before = options.from === undefined ? await listNames(disk, directory) : ''
     try {
       return await readOnce(options, state)
     } catch (error) {

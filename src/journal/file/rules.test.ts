@@ -537,3 +537,33 @@ describe('space', () => {
     expect(stage.disk.bytes(claimPath(DIRECTORY, 1)).toString()).toContain('"node":"node-7"')
   })
 })
+
+describe('a takeover', () => {
+  it('looks into earlier segments only after it leads, and frees none before', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    for (let i = 0; i < 12; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    const surveyed = stage.hold('b', 'open', segment(1, 1), 3)
+    const b = await stage.lead('b')
+    const earlier = (): unknown[] => b.journal.segments.filter((one) => one.segment < 4).map(({ lastBatch, bytes }) => ({ lastBatch, bytes }))
+    expect(earlier()).toContainEqual({ lastBatch: Number.MAX_SAFE_INTEGER, bytes: 0 })
+    surveyed.release()
+    await settle()
+    const infos = b.journal.segments.filter((one) => one.segment < 4).toSorted((x, y) => x.segment - y.segment)
+    expect(infos.map((one) => one.firstBatch)).toEqual([1, ...infos.slice(0, -1).map((one) => one.lastBatch + 1)])
+    expect(infos.every((one) => one.bytes > 500_000)).toBe(true)
+  })
+
+  it('leads although an earlier segment cannot be looked into, and keeps it', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    for (let i = 0; i < 12; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    const leadership = await stage.claim('b', true)
+    const b = await stage.open('b', leadership)
+    stage.disk.fail = (name, operation) => (name === 'b' && operation === 'read' ? { code: 'EIO', after: false } : undefined)
+    await settle()
+    await commit(b.journal, 'leads')
+    expect(b.heard.losses).toEqual([])
+    expect(b.journal.segments.some((one) => one.lastBatch === Number.MAX_SAFE_INTEGER)).toBe(true)
+  })
+})
