@@ -1,0 +1,183 @@
+// What goes wrong in a simulated world, and how often: each seed has its own choice of faults and rates, so that some worlds know only pauses and some know everything.
+import { LEASE_MS, type SimulatedNode } from './simulated-node.ts'
+import type { Operation } from './simulated-disk.ts'
+import type { World } from './simulation.ts'
+
+export type FaultName = 'pause' | 'kill' | 'power' | 'decay' | 'fail' | 'force' | 'full' | 'flip' | 'jump' | 'handOver' | 'stop' | 'snapshot'
+
+/** How often, against each other, when a world knows it. */
+const weights: Readonly<Record<FaultName, number>> = {
+  pause: 30,
+  kill: 20,
+  power: 3,
+  decay: 20,
+  fail: 12,
+  force: 8,
+  full: 3,
+  flip: 1,
+  jump: 4,
+  handOver: 8,
+  stop: 4,
+  snapshot: 14,
+}
+
+const FAILING: readonly Operation[] = ['write', 'sync', 'sync-directory', 'exists', 'read', 'list', 'open', 'link', 'stat', 'rename']
+
+export class Faults {
+  readonly counts: Record<FaultName, number> = {
+    pause: 0,
+    kill: 0,
+    power: 0,
+    decay: 0,
+    fail: 0,
+    force: 0,
+    full: 0,
+    flip: 0,
+    jump: 0,
+    handOver: 0,
+    stop: 0,
+    snapshot: 0,
+  }
+  readonly #world: World
+  readonly #known: FaultName[] = []
+  readonly #everyMs: number
+  #failing: Readonly<{ process: string; operation: Operation }> | undefined
+
+  constructor(world: World) {
+    const { random } = world
+    this.#world = world
+    let name: FaultName
+    // Crashes are in every world; flips in few, since they may end it.
+    for (name in weights) {
+      const of10 = name === 'kill' || name === 'decay' ? 10 : name === 'flip' ? 1 : 6
+      if (random.below(10) < of10) for (let i = 0; i < weights[name]; i++) this.#known.push(name)
+    }
+    this.#everyMs = [15, 40, 120][random.below(3)]
+  }
+
+  start(): void {
+    const { scheduler, random } = this.#world
+    scheduler.at(scheduler.nowMs + 1 + random.below(2 * this.#everyMs), undefined, () => {
+      if (this.#world.stopped) return
+      this.#restart()
+      this.#happen(this.#known[random.below(this.#known.length)])
+      this.start()
+    })
+  }
+
+  fail(process: string, operation: Operation, _path: string): Readonly<{ code: string; after: boolean }> | undefined {
+    if (this.#failing?.process !== process || this.#failing.operation !== operation) return undefined
+    this.#failing = undefined
+    this.counts.fail += 1
+    this.#world.history.trace(`${process} fails ${operation}`)
+    return { code: 'EIO', after: this.#world.random.below(2) === 0 }
+  }
+
+  /** Nothing goes wrong any more. */
+  end(): void {
+    this.#failing = undefined
+    this.#world.disk.bytesMax = Number.POSITIVE_INFINITY
+  }
+
+  /** Somebody starts what was killed. */
+  #restart(): void {
+    const { random, nodes } = this.#world
+    for (let i = 0; i < nodes.length; i++) if (nodes[i] === undefined && random.below(4) === 0) this.#world.start(i, false)
+  }
+
+  #happen(name: FaultName): void {
+    const world = this.#world
+    const { random, scheduler, disk, history, nodes } = world
+    const at = random.below(nodes.length)
+    const node = nodes[at]
+    const process = node?.options.process
+    switch (name) {
+      case 'pause':
+        if (process === undefined) return
+        process.pausedUntilMs =
+          scheduler.nowMs + [2, 20, LEASE_MS / 3, LEASE_MS * 1.5, LEASE_MS * 4][random.below(5)] * (0.5 + random.below(100) / 100)
+        history.trace(`${process.name} is paused until ${process.pausedUntilMs}`)
+        break
+      case 'kill':
+        if (process === undefined) return
+        world.kill(at)
+        break
+      case 'power':
+        for (let i = 0; i < nodes.length; i++) world.kill(i)
+        disk.decay(true)
+        break
+      case 'decay':
+        disk.decay()
+        break
+      case 'fail':
+        if (process !== undefined) this.#failing = { process: process.name, operation: FAILING[random.below(FAILING.length)] }
+        // Counted when it fails.
+        return
+      case 'force':
+        if (node !== undefined) return
+        world.start(at, true)
+        break
+      case 'full':
+        disk.bytesMax = disk.usedBytes + random.below(2_000_000)
+        scheduler.at(scheduler.nowMs + random.below(200), undefined, () => {
+          disk.bytesMax = Number.POSITIVE_INFINITY
+        })
+        break
+      case 'flip':
+        if (!this.#flip()) return
+        break
+      case 'jump':
+        if (process === undefined) return
+        process.wallOffsetMs += random.below(20_000) - 10_000
+        break
+      case 'handOver':
+        if (node?.term?.isOpen !== true) return
+        scheduler.at(scheduler.nowMs, node.options.process, () => void node.node.handOver(true).catch(() => undefined))
+        break
+      case 'stop':
+        if (node === undefined) return
+        scheduler.at(scheduler.nowMs, node.options.process, () => void node.node.stop().catch(() => undefined))
+        break
+      case 'snapshot':
+        if (node?.term?.isOpen !== true) return
+        this.#snapshot(node)
+        break
+      default:
+        name satisfies never
+    }
+    this.counts[name] += 1
+  }
+
+  #snapshot(node: SimulatedNode): void {
+    const { scheduler, history } = this.#world
+    scheduler.at(scheduler.nowMs, node.options.process, () => {
+      const { term } = node
+      if (term === undefined || !term.isOpen) return
+      void term.core.snapshot()
+      // Between two turns everything may be committed: then the leader's own state is compared, too.
+      void term.core.settledDigest().then(
+        ({ batch, digest }) => history.digest(batch, digest, node.options.process.name),
+        () => undefined,
+      )
+    })
+  }
+
+  /** In what lies below the newest segment: there damage cannot look like the torn end of a write. */
+  #flip(): boolean {
+    const { disk, random, flipped, history } = this.#world
+    const folder = random.below(3) === 0 ? 'snapshots' : 'segments'
+    const newest = disk
+      .names(`/data/${folder}`)
+      .filter((name) => name.startsWith('seg-'))
+      .toSorted(bySegment)
+      .at(-1)
+    const found = disk.flip(`/data/${folder}`, (name) => !name.startsWith('.') && !name.startsWith('spare') && name !== newest)
+    if (found === undefined) return false
+    history.trace(`a bit of ${found.file} flips at ${found.offset}`)
+    flipped.add(found.file)
+    return true
+  }
+}
+
+const numberOf = (name: string): number => Number(name.split('-').at(-1))
+const bySegment = (a: string, b: string): number => numberOf(a) - numberOf(b)
