@@ -41,6 +41,7 @@ const commits: readonly Check[] = [
 const lease: readonly Check[] = [
   holds('failover', 'an exact look needs no lease', 'TIMED TM=8 EXACT LOCKFALL DH=2'),
   holds('failover', 'an old look: claim, wait, read', 'TIMED TM=8 WAITD LOCKFALL DH=2'),
+  holds('failover', 'an old look and old listings: claim, wait for both, read', 'TIMED TM=8 WAITD DR=2 WM=2'),
   holds('failover', 'an old look, a lease that is never revived', 'TIMED TM=10 LEASE NOREVIVE'),
   holds('failover', 'an old look, old heartbeats, a lease with a margin', 'TIMED TM=10 LEASE NOREVIVE DH=2 DW=2'),
   ...[
@@ -48,6 +49,8 @@ const lease: readonly Check[] = [
     'TIMED TM=10 LEASE',
     'TIMED TM=10 LEASE NOREVIVE DH=2',
     'TIMED TM=10 LEASE NOREVIVE DH=2 DW=2 LOCKFALL',
+    'TIMED TM=8 WAITD DR=2',
+    'TIMED TM=8 EXACT DR=2',
     'TIMED TM=9 WAITD VMPAUSE',
     'TIMED TM=9 WAITD LEASE VMPAUSE',
     'TIMED TM=9 WAITD LOCKFALL DH=2 REACH',
