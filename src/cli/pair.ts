@@ -71,6 +71,8 @@ function wish(onLine: (line: string) => Promise<void>): Promise<void> {
       })
     }
     process.on('disconnect', end)
+    // Listening to the channel must not keep this process when all else has ended.
+    process.channel?.unref()
   })
 }
 

@@ -23,16 +23,14 @@ export type DrillOptions = Readonly<{
   queued: number
   ratePerSecond: number
   bytes: number
-  /** Longest time until everybody is answered again. */
-  successionMs: number
+  /** Longest time until everybody is answered again, and as long again until everything owed has come. Either ends as soon as it has. */
+  patienceMs: number
   onRound: (round: Round) => void
   /** Ends the drill after the round that runs. */
   stopped: () => boolean
   log: (line: string) => void
 }>
 
-/** Everything owed must have come by then; a round ends as soon as it has. */
-const DRAIN_MS = 30_000
 /** So long nothing comes any more, before a round counts as drained. */
 const QUIET_MS = 60
 const CONNECT_MS = 30_000
@@ -99,7 +97,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     await struck
     await until(
       `everybody is answered again`,
-      options.successionMs,
+      options.patienceMs,
       () => darkness.over,
       () => darkness.waiting,
     )
@@ -117,7 +115,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     await mend(target, fault, victim)
   }
   cast.rest()
-  await drained(cast)
+  await drained(cast, options.patienceMs)
   const { counts, sentences } = ledger.endRound()
   const nameOf = (node: number | undefined): string | undefined => (node === undefined ? undefined : target.nodes[node]?.name)
   return {
@@ -198,8 +196,8 @@ async function mend(target: Target, fault: Fault, victim: number): Promise<void>
 }
 
 /** What has not come when this ends is lost: either all of it came and then nothing more, or the time was long. */
-async function drained(cast: Cast): Promise<void> {
-  const end = performance.now() + DRAIN_MS
+async function drained(cast: Cast, patienceMs: number): Promise<void> {
+  const end = performance.now() + patienceMs
   let seen = -1
   let quietSinceMs = performance.now()
   for (;;) {
@@ -212,7 +210,7 @@ async function drained(cast: Cast): Promise<void> {
     if (nowMs > end) break
     await sleep(5)
   }
-  for (const sentence of cast.restless) cast.ledger.note(`after ${DRAIN_MS / 1000} s ${sentence}`)
+  for (const sentence of cast.restless) cast.ledger.note(`after ${patienceMs / 1000} s ${sentence}`)
 }
 
 async function until(what: string, timeoutMs: number, condition: () => boolean, waiting: () => readonly string[] = () => []): Promise<void> {

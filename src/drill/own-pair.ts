@@ -17,7 +17,7 @@ export type OwnPairOptions = Readonly<{
   log: (line: string) => void
 }>
 
-const READY_MS = 60_000
+const READY_MS = 30_000
 const HAND_OVER_MS = 5_000
 const NAMES = ['a', 'b'] as const
 
@@ -140,9 +140,10 @@ class OwnPair implements Target {
       log(`${name}: ${line}`)
       return
     }
-    const parts = field(entry, 'parts')
-    if (typeof parts === 'object' && parts !== null) this.#takeover = parts as Readonly<Record<string, number>>
-    if (Number(field(entry, 'level')) >= 40 || typeof parts === 'object') log(`${name}: ${line}`)
+    const ms = field(entry, 'ms')
+    const leads = field(entry, 'msg') === 'leads' && typeof ms === 'object' && ms !== null
+    if (leads) this.#takeover = { warm: field(entry, 'warm') === true ? 1 : 0, ...ms }
+    if (leads || Number(field(entry, 'level')) >= 40) log(`${name}: ${line}`)
   }
 }
 
