@@ -276,6 +276,28 @@ describe('a follower', () => {
     await expectEqualTakeover(stage, following)
   })
 
+  it('begins anew when the header where it was told of the last batch is gone', async () => {
+    const stage = await Stage.make()
+    const following = stage.follow('s')
+    await commit((await stage.lead('a')).journal, 'one', 'two')
+    await poll(stage)
+    stage.killAndLose('a')
+    const b = await stage.lead('b')
+    await stage.heartbeat('b', 2, b.journal.committed)
+    expect(await followed(stage, following)).toEqual(['one', 'two'])
+    const c = await stage.lead('c')
+    await settle()
+    await writeSnapshot(stage.as('c'), c.journal.cut(), [Buffer.from('one and two')])
+    c.journal.snapshotTaken(c.journal.committed)
+    c.journal.free([1, 2])
+    await settle()
+    await commit(c.journal, 'three', 'four')
+    expect(await followed(stage, following)).toEqual(['three'])
+    expect(following.told.snapshotText).toBe('one and two')
+    expect(following.begun).toHaveLength(2)
+    await expectEqualTakeover(stage, following)
+  })
+
   it('is not told of what a deposed leader writes late', async () => {
     const stage = await Stage.make()
     const following = stage.follow('s')
