@@ -96,7 +96,7 @@ const failedSync: readonly Check[] = [
 
 const follower: readonly Check[] = [
   holds('follower', 'a standby that follows, with heartbeats'),
-  ...['M_LASTTOLD', 'M_BEATEARLY', 'M_ONEBEAT', 'M_HEADERSEEN', 'REACH'].map((mutant) => refuted('follower', mutant)),
+  ...['M_LASTTOLD', 'M_BEATEARLY', 'M_ONEBEAT', 'M_HEADERSEEN', 'M_LATERSNAP', 'REACH'].map((mutant) => refuted('follower', mutant)),
 ]
 
 export const checks: readonly Check[] = [...commits, ...lease, ...lock, ...segments, ...space, ...failedSync, ...follower]
