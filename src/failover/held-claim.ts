@@ -10,6 +10,7 @@ const BEATS = 4
 
 export class HeldClaim implements Leadership {
   readonly epoch: number
+  tookMs = 0
   readonly #disk: Disk
   readonly #own: string
   readonly #next: string

@@ -510,12 +510,34 @@ describe('waiting', () => {
       before = a
     }
     expect(b.waited.length).toBeGreaterThan(900)
+    // The lock of the last falls: its watcher needs the claim no more, though it may not claim.
+    await before?.leadership?.release()
+    await story.pass(20, [b])
+    expect(open).toBe(0)
+    const a = story.claim('a', { disk: counted('a'), force: true })
+    await settle(25)
+    await story.pass(20, [b])
+    expect([epochOf(a), b.waited.at(-1), open]).toEqual([1_001, 1_001, 3])
     abort.abort()
     await settle()
-    // The last claim and its heartbeat.
+    // The claim and its heartbeat.
     expect(open).toBe(2)
-    await before?.leadership?.release()
+    await a.leadership?.release()
     expect(open).toBe(0)
+  })
+
+  it('begins anew when the claim it saw vanishes: it was not durable, and went with the one that made it', async () => {
+    const story = await Story.make()
+    const linked = story.stage.hold('a', 'sync-directory', 'epochs', 2)
+    story.claim('a')
+    await linked.reached
+    const opening = story.stage.hold('b', 'open', 'epochs/0000000001')
+    const b = story.claim('b')
+    await opening.reached
+    story.stage.killAndLose('a')
+    opening.release()
+    await story.pass(20, [b])
+    expect([b.error, epochOf(b)]).toEqual([undefined, 1])
   })
 
   it('finds a higher claim by listing where looks are answered from a cache', async () => {

@@ -3,10 +3,11 @@
 // A poll is two calls to the system: the shared lock tried on a descriptor that stays open, and a look for the next number. What may take long on a slow disk
 // (the heartbeat's read, a listing) goes on beside the polls, one of each at most.
 import type { Clock } from '../api.ts'
-import type { Disk, DiskFile } from '../disk.ts'
+import { type Disk, type DiskFile, codeOf } from '../disk.ts'
 import { claimPath, highestEpoch } from './claim-file.ts'
 import { readHeartbeat } from './heartbeat.ts'
 import { Lease } from './lease.ts'
+import { pause } from './pause.ts'
 
 /** A cached look may hide a higher claim from `exists`; a listing shows it sooner or later, and also that the directory is another one now. */
 const LIST_MS = 1_000
@@ -32,7 +33,17 @@ export type Verdict = 'free' | 'silent' | 'changed'
 
 /** Rejects when aborted, and when the disk cannot say. */
 export async function watch(options: WatchOptions): Promise<Verdict> {
-  const watching = new Watching(options, await options.disk.open(claimPath(options.directory, options.epoch), 'read'))
+  const { directory, epoch, disk, clock, pollMs, signal } = options
+  let file: DiskFile
+  try {
+    file = await disk.open(claimPath(directory, epoch), 'read')
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    // It was not durable yet, and vanished with the one that made it; or the listing was old.
+    await pause(clock, pollMs, signal)
+    return 'changed'
+  }
+  const watching = new Watching(options, file)
   try {
     return await watching.verdict
   } finally {
