@@ -89,6 +89,11 @@ const space: readonly Check[] = [
   refuted('space', 'REACH', 'R=2'),
 ]
 
+const moved: readonly Check[] = [
+  holds('moved', 'a record that is moved twice'),
+  ...['M_COPYLATE', 'M_FREEEARLY', 'M_SWEEPEARLY', 'REACH'].map((mutant) => refuted('moved', mutant)),
+]
+
 const failedSync: readonly Check[] = [
   holds('failed-sync', 'syncs that fail, pages that vanish'),
   ...['M_RETRY', 'M_GOON', 'M_NOCOPY', 'M_FSYNC', 'REACH'].map((mutant) => refuted('failed-sync', mutant)),
@@ -99,4 +104,4 @@ const follower: readonly Check[] = [
   ...['M_LASTTOLD', 'M_BEATEARLY', 'M_ONEBEAT', 'M_HEADERSEEN', 'M_LATERSNAP', 'REACH'].map((mutant) => refuted('follower', mutant)),
 ]
 
-export const checks: readonly Check[] = [...commits, ...lease, ...lock, ...segments, ...space, ...failedSync, ...follower]
+export const checks: readonly Check[] = [...commits, ...lease, ...lock, ...segments, ...space, ...moved, ...failedSync, ...follower]
