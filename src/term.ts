@@ -65,6 +65,8 @@ export async function takeOver(
     const listeners = await listen(tcp, frontEnds, settings, clock)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {
+      claim: rounded(leadership.tookMs ?? 0),
+      follow: rounded(warm?.stopMs ?? 0),
       journal: rounded(openMs - begunMs),
       core: rounded(leadMs - openMs),
       listeners: rounded(clock.monoMs() - leadMs),
