@@ -18,6 +18,8 @@ import type { Segment, Segments } from './segments.ts'
 
 /** Two batches a buffer at full load, and many when batches are small. Fresh memory is zeros and costs nothing until it is touched. */
 const IMAGE_BYTES = 2 * BATCH_BYTES_MAX
+/** How long a close waits for the last commit. */
+const LAST_COMMIT_MS = 5_000
 /** A batch can hold at least one fact of any size. */
 const BATCH_ROOM_MIN = BATCH_HEADER_BYTES + FACT_HEADER_BYTES + FACT_BYTES_MAX
 
@@ -531,14 +533,16 @@ export class FileJournal implements Journal {
 
   async close(): Promise<void> {
     if (this.#over || this.#closing) return
-    try {
-      await this.drained()
-    } catch {
-      // Leadership was lost: `lost` was told, and nothing more is written.
-      return
-    }
+    const drained = await this.#drainedWithin(LAST_COMMIT_MS)
+    // Leadership was lost: `lost` was told, and nothing more is written.
+    if (drained === 'lost') return
     this.#closing = true
     this.#stop()
+    if (drained === 'late') {
+      // The disk hangs: nobody waits for it, or the claim would never be given away. What is on its way may still land; the successor decides.
+      void this.#house.stop()
+      return
+    }
     await this.#house.stop()
     // Rule 16 holds at a clean end too: a look before the last touch of our own files.
     if (this.#begin.leadership.look()) {
@@ -548,5 +552,19 @@ export class FileJournal implements Journal {
     await this.#file?.close()
     await this.#fetcher.close()
     this.#cache.clear()
+  }
+
+  async #drainedWithin(ms: number): Promise<'drained' | 'lost' | 'late'> {
+    let cancel = (): void => undefined
+    const late = new Promise<'late'>((resolve) => {
+      cancel = this.#begin.clock.after(ms, () => resolve('late'))
+    })
+    const drained = this.drained().then(
+      () => 'drained' as const,
+      () => 'lost' as const,
+    )
+    const first = await Promise.race([drained, late])
+    cancel()
+    return first
   }
 }

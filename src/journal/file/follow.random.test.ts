@@ -345,8 +345,8 @@ describe('followers by chance', () => {
       })
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name]
     }
-    // Or the schedules have nothing in them.
-    if (seeds.length > 1) for (const name of Object.keys(sums) as (keyof typeof sums)[]) expect(sums[name], name).toBeGreaterThan(seeds.length / 4)
+    const missed = Object.entries(sums).filter(([, times]) => seeds.length > 1 && times <= seeds.length / 4)
+    expect(missed, 'the schedules have too little in them').toEqual([])
     if (process.env.SEED !== undefined || process.env.SUMS !== undefined) process.stdout.write(`${JSON.stringify(sums)}\n`)
   })
 })

@@ -19,6 +19,7 @@ import { ReadAnew, readLog } from './read-log.ts'
 import { type ReadHeader, readEpochHeader } from './recover.ts'
 import { HEAD_BYTES, sectorAfter } from './segment.ts'
 import { type SnapshotName, listSnapshots } from './snapshot.ts'
+import { ifThere } from './stock.ts'
 import { Tail, Vanished } from './tail.ts'
 
 /** After growth it looks again so soon: often enough for the lag, seldom enough for many batches a read. */
@@ -190,16 +191,20 @@ class FileFollower implements Follower {
   async #candidate(epoch: number, inventory: Inventory | undefined): Promise<Candidate | undefined> {
     const { disk, directory } = this.#options
     const numbers = inventory?.log.get(epoch)
-    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, epoch, numbers, this.#cluster)
+    // What was listed may be gone by now: a void epoch's, deleted by the leader after it.
+    const header = numbers === undefined ? undefined : await ifThere(readEpochHeader(disk, directory, epoch, numbers, this.#cluster))
     if (header === undefined) return undefined
     const candidate = { header, tail: new Tail({ disk, directory, cluster: this.#cluster, at: behind(header) }) }
     this.#candidates.set(epoch, candidate)
     return candidate
   }
 
-  /** Rule 17: by the batch behind it, by the heartbeat, or by a snapshot, which holds committed facts only. */
+  /**
+   * Rule 17: by the batch behind it, by the heartbeat, or by a snapshot of its epoch, which holds committed facts only. One of a later epoch says nothing:
+   * a header that became whole late may be void in that epoch's chain.
+   */
   async #isDecided({ header, tail }: Candidate, snapshots: readonly SnapshotName[]): Promise<boolean> {
-    if (snapshots.some((name) => name.epoch >= tail.epoch)) return true
+    if (snapshots.some((name) => name.epoch === tail.epoch)) return true
     if (tail.pending === undefined) await tail.read(() => undefined)
     return tail.pending !== undefined || (await this.#isCommitted(tail.epoch, header.header.batch))
   }

@@ -567,3 +567,26 @@ describe('a takeover', () => {
     expect(b.journal.segments.some((one) => one.lastBatch === Number.MAX_SAFE_INTEGER)).toBe(true)
   })
 })
+
+it('a close does not wait for ever for a disk that hangs', async () => {
+  const stage = await Stage.make()
+  const { journal } = await stage.lead('a')
+  const hangs = stage.hold('a', 'sync', 'segments')
+  put(journal, 'never written')
+  journal.urge()
+  await hangs.reached
+  let closed = false
+  const closing = journal.close().then(() => {
+    closed = true
+  })
+  stage.clock.advance(4_999)
+  await settle()
+  expect(closed).toBe(false)
+  stage.clock.advance(1)
+  await closing
+  expect(put(journal, 'more')).toBeUndefined()
+  // What was on its way lands, and nobody minds.
+  hangs.release()
+  await settle()
+  expect((await stage.lead('b')).replayed.texts).toEqual(['never written'])
+})
