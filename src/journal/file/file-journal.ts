@@ -15,6 +15,7 @@ import { Housekeeping } from './housekeeping.ts'
 import type { JournalSettings } from './open.ts'
 import { HEAD_BYTES, SEGMENT_MAX, encodeHead, sectorAfter, segmentsIn } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
+import type { Surveyed } from './stock.ts'
 
 /** Two batches a buffer at full load, and many when batches are small. Fresh memory is zeros and costs nothing until it is touched. */
 const IMAGE_BYTES = 2 * BATCH_BYTES_MAX
@@ -44,12 +45,12 @@ export type Begin = Readonly<{
   numbersTo: number
   /** Earlier epochs that count, for `cut`. */
   chain: Cut['chain']
+  /** As far as it was read; the survey knows of the rest. */
   sinceSnapshotBytes: number
-  snapshotBytes: number
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
   /** See `Stock`. */
-  survey: () => Promise<void>
+  survey: () => Promise<Surveyed>
 }>
 
 type Batch = Readonly<{
@@ -140,6 +141,10 @@ export class FileJournal implements Journal {
       fetcher: this.#fetcher,
       nextNumber: () => this.#nextNumber(),
       changed: () => this.#recount(),
+      // A warm takeover reads little of what a cold one would: the next snapshot is due by the latter.
+      surveyed: (bytes) => {
+        if (this.#snapshotAtBytes <= 0) this.#snapshotAtBytes = Math.min(this.#snapshotAtBytes, -bytes)
+      },
       failed: (error) => this.#lose(error),
     })
     this.#image = this.#newImage(segment.bytes)

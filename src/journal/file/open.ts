@@ -15,8 +15,8 @@ import { FileJournal } from './file-journal.ts'
 import { isWithin, readLog } from './read-log.ts'
 import { type Recovered, recover, trimChain } from './recover.ts'
 import { HEAD_BYTES, encodeHead, sectorAfter, segmentPath, segmentsIn } from './segment.ts'
-import { listSnapshots, snapshotsIn } from './snapshot.ts'
-import { ifThere, takeStock } from './stock.ts'
+import { type SnapshotName, listSnapshotFolder } from './snapshot.ts'
+import { takeStock } from './stock.ts'
 
 /** As in the configuration's section `journal`. `segmentBytes` at least 1 MiB. */
 export type JournalSettings = Readonly<{
@@ -67,17 +67,21 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   const { directory, disk, clock, leadership, settings, visitor, log, from } = options
   if (settings.segmentBytes < SEGMENT_BYTES_MIN)
     throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
-  const cluster = await readCluster(disk, directory, options.cluster)
-  const node = (await readClaim(disk, directory, leadership.epoch))?.node ?? ''
+  const [cluster, claim, snapshots] = await Promise.all([
+    readCluster(disk, directory, options.cluster),
+    readClaim(disk, directory, leadership.epoch),
+    listSnapshotFolder(disk, directory),
+  ])
+  const node = claim?.node ?? ''
   const recovered = await recover(disk, directory, leadership.epoch, { cluster, ...(from === undefined ? {} : { from }) })
   if (recovered.lastWallMs > clock.wallMs() + 60_000)
     log.warn({ lastBatchMs: recovered.lastWallMs, nowMs: clock.wallMs() }, 'the clock of this machine is before the last batch of the journal')
   const chain = trimChain(recovered.chain, recovered.inventory)
-  await refuseOrphans(disk, directory, leadership.epoch, recovered)
+  refuseOrphans(snapshots.names, leadership.epoch, recovered)
   const segment = recovered.numbersTo + 1
   const { last } = recovered
   // Without a batch to copy there never was one but headers, of which the last may yet vanish: nothing to read.
-  const bytesSinceSnapshot =
+  const bytesRead =
     last === undefined
       ? 0
       : await readLog({
@@ -92,16 +96,17 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
           warn: (sentence) => log.warn({}, sentence),
         })
   const batch = recovered.lastBatch + 1
-  const { segments, garbage, survey } = await takeStock({
+  const { inventory } = recovered
+  const { segments, garbage, survey } = takeStock({
     disk,
     directory,
     ourEpoch: leadership.epoch,
-    inventory: recovered.inventory,
+    inventory,
+    snapshots,
     chain,
     ourFirstBatch: batch,
     log,
   })
-  const bytesOfSnapshots = await snapshotBytes(disk, directory)
   // Nothing is awaited between the look that ends this and the begin.
   const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
   leadership.committed(batch)
@@ -128,16 +133,15 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
     segments,
     numbersTo: segment,
     chain: cutChain(chain),
-    sinceSnapshotBytes: bytesSinceSnapshot,
-    snapshotBytes: bytesOfSnapshots,
+    sinceSnapshotBytes: bytesRead,
     garbage,
     survey,
   })
 }
 
 /** A snapshot holds committed facts only: one beyond the end of the chain says that committed batches are missing, and to go on would lose them. */
-async function refuseOrphans(disk: Disk, directory: string, ourEpoch: number, { chain, lastBatch }: Recovered): Promise<void> {
-  const orphan = (await listSnapshots(disk, directory)).find((name) => name.epoch < ourEpoch && !isWithin(name, chain, lastBatch))
+function refuseOrphans(snapshots: readonly SnapshotName[], ourEpoch: number, { chain, lastBatch }: Recovered): void {
+  const orphan = snapshots.find((name) => name.epoch < ourEpoch && !isWithin(name, chain, lastBatch))
   if (orphan === undefined) return
   throw new JournalDamage(
     'snapshot',
@@ -185,10 +189,4 @@ async function writeSeal(options: SealOptions): Promise<Readonly<{ file: DiskFil
     throw error
   }
   return { file, end, capacity }
-}
-
-async function snapshotBytes(disk: Disk, directory: string): Promise<number> {
-  let bytes = 0
-  for (const { file } of await listSnapshots(disk, directory)) bytes += (await ifThere(disk.stat(`${snapshotsIn(directory)}/${file}`)))?.size ?? 0
-  return bytes
 }

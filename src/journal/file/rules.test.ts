@@ -554,6 +554,26 @@ describe('a takeover', () => {
     expect(infos.every((one) => one.bytes > 500_000)).toBe(true)
   })
 
+  it('that reads little knows how much a cold one would read, for the next snapshot', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    const following = stage.follow('s')
+    for (let i = 0; i < 4; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    await writeSnapshot(stage.as('a'), journal.cut(), [Buffer.from('s')])
+    journal.snapshotTaken(journal.committed)
+    for (let i = 0; i < 8; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    for (let i = 0; i < 8; i++) {
+      await settle()
+      stage.clock.advance(10)
+    }
+    const from = await following.follower.stop()
+    expect(from?.batch).toBe(journal.committed - 1)
+    const warm = await stage.lead('b', {}, { replayed: following.told, ...(from === undefined ? {} : { from }) })
+    await settle()
+    expect(warm.journal.sinceSnapshotBytes).toBeGreaterThan(8 * 250_000)
+    expect(warm.journal.sinceSnapshotBytes).toBeLessThan(9 * 250_000)
+  })
+
   it('leads although an earlier segment cannot be looked into, and keeps it', async () => {
     const stage = await Stage.make()
     const { journal } = await stage.lead('a')

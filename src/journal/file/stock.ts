@@ -1,5 +1,6 @@
 // What a new leader finds in `segments/`: by name at once, what lies inside later. Opening a thousand segments takes 0.2 s, and nobody needs more than their
 // names to lead. Until a segment is surveyed it counts as empty, and as one that may not go.
+import { join } from 'node:path'
 import type { Log } from '../../api.ts'
 import { type Disk, codeOf } from '../../disk.ts'
 import type { ChainEntry } from './epoch-header.ts'
@@ -7,13 +8,14 @@ import type { Inventory } from './inventory.ts'
 import { readHead } from './scan.ts'
 import { segmentFile, segmentPath } from './segment.ts'
 import { type Segment, Segments } from './segments.ts'
-import { isTemporarySnapshot, snapshotsIn } from './snapshot.ts'
+import { type SnapshotFolder, snapshotsIn } from './snapshot.ts'
 
 export type StockOptions = Readonly<{
   disk: Disk
   directory: string
   ourEpoch: number
   inventory: Inventory
+  snapshots: SnapshotFolder
   /** As our header lists it. */
   chain: readonly ChainEntry[]
   ourFirstBatch: number
@@ -26,11 +28,17 @@ export type Stock = Readonly<{
   /** Files that mean nothing: of void epochs, behind a seal, temporary, or another's spares. */
   garbage: readonly string[]
   /** Fills in sizes and batches. Never rejects: what cannot be read stays as it is, to the next start. */
-  survey: () => Promise<void>
+  survey: () => Promise<Surveyed>
 }>
 
-export async function takeStock(options: StockOptions): Promise<Stock> {
-  const { disk, directory, ourEpoch, inventory, chain } = options
+export type Surveyed = Readonly<{
+  snapshotBytes: number
+  /** Of the log that the newest snapshot does not cover: what a start without a warm state would read. */
+  sinceSnapshotBytes: number
+}>
+
+export function takeStock(options: StockOptions): Stock {
+  const { directory, ourEpoch, inventory, snapshots, chain } = options
   const segments = new Segments(directory)
   const entries = new Map(chain.map((entry) => [entry.epoch, entry]))
   const garbage: string[] = inventory.spares.map((file) => `segments/${file}`)
@@ -56,21 +64,29 @@ export async function takeStock(options: StockOptions): Promise<Stock> {
     if (entry === undefined || entry.segment === 0 || name.segment > entry.numbersTo) garbage.push(`segments/${segmentFile(name)}`)
     else olds.push(segments.add({ ...name, ...unknown, durableBytes: Number.MAX_SAFE_INTEGER, lastBatch: 0 }))
   }
-  for (const file of await disk.list(snapshotsIn(directory))) if (isTemporarySnapshot(file)) garbage.push(`snapshots/${file}`)
+  for (const file of snapshots.temporary) garbage.push(`snapshots/${file}`)
   return { segments, garbage, survey: () => survey(options, logs, olds) }
 }
 
-async function survey({ disk, directory, ourFirstBatch, log }: StockOptions, logs: readonly Segment[], olds: readonly Segment[]): Promise<void> {
+async function survey(options: StockOptions, logs: readonly Segment[], olds: readonly Segment[]): Promise<Surveyed> {
+  const { disk, directory, snapshots, ourFirstBatch, log } = options
   let nextFirst = ourFirstBatch
+  let snapshotBytes = 0
   try {
     for (const segment of logs) nextFirst = await surveyLog(disk, directory, segment, nextFirst)
     for (const segment of olds) {
       const stat = await ifThere(disk.stat(segment.path))
       if (stat !== undefined) segment.bytes = segment.durableBytes = segment.fileBytes = stat.size
     }
+    for (const { file } of snapshots.names) snapshotBytes += (await ifThere(disk.stat(join(snapshotsIn(directory), file))))?.size ?? 0
   } catch (error) {
     log.warn({ error: String(error) }, 'an earlier segment could not be looked into: its space is not freed before the next start')
   }
+  const [newest] = snapshots.names
+  let sinceSnapshotBytes = 0
+  for (const { segment, bytes, lastBatch } of logs)
+    if (newest === undefined || lastBatch > newest.batch) sinceSnapshotBytes += segment === newest?.segment ? bytes - newest.offset : bytes
+  return { snapshotBytes, sinceSnapshotBytes }
 }
 
 /** Walking downwards: the batches of a segment end where those of the next begin. Answers its first batch. */
