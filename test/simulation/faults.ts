@@ -1,14 +1,29 @@
 // What goes wrong in a simulated world, and how often: each seed has its own choice of faults and rates, so that some worlds know only pauses and some know everything.
 import { LEASE_MS, type SimulatedNode } from './simulated-node.ts'
+import type { Process } from './scheduler.ts'
 import type { Operation } from './simulated-disk.ts'
 import type { World } from './simulation.ts'
 
-export type FaultName = 'pause' | 'kill' | 'power' | 'decay' | 'fail' | 'force' | 'full' | 'flip' | 'jump' | 'handOver' | 'stop' | 'snapshot'
+export type FaultName =
+  | 'sleep'
+  | 'pause'
+  | 'kill'
+  | 'power'
+  | 'decay'
+  | 'fail'
+  | 'force'
+  | 'full'
+  | 'flip'
+  | 'jump'
+  | 'handOver'
+  | 'stop'
+  | 'snapshot'
 
 /** How often, against each other, when a world knows it. */
 const weights: Readonly<Record<FaultName, number>> = {
   pause: 30,
-  kill: 20,
+  sleep: 3,
+  kill: 16,
   power: 3,
   decay: 20,
   fail: 12,
@@ -23,9 +38,13 @@ const weights: Readonly<Record<FaultName, number>> = {
 
 const FAILING: readonly Operation[] = ['write', 'sync', 'sync-directory', 'exists', 'read', 'list', 'open', 'link', 'stat', 'rename']
 
+/** Of how many such steps one kills. */
+const touchy: Readonly<Partial<Record<Operation, number>>> = { link: 20, 'sync-directory': 30, rename: 30, unlink: 60, sync: 500 }
+
 export class Faults {
   readonly counts: Record<FaultName, number> = {
     pause: 0,
+    sleep: 0,
     kill: 0,
     power: 0,
     decay: 0,
@@ -87,16 +106,20 @@ export class Faults {
 
   #happen(name: FaultName): void {
     const world = this.#world
-    const { random, scheduler, disk, history, nodes } = world
-    const at = random.below(nodes.length)
+    const { random, scheduler, disk, nodes } = world
+    // Whoever leads is where it hurts.
+    const leads = nodes.findIndex((one) => one?.term?.isOpen === true)
+    const at = leads !== -1 && random.below(3) === 0 ? leads : random.below(nodes.length)
     const node = nodes[at]
     const process = node?.options.process
     switch (name) {
       case 'pause':
         if (process === undefined) return
-        process.pausedUntilMs =
-          scheduler.nowMs + [2, 20, LEASE_MS / 3, LEASE_MS * 1.5, LEASE_MS * 4][random.below(5)] * (0.5 + random.below(100) / 100)
-        history.trace(`${process.name} is paused until ${process.pausedUntilMs}`)
+        this.#pause(process)
+        break
+      case 'sleep':
+        // One machine, with all that runs on it.
+        for (const one of nodes) if (one !== undefined) this.#pause(one.options.process)
         break
       case 'kill':
         if (process === undefined) return
@@ -148,6 +171,29 @@ export class Faults {
     this.counts[name] += 1
   }
 
+  #pause(process: Process): void {
+    const { random, scheduler, history } = this.#world
+    const ms = [2, 20, LEASE_MS / 3, LEASE_MS * 1.5, LEASE_MS * 4][random.below(5)] * (0.5 + random.below(100) / 100)
+    // What waits for the end of an earlier pause waits on: nothing of a process overtakes its own.
+    process.pausedUntilMs = Math.max(process.pausedUntilMs, scheduler.nowMs + ms)
+    history.trace(`${process.name} is paused until ${process.pausedUntilMs}`)
+  }
+
+  /** A crash in the middle of a claim, of a new segment, of a snapshot: where names change and are not durable yet. Then what it left goes, soon. */
+  passing(name: string, operation: Operation): void {
+    const world = this.#world
+    const { random, scheduler, disk } = world
+    const of = touchy[operation]
+    if (world.stopped || of === undefined || !this.#known.includes('kill') || random.below(of) > 0) return
+    const at = world.nodes.findIndex((node) => node?.options.process.name === name)
+    if (at === -1) return
+    this.counts.kill += 1
+    scheduler.at(scheduler.nowMs, undefined, () => {
+      if (world.nodes[at]?.options.process.name === name) world.kill(at)
+      for (let i = 0; i < 3; i++) scheduler.at(scheduler.nowMs + random.below(400) / 10, undefined, () => disk.decay())
+    })
+  }
+
   #snapshot(node: SimulatedNode): void {
     const { scheduler, history } = this.#world
     scheduler.at(scheduler.nowMs, node.options.process, () => {
@@ -175,6 +221,7 @@ export class Faults {
     if (found === undefined) return false
     history.trace(`a bit of ${found.file} flips at ${found.offset}`)
     flipped.add(found.file)
+    history.mayBeDamaged = true
     return true
   }
 }

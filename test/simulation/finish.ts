@@ -15,18 +15,16 @@ export async function finish(world: World): Promise<void> {
   const leader = world.start(0, true)
   await until(world, () => leader.term !== undefined)
   const { term } = leader
-  if (over(world)) return
+  if (world.isOver) return
   if (term === undefined) return world.violate('can-lead', 'the last node, alone and unharmed, does not come to lead')
   await drain(world, term)
-  if (over(world)) return
+  if (world.isOver) return
   await follow(world, term)
 }
 
-const over = (world: World): boolean => world.history.violation !== undefined || world.refused
-
 async function until(world: World, so: () => boolean): Promise<void> {
   const { scheduler } = world
-  for (const last = scheduler.steps + STEPS_MAX; scheduler.steps < last && !so() && !over(world); ) if (!(await scheduler.step())) return
+  for (const last = scheduler.steps + STEPS_MAX; scheduler.steps < last && !so() && !world.isOver; ) if (!(await scheduler.step())) return
 }
 
 /** Everything that is on the queues is delivered, and held against what was promised. */
@@ -53,7 +51,7 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
     }
   })
   await until(world, () => scheduler.nowMs - lastMs > 200)
-  if (!over(world)) history.last(found)
+  if (!world.isOver) history.last(found)
 }
 
 /** Another node becomes warm and has the same state at the same batch. */
@@ -68,7 +66,7 @@ async function follow(world: World, term: SimulatedTerm): Promise<void> {
   })
   await until(world, () => settled !== undefined && standby.follower?.status.state === 'warm' && standby.follower.status.batch >= settled.batch)
   const status = standby.follower?.status
-  if (over(world) || settled === undefined) return
+  if (world.isOver || settled === undefined) return
   if (status?.state !== 'warm' || status.batch < settled.batch)
     return world.violate(
       'a-standby-catches-up',

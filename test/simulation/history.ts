@@ -63,8 +63,11 @@ export type ToSend = Readonly<{ client: string; number: number; sizeBytes: numbe
 
 export class History {
   violation: Violation | undefined
+  /** Bits were flipped: what is read may be damaged, and a node may refuse to read it. Then the history ends. */
+  mayBeDamaged = false
+  ended = false
   readonly sent = new Map<string, Sent>()
-  readonly counts = { acknowledged: 0, delivered: 0, answered: 0, refused: 0, batches: 0, digests: 0 }
+  readonly counts = { acknowledged: 0, delivered: 0, answered: 0, refused: 0, batches: 0, digests: 0, servedDamaged: 0 }
   /** The newest epoch whose leader has read and begun, and the newest whose claimant may read. */
   activeEpoch = 0
   readingEpoch = 0
@@ -108,12 +111,11 @@ export class History {
     this.#lastOf.set(epoch, batch)
   }
 
-  /** A reader was told this batch with its facts. Batches without facts (headers) may vanish. */
-  told(batch: number, epoch: number, crc: number, facts: number, by: string): void {
+  /** A reader was told this batch, whose facts have this sum. */
+  told(batch: number, epoch: number, crc: number, by: string): void {
     const leader = this.#committed.get(batch)
     if (leader !== undefined && leader !== epoch)
       this.violate('successor-has-all', `${by} was told batch ${batch} of epoch ${epoch}; epoch ${leader} had committed another of that number`)
-    if (facts === 0) return
     const known = this.#contents.get(batch)
     if (known === undefined) this.#contents.set(batch, { epoch, crc, by })
     else if (known.epoch !== epoch || known.crc !== crc)
@@ -202,6 +204,11 @@ export class History {
     const sent = this.sent.get(id)
     const place = sent?.places.get(queue)
     if (sent === undefined || place === undefined || sent.body.compare(body) !== 0) {
+      if (this.mayBeDamaged && sent !== undefined && sent.body.length === body.length) {
+        this.ended = true
+        this.counts.servedDamaged += 1
+        return undefined
+      }
       this.violate('true-bytes', `${by} delivered from ${queue} what nobody sent there: ${body.length} bytes that begin with "${begin}"`)
       return undefined
     }

@@ -15,6 +15,7 @@ export class Reader implements Visitor {
   #epoch = 0
   #crc = 0
   #facts = 0
+  #ended = true
 
   constructor(name: string, replica: Replica, history: History) {
     this.name = name
@@ -33,6 +34,7 @@ export class Reader implements Visitor {
     if (this.last !== undefined) this.#history.passed(this.last, batch, this.name)
     else if (!this.hasSnapshot) this.#history.passed(0, batch, this.name)
     this.last = batch
+    this.#ended = false
     this.#epoch = epoch
     this.#replica.batch(batch, epoch, wallMs)
   }
@@ -53,9 +55,10 @@ export class Reader implements Visitor {
   /** The batch it was being told is complete. */
   end(): void {
     const { last } = this
-    if (last === undefined) return
+    if (last === undefined || this.#ended) return
+    this.#ended = true
     const facts = this.#facts
-    this.#history.told(last, this.#epoch, this.#crc, facts, this.name)
+    this.#history.told(last, this.#epoch, this.#crc, this.name)
     this.#crc = 0
     this.#facts = 0
     if (facts > 0 && (last % 8 === 0 || this.#history.hasDigest(last))) this.#history.digest(last, this.digest(), this.name)

@@ -28,8 +28,6 @@ export type Outcome = Readonly<{
   steps: number
   ms: number
   hash: number
-  /** Damage was done and found: the end of that history. */
-  refused: boolean
   counts: Readonly<Record<string, number>>
   violation: Violation | undefined
 }>
@@ -53,7 +51,6 @@ export async function simulate(options: SimulationOptions): Promise<Outcome> {
     steps: world.scheduler.steps,
     ms: world.scheduler.nowMs,
     hash,
-    refused: world.refused,
     counts: { ...counts, ...world.counts, ...world.faults.counts },
     violation,
   }
@@ -69,12 +66,11 @@ export class World {
   readonly history = new History()
   readonly faults: Faults
   readonly lookup: 'exact' | 'cached' | 'stale'
-  readonly counts = { started: 0, claims: 0, terms: 0, refused: 0, failed: 0 }
+  readonly counts = { started: 0, claims: 0, terms: 0, found: 0, foundElsewhere: 0, failed: 0 }
   /** By place: two or three nodes. */
   readonly nodes: (SimulatedNode | undefined)[]
   /** Bits were flipped in these files. */
   readonly flipped = new Set<string>()
-  refused = false
   stopped = false
   cluster = ''
   /** An operation takes about so long, and sometimes much longer. */
@@ -101,14 +97,14 @@ export class World {
   }
 
   async run(): Promise<void> {
-    const { scheduler, history, options } = this
+    const { scheduler, options } = this
     await this.#prepare()
     for (let i = 0; i < this.nodes.length; i++) this.start(i, false)
     this.faults.start()
     const clients = Array.from({ length: 2 + this.random.below(3) }, (_, i) => this.#client(`c${i}`))
     for (const client of clients) client.start()
-    while (scheduler.steps < options.steps && history.violation === undefined && !this.refused) await scheduler.step()
-    if (history.violation === undefined && !this.refused) await finish(this)
+    while (scheduler.steps < options.steps && !this.isOver) await scheduler.step()
+    if (!this.isOver) await finish(this)
   }
 
   async #prepare(): Promise<void> {
@@ -135,6 +131,11 @@ export class World {
       deposed: (epoch) => this.deposed(epoch),
       stopped: () => this.stopped,
     })
+  }
+
+  /** Something was violated, or damage that was done was found. */
+  get isOver(): boolean {
+    return this.history.violation !== undefined || this.history.ended
   }
 
   get openTerms(): SimulatedTerm[] {
@@ -176,7 +177,9 @@ export class World {
       exact: this.lookup === 'exact',
       journal: { spareSegments: this.#spareSegments },
       deposed: (epoch) => this.deposed(epoch),
-      deposedSince: (epoch) => (this.deposed(epoch) ? (this.#links.get(epoch + 1) ?? 0) : Number.POSITIVE_INFINITY),
+      // Where names are seen late, a claim is none until it must have been seen.
+      deposedSince: (epoch) =>
+        this.deposed(epoch) ? (this.#links.get(epoch + 1) ?? 0) + (this.lookup === 'exact' ? 0 : STALE_MS) : Number.POSITIVE_INFINITY,
       claimed: (epoch, forced) => this.#claimed(epoch, forced),
       opened: () => {
         this.counts.terms += 1
@@ -205,9 +208,9 @@ export class World {
     if (error === undefined) return
     this.counts.failed += 1
     if (error instanceof JournalDamage) {
-      if (this.flipped.has(error.file)) {
-        this.refused = true
-        this.counts.refused += 1
+      if (this.flipped.size > 0) {
+        this.history.ended = true
+        this.counts[this.flipped.has(error.file) ? 'found' : 'foundElsewhere'] += 1
       } else this.violate('no-false-damage', `${node.options.process.name}: ${error.message}`)
     } else if (codeOf(error) === 'EEXIST') this.violate('one-leader-an-epoch', wholeOf(error))
     else if (!['EIO', 'ENOSPC', 'not-leading'].includes(codeOf(error))) this.violate('no-crash', wholeOf(error))
@@ -232,6 +235,7 @@ export class World {
     // Of a process that is gone: never goes on.
     if (process === undefined) return new Promise(() => undefined)
     this.history.trace(`${scheduler.nowMs.toFixed(3)} ${name} ${operation} ${path}`)
+    this.faults.passing(name, operation)
     let ms = ((1 + random.below(1_000)) / 1_000) * this.#slow
     if (random.below(10_000) < this.#tail) ms += [5, 30, LEASE_MS / 2, 2 * LEASE_MS][random.below(4)]
     return new Promise((resolve) => scheduler.at(scheduler.nowMs + ms, process, resolve))
@@ -240,6 +244,8 @@ export class World {
   #linked(name: string, path: string): void {
     const epoch = Number(path.slice(path.lastIndexOf('/') + 1))
     this.#links.set(epoch, this.scheduler.nowMs)
+    // An earlier claim of this number may have vanished with its claimant.
+    this.#needless.delete(epoch)
     // A leader that has led in health until now, and was heard: only force may claim over it.
     for (const term of this.openTerms) {
       if (term.epoch !== epoch - 1) continue
