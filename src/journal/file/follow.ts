@@ -26,8 +26,8 @@ import { Tail, Vanished } from './tail.ts'
 const SOON_MS = 5
 /** The pauses after failures grow from `pollMs` up to this. */
 const PAUSE_MS_MAX = 5_000
-/** A directory of many files takes long to list: at most this part of the time is spent on it. */
-const LIST_SHARE = 20
+/** A directory of many files takes long to list: the time that took is spent again so often before the next. */
+const LIST_SHARE = 100
 
 export type FollowOptions = Readonly<{
   directory: string
