@@ -93,8 +93,8 @@ export const mutants: readonly Mutant[] = [
       { file: CLAIM, from: 'new HeldClaim(options, epoch, file,', to: 'new HeldClaim(options, epoch, lock,' },
       {
         file: 'src/failover/watch.ts',
-        from: "options.disk.open(claimPath(options.directory, options.epoch), 'read')",
-        to: "options.disk.open(`${options.directory}/epochs/lock`, 'read').catch(() => options.disk.open(claimPath(options.directory, options.epoch), 'read'))",
+        from: "    file = await disk.open(claimPath(directory, epoch), 'read')\n",
+        to: "    file = await disk.open(`${directory}/epochs/lock`, 'read').catch(() => disk.open(claimPath(directory, epoch), 'read'))\n",
       },
     ],
   },
