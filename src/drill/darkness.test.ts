@@ -15,7 +15,7 @@ it('the dark time is from the last answer of an old connection to the first of a
   darkness.acknowledged('q', 'stomp', 1, 210, 250)
   expect(darkness.over).toBe(true)
   expect(darkness.successor).toBe(1)
-  expect(darkness.take()).toEqual({ allMs: 100, byProtocol: { mqtt: 100, stomp: 130 }, everybodyMs: 119 })
+  expect(darkness.take()).toEqual({ allMs: 100, byProtocol: { mqtt: 100, stomp: 130 }, sinceFaultMs: 101, everybodyMs: 119 })
 })
 
 it('what a node says that was stopped and woken neither ends nor lengthens it', () => {
@@ -32,7 +32,7 @@ it('without a successor nothing is measured, and the next round begins anew', ()
   const darkness = new Darkness()
   darkness.acknowledged('p', 'mqtt', 0, 0, 100)
   darkness.fault(110, ['p'])
-  expect(darkness.take()).toEqual({ allMs: undefined, byProtocol: { mqtt: undefined }, everybodyMs: undefined })
+  expect(darkness.take()).toEqual({ allMs: undefined, byProtocol: { mqtt: undefined }, sinceFaultMs: undefined, everybodyMs: undefined })
   darkness.acknowledged('p', 'mqtt', 1, 500, 600)
   darkness.fault(610, ['p'])
   expect(darkness.successor).toBe(undefined)

@@ -5,6 +5,8 @@ export type Dark = Readonly<{
   /** Over all producers together. */
   allMs: number | undefined
   byProtocol: Readonly<Record<string, number | undefined>>
+  /** From the fault to the first answer after it; much shorter than `allMs`: nobody was answered for a while before it either. */
+  sinceFaultMs: number | undefined
   /** Until the last producer that changes over was answered again. */
   everybodyMs: number | undefined
 }>
@@ -58,6 +60,7 @@ export class Darkness {
     const dark = {
       allMs: lengthOf(this.#all),
       byProtocol: Object.fromEntries([...this.#protocols].map(([name, gap]) => [name, lengthOf(gap)])),
+      sinceFaultMs: this.#all.firstAfterMs === undefined ? undefined : this.#all.firstAfterMs - this.#faultMs,
       everybodyMs: this.#everybodyMs,
     }
     this.#faultMs = Number.POSITIVE_INFINITY

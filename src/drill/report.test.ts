@@ -9,7 +9,7 @@ function round(number: number, allMs: number | undefined, more: Partial<Round> =
     at: 'random',
     victim: 'a',
     successor: 'b',
-    dark: { allMs, byProtocol: {}, everybodyMs: allMs },
+    dark: { allMs, byProtocol: {}, sinceFaultMs: allMs, everybodyMs: allMs },
     counts: noCounts(),
     sentences: [],
     takeover: undefined,
