@@ -610,3 +610,16 @@ it('a close does not wait for ever for a disk that hangs', async () => {
   await settle()
   expect((await stage.lead('b')).replayed.texts).toEqual(['never written'])
 })
+
+it('a close does not wait for ever for a spare file that the disk does not take', async () => {
+  const stage = await Stage.make()
+  const hangs = stage.hold('a', 'sync', 'spare')
+  const { journal } = await stage.lead('a', { spareSegments: 1 })
+  await hangs.reached
+  const closing = journal.close()
+  await settle()
+  stage.clock.advance(5_000)
+  await closing
+  expect(put(journal, 'more')).toBeUndefined()
+  hangs.release()
+})
