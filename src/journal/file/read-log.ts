@@ -129,7 +129,17 @@ type Place = Readonly<{ epoch: number; segment: number; offset: number }>
 type Step =
   | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number; before: Place }>
   | Readonly<{ kind: 'header'; header: ReadHeader }>
-  | Readonly<{ kind: 'segment'; file: DiskFile; path: string; head: SegmentHead; segment: number; from: number; to: number | undefined }>
+  | Readonly<{
+      kind: 'segment'
+      file: DiskFile
+      path: string
+      head: SegmentHead
+      segment: number
+      from: number
+      to: number | undefined
+      /** As the head of the next one says. */
+      lastBatch: number | undefined
+    }>
 
 class Plan {
   bytes = 0
@@ -217,6 +227,8 @@ class Plan {
         throw new JournalDamage('head', basename(path), 0, 'the head of the segment is damaged or half-written, and the journal goes on behind it')
       if (segment !== from.segment && head.before !== before) throw this.#missing(stop.epoch, head.before)
       before = segment
+      const previous = steps.at(-1)
+      if (previous?.kind === 'segment') steps[steps.length - 1] = { ...previous, lastBatch: head.firstBatch - 1 }
       steps.push({
         kind: 'segment',
         file,
@@ -225,6 +237,7 @@ class Plan {
         segment,
         from: segment === from.segment ? from.offset : HEAD_BYTES,
         to: segment === stop.segment ? stop.offset : undefined,
+        lastBatch: undefined,
       })
     }
     if (before !== stop.segment && stop.offset !== HEAD_BYTES) throw this.#missing(stop.epoch, stop.segment)
@@ -311,6 +324,13 @@ class Plan {
         `the batch is damaged: the journal is known to go on to ${step.to} in this segment`,
       )
     if (scanned.later !== undefined) throw damagedBefore(step.path, scanned.end, scanned.later)
+    if (step.lastBatch !== undefined && (this.#reached ?? 0) < step.lastBatch)
+      throw new JournalDamage(
+        'batch',
+        basename(step.path),
+        scanned.end,
+        `the batch is damaged: the next segment goes on behind batch ${step.lastBatch}`,
+      )
   }
 
   /** `segment`/`offset`: where the batch's first byte lies for later readers. */
