@@ -192,6 +192,22 @@ describe('a queue', () => {
     }
   }, 30_000)
 
+  it('names no two messages by one number when a queue was never committed: even what is volatile waits for the queue itself', async () => {
+    const node = new CoreNode({}, { manual: true })
+    const client = node.client()
+    client.session.declare(node.queue('lost'), PERMANENT)
+    const taker = client.consume(node.queue('lost'))
+    client.send(node.queue('lost'), 'volatile', { durable: false })
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual([])
+    node.journal.commit()
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual(['volatile'])
+    client.send(node.queue('lost'), 'at once', { durable: false })
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual(['volatile', 'at once'])
+  })
+
   it('a message without durability behind an uncommitted one waits with it', async () => {
     const node = new CoreNode({}, { manual: true })
     const client = node.client()
