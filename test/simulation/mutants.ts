@@ -44,6 +44,7 @@ export function makeTree(mutant: Mutant): Readonly<{ path: string; remove: () =>
 }
 
 const FILE_JOURNAL = 'src/journal/file/file-journal.ts'
+const WRITER = 'src/journal/file/batch-writer.ts'
 const OPEN = 'src/journal/file/open.ts'
 const CLAIM = 'src/failover/claim.ts'
 
@@ -54,8 +55,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: FILE_JOURNAL,
-        from: 'this.#write(batch).then(this.#wrote, this.#failed)',
-        to: 'this.#write(batch).catch(this.#failed)\n    void Promise.resolve().then(this.#wrote)',
+        from: 'this.#writer.write(batch).then(this.#wrote, this.#failed)',
+        to: 'this.#writer.write(batch).catch(this.#failed)\n    void Promise.resolve().then(this.#wrote)',
       },
     ],
   },
@@ -64,19 +65,23 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage'],
     patches: [
       { file: OPEN, from: "segment }), 'create-synced')", to: "segment }), 'create')" },
-      { file: FILE_JOURNAL, from: "disk.open(segment.path, 'create-synced')", to: "disk.open(segment.path, 'create')" },
+      { file: WRITER, from: "disk.open(segment.path, 'create-synced')", to: "disk.open(segment.path, 'create')" },
     ],
   },
   {
     name: 'no look',
-    caughtBy: ['no-late-commit'],
+    caughtBy: ['no-late-commit', 'look-after-stall'],
     patches: [{ file: 'src/failover/held-claim.ts', from: 'if (!this.#disk.exists(this.#next)) return true', to: 'return true' }],
   },
   {
     name: 'looks before the write and the sync',
     caughtBy: ['no-late-commit'],
     patches: [
-      { file: FILE_JOURNAL, from: 'this.#write(batch).then(', to: 'this.looked = this.#begin.leadership.look()\n    this.#write(batch).then(' },
+      {
+        file: FILE_JOURNAL,
+        from: 'this.#writer.write(batch).then(',
+        to: 'this.looked = this.#begin.leadership.look()\n    this.#writer.write(batch).then(',
+      },
       { file: FILE_JOURNAL, from: '    if (!this.#begin.leadership.look()) {\n      this.#lose', to: '    if (!this.looked) {\n      this.#lose' },
       { file: FILE_JOURNAL, from: '  gathering: number\n  committed: number\n', to: '  gathering: number\n  committed: number\n  looked = true\n' },
     ],
@@ -149,7 +154,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage', 'one-leader-an-epoch'],
     patches: [
       { file: OPEN, from: '    await disk.syncDirectory(segmentsIn(directory))\n', to: '' },
-      { file: FILE_JOURNAL, from: '    await disk.syncDirectory(segmentsIn(directory))\n', to: '' },
+      { file: WRITER, from: '    await disk.syncDirectory(segmentsIn(directory))\n', to: '' },
     ],
   },
   {
@@ -178,7 +183,7 @@ export const mutants: readonly Mutant[] = [
     name: 'old looks, and nobody waits for their age',
     caughtBy: ['no-late-commit', 'successor-has-all', 'one-history'],
     patches: [],
-    options: { lookup: 'stale' },
+    options: { lookup: 'cached', settle: 0 },
   },
   {
     name: 'a settlement is answered before its commit',
@@ -205,13 +210,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'delivers before the commit',
     caughtBy: ['acknowledged-is-kept', 'one-number-once'],
-    patches: [
-      {
-        file: 'src/core/live.ts',
-        from: '    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0 || queue.pending > 0) {',
-        to: '    if (row < 0) {',
-      },
-    ],
+    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0) {', to: 'if (row < 0) {' }],
   },
   {
     name: 'a snapshot holds what is not committed',
@@ -229,9 +228,9 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage'],
     patches: [
       {
-        file: FILE_JOURNAL,
-        from: '    this.#writing = undefined\n    if (this.#over) return this.#letGo()\n    this.#lose(error instanceof',
-        to: '    const again = this.#writing\n    if (!this.#over && again !== undefined && this.#file !== undefined) return void this.#file.sync().then(this.#wrote, this.#failed)\n    this.#writing = undefined\n    if (this.#over) return this.#letGo()\n    this.#lose(error instanceof',
+        file: WRITER,
+        from: 'return this.#file.write([image.buffer.subarray(start, sectorAfter(start + length))], offset)',
+        to: 'const file = this.#file\n    return file.write([image.buffer.subarray(start, sectorAfter(start + length))], offset).catch(() => file.sync())',
       },
     ],
   },

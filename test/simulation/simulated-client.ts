@@ -132,7 +132,7 @@ class Connection implements Replies {
     this.#queue = this.term.core.address('queue', [name])
     const sink = new ClientSink((delivery) => this.#delivered(name, delivery))
     this.#consumer = session.consume([this.#queue], { settle: 'unsettled', exclusive: false }, sink)
-    this.#consumer?.grant(5 + random.below(40), 1e9)
+    this.#consumer?.grant(1 + random.below(10), 1e9)
   }
 
   #publish(session: Session): void {

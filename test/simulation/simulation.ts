@@ -18,8 +18,10 @@ import { finish } from './finish.ts'
 export type SimulationOptions = Readonly<{
   seed: number
   steps: number
-  /** `cached`: names are seen late, and claimants wait (rule 19). `stale`: seen late, and nobody waits: a mutant. By seed when not given. */
-  lookup?: 'exact' | 'cached' | 'stale'
+  /** `cached`: names are seen late, and claimants wait (rule 19). By seed when not given. */
+  lookup?: 'exact' | 'cached'
+  /** How many times the age of old answers they wait; less than 2 is a mistake. */
+  settle?: number
   /** Each line of the trace. */
   onTrace?: (line: string) => void
 }>
@@ -32,9 +34,11 @@ export type Outcome = Readonly<{
   violation: Violation | undefined
 }>
 
-/** How old a cached name may be, and how long a claimant waits for that (main.ts: a tenth more). */
+/** How old a cached name may be. */
 const STALE_MS = 150
-const SETTLE_MS = STALE_MS * 1.1
+/** As in main.ts: first the others' looks may be old, then our own listing of what they wrote until they knew; and clocks differ. */
+const OLD_ANSWERS = 2
+const RATE_MARGIN = 1.1
 
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
   const world = new World(options)
@@ -65,7 +69,7 @@ export class World {
   readonly disk: SimulatedDisk
   readonly history = new History()
   readonly faults: Faults
-  readonly lookup: 'exact' | 'cached' | 'stale'
+  readonly lookup: 'exact' | 'cached'
   readonly counts = { started: 0, claims: 0, terms: 0, found: 0, foundElsewhere: 0, failed: 0 }
   /** By place: two or three nodes. */
   readonly nodes: (SimulatedNode | undefined)[]
@@ -173,7 +177,7 @@ export class World {
       random: new SeededRandom(random.below(2 ** 31)),
       history,
       force,
-      settleMs: this.lookup === 'cached' ? SETTLE_MS : 0,
+      settleMs: this.lookup === 'cached' ? STALE_MS * (this.options.settle ?? OLD_ANSWERS) * RATE_MARGIN : 0,
       exact: this.lookup === 'exact',
       journal: { spareSegments: this.#spareSegments },
       deposed: (epoch) => this.deposed(epoch),
