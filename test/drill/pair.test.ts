@@ -8,8 +8,10 @@ import { program } from '../wire/node-process.ts'
 
 const folder = temporaryFolder()
 const running: ChildProcess[] = []
+const started: string[] = []
 afterEach(() => {
   for (const child of running.splice(0)) child.kill('SIGKILL')
+  for (const data of started.splice(0)) for (const pid of nodesOn(data)) process.kill(pid, 'SIGKILL')
   folder.remove()
 })
 
@@ -32,6 +34,7 @@ function startPair(name: string, ...args: string[]) {
   const data = folder.path(name)
   const child = spawn(process.execPath, [program, 'pair', '--ports', 'free', '--data', data, ...args], { stdio: ['pipe', 'pipe', 'pipe', 'ipc'] })
   running.push(child)
+  started.push(data)
   const pair = { child, data, out: '', code: undefined as number | null | undefined }
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => {
