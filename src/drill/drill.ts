@@ -92,6 +92,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     await instant(options, cast)
     victim = darkness.node ?? 0
     const changingOver = cast.producers.filter((each) => !each.steadfast).map((each) => each.name)
+    if (fault === 'pause') cast.stopped(victim)
     const struck = strike(target, fault, victim)
     darkness.fault(performance.now(), changingOver)
     await struck
@@ -106,6 +107,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     if (fault === 'pause') {
       await sleep(random.below(300))
       await target.resume(victim)
+      cast.stopped(undefined)
     } else if (fault !== 'handover') await target.start(victim)
     await sleep(30 + random.below(100))
   } catch (error) {
@@ -113,6 +115,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     // What is answered after this was not a succession.
     dark ??= darkness.take()
     await mend(target, fault, victim)
+    cast.stopped(undefined)
   }
   cast.rest()
   await drained(cast, options.patienceMs)
