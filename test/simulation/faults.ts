@@ -122,7 +122,8 @@ export class Faults {
         for (const one of nodes) if (one !== undefined) this.#pause(one.options.process)
         break
       case 'kill':
-        if (process === undefined) return
+        // One that stands still is worth more when it wakes.
+        if (process === undefined || (process.pausedUntilMs > scheduler.nowMs && random.below(5) > 0)) return
         world.kill(at)
         break
       case 'power':
@@ -179,17 +180,21 @@ export class Faults {
     history.trace(`${process.name} is paused until ${process.pausedUntilMs}`)
   }
 
-  /** A crash in the middle of a claim, of a new segment, of a snapshot: where names change and are not durable yet. Then what it left goes, soon. */
-  passing(name: string, operation: Operation): void {
+  /** A pause in the middle of a commit; a crash in that of a claim, a new segment or a snapshot, where names change and are not durable yet, and what it left goes soon. */
+  passing(name: string, operation: Operation, path: string): void {
     const world = this.#world
-    const { random, scheduler, disk } = world
+    const { random, scheduler, disk, nodes } = world
+    if ((operation === 'write' || operation === 'sync') && path.includes('/seg-') && this.#known.includes('pause') && random.below(250) === 0) {
+      const process = nodes.find((node) => node?.options.process.name === name)?.options.process
+      if (process !== undefined && !world.stopped) this.#pause(process)
+    }
     const of = touchy[operation]
     if (world.stopped || of === undefined || !this.#known.includes('kill') || random.below(of) > 0) return
-    const at = world.nodes.findIndex((node) => node?.options.process.name === name)
+    const at = nodes.findIndex((node) => node?.options.process.name === name)
     if (at === -1) return
     this.counts.kill += 1
     scheduler.at(scheduler.nowMs, undefined, () => {
-      if (world.nodes[at]?.options.process.name === name) world.kill(at)
+      if (nodes[at]?.options.process.name === name) world.kill(at)
       for (let i = 0; i < 3; i++) scheduler.at(scheduler.nowMs + random.below(400) / 10, undefined, () => disk.decay())
     })
   }

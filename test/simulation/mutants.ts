@@ -89,11 +89,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'one lock file for all epochs',
     caughtBy: ['no-needless-claim'],
+    options: { lookup: 'exact' },
     patches: [
       {
         file: CLAIM,
         from: "    if (!file.tryLock('exclusive'))",
-        to: "    const lockPath = join(epochsIn(directory), 'lock')\n    const lock = await disk.open(lockPath, 'create').catch(() => disk.open(lockPath, 'write'))\n    if (!lock.tryLock('exclusive') && options.leaseMs === 0)",
+        to: "    const lockPath = join(epochsIn(directory), 'lock')\n    const openLock = () => disk.open(lockPath, 'create').catch(() => disk.open(lockPath, 'write'))\n    const lock = await openLock().catch(openLock)\n    if (!lock.tryLock('exclusive') && options.leaseMs === 0)",
       },
       { file: CLAIM, from: 'new HeldClaim(options, epoch, file,', to: 'new HeldClaim(options, epoch, lock,' },
       {

@@ -239,7 +239,7 @@ export class World {
     // Of a process that is gone: never goes on.
     if (process === undefined) return new Promise(() => undefined)
     this.history.trace(`${scheduler.nowMs.toFixed(3)} ${name} ${operation} ${path}`)
-    this.faults.passing(name, operation)
+    this.faults.passing(name, operation, path)
     let ms = ((1 + random.below(1_000)) / 1_000) * this.#slow
     if (random.below(10_000) < this.#tail) ms += [5, 30, LEASE_MS / 2, 2 * LEASE_MS][random.below(4)]
     return new Promise((resolve) => scheduler.at(scheduler.nowMs + ms, process, resolve))
