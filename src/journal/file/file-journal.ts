@@ -122,7 +122,7 @@ export class FileJournal implements Journal {
     this.#rollBytes = Math.max(BATCH_ROOM_MIN, Math.min(BATCH_BYTES_MAX, settings.segmentBytes / 4))
     this.#pressureBytes = Math.max(4 * BATCH_BYTES_MAX, settings.cacheBytes / 4)
     this.#cache = new Cache(settings.cacheBytes)
-    this.#fetcher = new Fetcher(begin.disk, begin.clock, begin.segments, this.#cache)
+    this.#fetcher = new Fetcher(begin.disk, begin.clock, begin.segments, this.#cache, begin.log)
     this.#house = new Housekeeping({
       ...begin,
       cache: this.#cache,
