@@ -24,8 +24,13 @@ const NAMES = ['a', 'b'] as const
 export async function openOwnPair(options: OwnPairOptions): Promise<Target> {
   const ports = await freePorts(NAMES.length * 3)
   const pair = new OwnPair(options, ports)
-  for (let node = 0; node < NAMES.length; node++) await pair.start(node)
-  await pair.ready()
+  try {
+    for (let node = 0; node < NAMES.length; node++) await pair.start(node)
+    await pair.ready()
+  } catch (error) {
+    await pair.close()
+    throw error
+  }
   return pair
 }
 
