@@ -15,22 +15,27 @@ const SUSPECT_BYTES_MAX = 32 * BATCH_BYTES_MAX
 /** A unit that the window cuts off is left to the next one if no more than this of it was read; else the rest of it is read, too. */
 const LEFT_BYTES_MAX = 16 * 1024
 
-/** `bytes[0]` lies at `base`. */
-export type Checked = Readonly<{ base: number; bytes: Buffer }>
+/** `bytes[0]` lies at `base`. `unitBytes`: what the last unit in it takes. */
+export type Checked = Readonly<{ base: number; bytes: Buffer; unitBytes: number }>
+/** A place where a batch is known to begin, and what the one before takes: the next ones are often as large. */
+export type Boundary = Readonly<{ at: number; unitBytes: number }>
 /** `from`: where the damaged unit begins, as far as that can be told; what is asked for in [from, end) is not worth reading again soon. */
 export type Damaged = Readonly<{ from: number; end: number; sentence: string }>
 export type Wanted = Readonly<{ offset: number; length: number }>
 
-/** `near`: a place at or before the record where a batch is known to begin, if one is known. */
-export async function readChecked(file: DiskFile, known: Segment, wanted: Wanted, near: number | undefined): Promise<Checked | Damaged> {
+/** `near`: at or before the record, if one is known. */
+export async function readChecked(file: DiskFile, known: Segment, wanted: Wanted, near: Boundary | undefined): Promise<Checked | Damaged> {
   return known.family === 'log' ? readLog(file, known, wanted, near) : readOld(file, known, wanted)
 }
 
-async function readLog(file: DiskFile, known: Segment, wanted: Wanted, near: number | undefined): Promise<Checked | Damaged> {
+async function readLog(file: DiskFile, known: Segment, wanted: Wanted, near: Boundary | undefined): Promise<Checked | Damaged> {
   if (near === undefined) return searchLog(file, known, wanted, undefined)
-  const loaded = new Loaded(file, near, known.durableBytes)
-  await loaded.upTo(Math.max(near + READ_AHEAD_BYTES, sectorAfter(wanted.offset + wanted.length)))
-  const walked = await walk(loaded, near, batchAt(known), wanted)
+  const loaded = new Loaded(file, near.at, known.durableBytes)
+  // A guess at where a batch ends saves the second read for the rest of one that is cut off.
+  const unitBytes = Math.max(SECTOR_BYTES, Math.min(near.unitBytes, BATCH_BYTES_MAX))
+  const ahead = Math.ceil(READ_AHEAD_BYTES / unitBytes) * unitBytes
+  await loaded.upTo(Math.max(near.at + ahead, sectorAfter(wanted.offset + wanted.length)))
+  const walked = await walk(loaded, near.at, batchAt(known), wanted)
   return walked.checked ?? searchLog(file, known, wanted, walked.end)
 }
 
@@ -129,6 +134,7 @@ async function walk(loaded: Loaded, start: number, unitAt: UnitAt, wanted: Wante
   const wantedEnd = wanted.offset + wanted.length
   let found = false
   let at = start
+  let unitBytes = 0
   for (let cut = false; !cut; ) {
     const unit = unitAt(loaded.bytes, at - loaded.base, at)
     if (unit === undefined) break
@@ -140,10 +146,11 @@ async function walk(loaded: Loaded, start: number, unitAt: UnitAt, wanted: Wante
     }
     if (!unit.isWhole(loaded.bytes, at - loaded.base)) break
     found ||= at < wanted.offset && wantedEnd <= end
+    unitBytes = unit.next - at
     at = unit.next
   }
   if (!found) return { end: at, checked: undefined }
-  return { end: at, checked: { base: start, bytes: loaded.between(start, Math.min(at, loaded.end)) } }
+  return { end: at, checked: { base: start, bytes: loaded.between(start, Math.min(at, loaded.end)), unitBytes } }
 }
 
 /** A stretch of a file in memory, which grows in both directions. */

@@ -111,7 +111,7 @@ async function written(seed: number, batches = 14): Promise<Readonly<{ stage: St
   return { stage, second, records: recordsOf(second.replayed.facts) }
 }
 
-describe('what is read back', () => {
+describe('what is read back', { timeout: 30_000 }, () => {
   it('is what was written, wherever it lies, in any order, by many at once', async () => {
     for (let seed = 1; seed <= 4; seed++) {
       const { stage, records } = await written(seed)
@@ -129,7 +129,7 @@ describe('what is read back', () => {
 
   it('is nothing where a bit flipped in its batch, and the truth everywhere else', async () => {
     let harmed = 0
-    for (let seed = 1; seed <= 4; seed++) {
+    for (let seed = 1; seed <= 3; seed++) {
       const { stage, records } = await written(seed)
       const random = new SeededRandom(seed + 100)
       const segments = [...new Set(records.map((at) => at.segment))]
@@ -210,13 +210,15 @@ describe('what is read back', () => {
           if ((bytes[from + 42] & bit) === 0) longer += 1
           else shorter += 1
           bytes[from + 42] ^= bit
-          const reader = await stageReader(stage, 1)
-          const wrong: number[] = []
-          // From behind: nothing is known of where batches begin.
-          for (const one of within.toReversed())
-            if ((await reader.fetch(one)) !== (from < one.offset && one.offset < end ? undefined : one.text)) wrong.push(one.offset)
-          expect(wrong).toEqual([])
-          expect(reader.logged.filter((line) => !line.endsWith(` at ${from})`))).toEqual([])
+          // From behind, nothing is known of where batches begin.
+          for (const order of [within, within.toReversed()]) {
+            const reader = await stageReader(stage, 1)
+            const wrong: number[] = []
+            for (const one of order)
+              if ((await reader.fetch(one)) !== (from < one.offset && one.offset < end ? undefined : one.text)) wrong.push(one.offset)
+            expect(wrong).toEqual([])
+            expect(reader.logged.filter((line) => !line.endsWith(` at ${from})`))).toEqual([])
+          }
           bytes[from + 42] ^= bit
         }
       }
@@ -325,7 +327,7 @@ describe('what is read back', () => {
   })
 })
 
-describe('on the real disk', () => {
+describe('on the real disk', { timeout: 30_000 }, () => {
   it('a flipped bit costs its batch and nothing else, in files cut short, too', async () => {
     const { stage, records } = await written(5)
     const directory = await mkdtemp(join(tmpdir(), 'bascule-fetch-'))

@@ -3,7 +3,7 @@
 import type { Clock, Log } from '../../api.ts'
 import type { Disk, DiskFile } from '../../disk.ts'
 import type { Cache } from './cache.ts'
-import { READ_AHEAD_BYTES, readChecked } from './checked-window.ts'
+import { type Boundary, READ_AHEAD_BYTES, readChecked } from './checked-window.ts'
 import { HEAD_BYTES, segmentFile } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
 import { Unreadable } from './unreadable.ts'
@@ -25,7 +25,7 @@ export class Fetcher {
   #queue: Request[] = []
   #next = 0
   #reading = 0
-  #boundaries: Readonly<{ segment: number; at: number }>[] = []
+  #boundaries: (Boundary & Readonly<{ segment: number }>)[] = []
   /** Least lately used first. */
   readonly #files = new Map<number, OpenFile>()
 
@@ -93,9 +93,9 @@ export class Fetcher {
         this.#unreadable.tell(segmentFile(known), found.from, found.sentence)
         return undefined
       }
-      const { base, bytes } = found
-      this.#begins(known, base)
-      this.#begins(known, base + bytes.length)
+      const { base, bytes, unitBytes } = found
+      this.#begins(known, base, unitBytes)
+      this.#begins(known, base + bytes.length, unitBytes)
       this.#cache.add({ segment, base, end: base + bytes.length, buffer: bytes, pinned: false })
       return bytes.subarray(offset - base, offset - base + length)
     } finally {
@@ -105,17 +105,17 @@ export class Fetcher {
   }
 
   /** The last place at or before the record, and not far from it, where a batch is known to begin: there needs to be no search. */
-  #near(segment: number, offset: number): number | undefined {
-    let near = offset - HEAD_BYTES <= READ_AHEAD_BYTES ? HEAD_BYTES : undefined
+  #near(segment: number, offset: number): Boundary | undefined {
+    let near = offset - HEAD_BYTES <= READ_AHEAD_BYTES ? { at: HEAD_BYTES, unitBytes: 0 } : undefined
     for (const one of this.#boundaries)
-      if (one.segment === segment && one.at <= offset && offset - one.at <= READ_AHEAD_BYTES && one.at > (near ?? 0)) near = one.at
+      if (one.segment === segment && one.at <= offset && offset - one.at <= READ_AHEAD_BYTES && one.at > (near?.at ?? 0)) near = one
     return near
   }
 
-  #begins({ segment, family }: Segment, at: number): void {
+  #begins({ segment, family }: Segment, at: number, unitBytes: number): void {
     if (family !== 'log' || this.#boundaries.some((one) => one.segment === segment && one.at === at)) return
     if (this.#boundaries.length === BOUNDARIES_MAX) this.#boundaries.shift()
-    this.#boundaries.push({ segment, at })
+    this.#boundaries.push({ segment, at, unitBytes })
   }
 
   async #opened(known: Segment): Promise<OpenFile> {
