@@ -89,6 +89,7 @@ export class Faults {
     this.#failing = undefined
     this.counts.fail += 1
     this.#world.history.trace(`${process} fails ${operation}`)
+    if (operation === 'read' || operation === 'open') this.#world.history.mayPassOver = true
     return { code: 'EIO', after: this.#world.random.below(2) === 0 }
   }
 

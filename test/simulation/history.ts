@@ -66,6 +66,8 @@ export class History {
   /** Bits were flipped: what is read may be damaged, and a node may refuse to read it. Then the history ends. */
   mayBeDamaged = false
   ended = false
+  /** A read failed: what cannot be read stays on its queue, and those behind it go first. */
+  mayPassOver = false
   readonly sent = new Map<string, Sent>()
   readonly counts = { acknowledged: 0, delivered: 0, answered: 0, refused: 0, batches: 0, digests: 0, servedDamaged: 0 }
   /** The newest epoch whose leader has read and begun, and the newest whose claimant may read. */
@@ -81,6 +83,8 @@ export class History {
   #lastCommitted = 0
   readonly #digests = new Map<number, Readonly<{ digest: string; by: string }>>()
   readonly #numbers = new Map<string, string>()
+  /** By queue and producer, the newest number that was given out. */
+  readonly #newest = new Map<string, number>()
 
   violate(invariant: Invariant, sentence: string): void {
     if (this.violation !== undefined) return
@@ -223,8 +227,18 @@ export class History {
         'settled-stays-settled',
         `${id} was settled by batch ${place.batch} of epoch ${place.epoch}, and ${by} delivers it again from ${queue} in epoch ${epoch}`,
       )
+    if (!deposed && !place.delivered) this.#inOrder(sent, queue, by)
     place.delivered = true
     return { sent, place }
+  }
+
+  /** What is given out for the first time keeps its producer's order, whoever gets it; what comes again comes when it comes. */
+  #inOrder(sent: Sent, queue: string, by: string): void {
+    const key = `${queue} ${sent.client}`
+    const newest = this.#newest.get(key) ?? 0
+    if (sent.number < newest && !this.mayPassOver)
+      this.violate('in-order', `${by} delivers ${sent.id} from ${queue} for the first time after number ${newest} of its producer`)
+    this.#newest.set(key, Math.max(newest, sent.number))
   }
 
   /** Everything that is on the queues in the end, in the order in which it comes. */

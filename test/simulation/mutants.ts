@@ -242,4 +242,32 @@ export const mutants: readonly Mutant[] = [
       { file: 'src/failover/lease.ts', from: 'startedMs - this.#sinceMs >= this.#leaseMs)', to: 'startedMs - this.#sinceMs >= this.#leaseMs / 8)' },
     ],
   },
+  {
+    name: 'heartbeats do not name the last batch',
+    caughtBy: ['a-standby-catches-up'],
+    patches: [{ file: 'src/failover/held-claim.ts', from: '    this.#batch = batch\n', to: '    this.#batch = batch < 0 ? batch : 0\n' }],
+  },
+  {
+    name: 'of a run of settlements a reader applies the first',
+    caughtBy: ['same-state', 'settled-stays-settled'],
+    patches: [{ file: 'src/core/apply.ts', from: 'sequence < first + count; sequence++', to: 'sequence < first + Math.min(1, count); sequence++' }],
+  },
+  {
+    name: 'of the queues of a topic a message reaches the first',
+    caughtBy: ['all-or-none', 'acknowledged-is-kept'],
+    patches: [
+      {
+        file: 'src/core/apply.ts',
+        from: 'i < set.queues.length; i++) if (set.queues[i].alive) state',
+        to: 'i < 1; i++) if (set.queues[i].alive) state',
+      },
+    ],
+  },
+  {
+    name: 'what is given back goes behind the others',
+    caughtBy: ['in-order', 'acknowledged-is-kept'],
+    patches: [
+      { file: 'src/core/queue.ts', from: 'if (ready.tail === 0 || entries.double(ready.tail, SEQUENCE) < sequence) {', to: 'if (sequence > 0) {' },
+    ],
+  },
 ]
