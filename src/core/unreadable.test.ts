@@ -128,3 +128,39 @@ describe('a message that cannot be read', () => {
     expect(node.lost).toBeUndefined()
   })
 })
+
+describe('a segment whose survivors cannot be copied', () => {
+  it('makes way for others, and is tried again later', async () => {
+    const segmentBytes = 256 * 1024
+    const node = new CoreNode({ journal: { segmentBytes } }, { segmentBytes })
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    const taker = client.consume(queue, 200)
+    for (let i = 0; i < 120; i++) {
+      client.send(queue, 'x'.repeat(10_000))
+      if (i % 10 === 9) await node.settled()
+    }
+    await node.until(() => taker.deliveries.length === 120)
+    for (let i = 1; i <= 120; i++) if (i % 4 !== 0) taker.accept(i)
+    await node.settled()
+    const asked: number[] = []
+    node.journal.preserve = ([{ segment }], done) => {
+      asked.push(segment)
+      setImmediate(() => done(undefined))
+    }
+    const snapshots = async (): Promise<void> => {
+      for (let i = 0; i < 8; i++) {
+        await node.core.snapshot()
+        await node.settled()
+      }
+    }
+    await snapshots()
+    expect(asked.length).toBeGreaterThan(2)
+    expect(new Set(asked).size).toBe(asked.length)
+    const once = [...asked]
+    node.clock.advance(30_000)
+    await snapshots()
+    expect(asked).toEqual([...once, ...once])
+  })
+})
