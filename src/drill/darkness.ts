@@ -25,6 +25,17 @@ export class Darkness {
   /** The node of the first answer after the fault. */
   successor: number | undefined
 
+  /** Work begins: what was acknowledged before it is of the round before. */
+  begin(): void {
+    this.#all = noGap()
+    this.#protocols.clear()
+  }
+
+  /** Somebody was answered in this round. */
+  get answering(): boolean {
+    return this.#all.lastBeforeMs !== undefined
+  }
+
   /** From now on connections count as made after the fault. */
   fault(atMs: number, changingOver: readonly string[]): void {
     this.#faultMs = atMs

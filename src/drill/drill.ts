@@ -88,7 +88,9 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
   try {
     await target.ready()
     await until('every client is connected', CONNECT_MS, () => cast.everybodyConnected)
+    darkness.begin()
     cast.work()
+    await until('somebody is answered', CONNECT_MS, () => darkness.answering)
     await instant(options, cast)
     victim = darkness.node ?? 0
     const changingOver = cast.producers.filter((each) => !each.steadfast).map((each) => each.name)
