@@ -379,6 +379,27 @@ describe('a queue', () => {
     expect(second.texts).toEqual(['new'])
   })
 
+  it('purges what waits for its time, too', async () => {
+    const node = new CoreNode({ destinations: { redeliveryDelayMs: 60_000 } })
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    client.send(queue, 'later', { deliverAtMs: node.clock.wallMs() + 60_000 })
+    const taker = client.consume(queue, 1)
+    client.send(queue, 'failed')
+    client.send(queue, 'in hand')
+    await node.settled()
+    taker.consumer.settle(1, 1, { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }, true)
+    taker.consumer.grant(1, 0)
+    await node.settled()
+    expect(taker.texts).toEqual(['failed', 'in hand'])
+    expect(await node.core.purge(queue)).toBe(2)
+    node.clock.advance(120_000)
+    await node.settled()
+    expect(taker.texts).toEqual(['failed', 'in hand'])
+    expect(node.core.figures().entries).toBe(1)
+  })
+
   it('purges what nobody has in hand', async () => {
     const node = new CoreNode()
     const client = node.client()
