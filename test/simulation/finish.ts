@@ -1,6 +1,7 @@
 // The end of a simulated history: every fault stops, everybody is killed, what was not durable goes, and then one healthy node must lead with everything that was
 // promised, and another must follow it to the same state.
 import type { Delivery } from '../../src/api.ts'
+import type { Core } from '../../src/core/core.ts'
 import type { World } from './simulation.ts'
 import { ClientSink, QUEUES } from './simulated-client.ts'
 import type { SimulatedTerm } from './simulated-node.ts'
@@ -51,7 +52,13 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
     }
   })
   await until(world, () => scheduler.nowMs - lastMs > 200)
-  if (!world.isOver) history.last(found)
+  if (!world.isOver) history.last(found, stillThere(core, found))
+}
+
+/** How many messages lie on each queue and were not given out: their bytes are damaged, and only they. */
+function stillThere(core: Core, found: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, number> {
+  const { queues } = core.destinations() as Readonly<{ queues: readonly Readonly<{ name: string; messages: number }>[] }>
+  return new Map(queues.map(({ name, messages }) => [name, messages - (found.get(name)?.length ?? 0)]))
 }
 
 /** Another node becomes warm and has the same state at the same batch. */
