@@ -388,7 +388,7 @@ describe('waiting', () => {
     story.claim('b')
     await story.pass(10 * LEASE_MS)
     expect(story.steps(/^b open .*epochs/)).toBe(2)
-    expect(story.steps(/^b open .*heartbeat/)).toBeLessThanOrEqual(10 * 8 + 1)
+    expect(story.steps(/^b open .*heartbeat/)).toBeLessThanOrEqual(10 * 20 + 1)
     expect(story.steps(/^b list/)).toBeLessThanOrEqual(11)
     expect(story.steps(/^b (sync|write|link|unlink|mkdir|truncate)/)).toBe(0)
   })

@@ -11,8 +11,8 @@ import { pause } from './pause.ts'
 
 /** A cached look may hide a higher claim from `exists`; a listing shows it sooner or later, and also that the directory is another one now. */
 const LIST_MS = 1_000
-/** Reads of the heartbeat in one lease. */
-const READS = 8
+/** Reads of the heartbeat in one lease: silence is noticed so much of it late, at its begin and at its end. */
+const READS = 20
 
 export type WatchOptions = Readonly<{
   directory: string
