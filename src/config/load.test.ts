@@ -36,7 +36,7 @@ describe('settings', () => {
     const settings = await load()
     expect(settings).toEqual({
       ...defaults,
-      listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
+      listeners: { ...defaults.listeners, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
       protocols: { mqtt: { inflightMax: 500, refuse: [] } },
     })
   })

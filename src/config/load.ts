@@ -1,6 +1,7 @@
 // Settings from file, environment and flags, in rising precedence. Without a file, environment or `--set` nothing is read or checked
 // by schema: then neither the YAML reader nor the schema checker is loaded, which would cost a good part of the time to start.
 import type { Protocol } from '../api.ts'
+import { isLoopback } from '../listen/loopback.ts'
 import { defaults } from './defaults.ts'
 import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
 import type { ListenerSettings, Settings } from './settings.ts'
@@ -95,8 +96,4 @@ function checkTogether({ limits, journal, listeners, insecure }: Settings): void
       `listener ${name} would open ${host} to the network without TLS and users: listen on 127.0.0.1, or pass --insecure if you mean it`,
     )
   }
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }

@@ -15,13 +15,14 @@ export type Settings = Readonly<{
   portOffset: number
   /** Allows listeners beyond loopback without TLS and users. */
   insecure: boolean
-  /** By listener name: `http` and each protocol's own. */
+  /** By listener name: `http`, `websocket` and each protocol's own. */
   listeners: Readonly<Record<string, ListenerSettings>>
   log: LogSettings
   limits: Limits
   journal: JournalSettings
   failover: FailoverSettings
   destinations: DestinationSettings
+  websocket: WebSocketSettings
   /** The section of each protocol, by its name, as its own schema has checked it. */
   protocols: Readonly<Record<string, unknown>>
 }>
@@ -103,6 +104,19 @@ export type FailoverSettings = Readonly<{
   followPollMs: number
   /** Host name that clients are given for this node. '': the listener's own, or this machine's name when it listens everywhere. */
   advertise: string
+}>
+
+export type WebSocketSettings = Readonly<{
+  /** Web pages of these origins may connect, besides those of the listener's own host. `*`: all. */
+  origins: readonly string[]
+  messageBytesMax: number
+  fragmentsMax: number
+  /** Bytes of messages of which a part has not come, all connections together. */
+  unfinishedTotalBytes: number
+  headerBytesMax: number
+  handshakeTimeoutMs: number
+  /** 0: never. */
+  pingIntervalMs: number
 }>
 
 /** What holds for one destination. */

@@ -34,11 +34,6 @@ export class Output {
     if (this.#gathered.push(wire) === 1) this.#clock.turn(this.#run)
   }
 
-  /** For what must not happen from inside a call of a front end. */
-  turn(run: () => void): void {
-    this.#clock.turn(run)
-  }
-
   /** The high mark shrinks once half of the budget is used, so that many slow readers stop before one of them must go. */
   get highBytes(): number {
     return this.usedBytes * 2 > this.limits.outputTotalBytes ? this.limits.outputLowBytes : this.limits.outputHighBytes

@@ -5,9 +5,9 @@
 //   PUT  /api/queues/{name}      POST /api/queues/{name}/purge  /api/failover?force=true
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { ErrorCode, Log } from '../api.ts'
-import { isLoopback } from '../config/load.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
+import { isLoopback } from '../listen/loopback.ts'
 import type { Managed } from './api.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024

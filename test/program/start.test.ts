@@ -108,7 +108,7 @@ describe('a second node on the same directory', () => {
   it('takes over the very ports of a first that is stopped', async () => {
     const data = folder.path('ports')
     const first = keep(await spawnBroker({ data, args: ['--node', 'a'] }))
-    const ports = ['mqtt', 'stomp'].flatMap((name) => ['--listen', `${name}=${first.port(name)}`])
+    const ports = ['mqtt', 'stomp', 'websocket'].flatMap((name) => ['--listen', `${name}=${first.port(name)}`])
     const second = keep(new NodeProcess({ data, args: ['--node', 'b', '--ports', 'fixed', '--listen', 'http=0', ...ports] }))
     await second.stands()
     await first.kill('SIGTERM')
