@@ -56,7 +56,7 @@ async function start({ limits = {}, settings = {}, clock, host = '127.0.0.1' }: 
   const errors: Record<string, unknown>[] = []
   const warnings: string[] = []
   const log: Log = { debug() {}, info() {}, warn: (_, message) => warnings.push(message), error: (fields) => errors.push({ ...fields }) }
-  const tcp = new Tcp({ clock: realClock, limits: { ...defaultLimits, ...limits }, log })
+  const tcp = new Tcp({ clock: clock ?? realClock, limits: { ...defaultLimits, ...limits }, log })
   const connections: Recording[] = []
   const chosen: string[] = []
   const spoken = (name: string, subprotocols: readonly string[], textMessages: boolean): Spoken => ({
@@ -282,6 +282,20 @@ describe('a WebSocket wire', () => {
     expect(connection.received.length).toBe(0)
     connection.wire.destroy()
     connection.wire.end()
+  })
+
+  it('is cut off when its client does not answer the close frame', async () => {
+    const clock = new MovableClock()
+    const { connections, port } = await start({ clock })
+    const socket = await raw(port)
+    socket.write(handshake())
+    await until(() => expect(connections).toHaveLength(1))
+    connections[0].wire.end()
+    await until(() => expect(socket.text()).toContain('\x88\x02\x03\xe8'))
+    clock.advance(4_000)
+    expect(connections[0].closes).toBe(0)
+    clock.advance(2_000)
+    await until(() => expect(connections[0].closes).toBe(1))
   })
 
   it('is closed once when its client closes, and gives what came before that', async () => {
