@@ -23,6 +23,8 @@ import { Peers } from './peers.ts'
 import { type Random, realRandom } from './random.ts'
 import { Standby } from './standby.ts'
 import { listenError, type OpenJournal, takeOver } from './term.ts'
+import { Authenticator } from './users/authenticator.ts'
+import { openHashThread } from './users/hash-thread.ts'
 
 export type MainOptions = Readonly<{
   settings: Settings
@@ -57,6 +59,9 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   const { data, failover, listeners } = options.settings
   const { http } = listeners
   let management: Management | undefined
+  const { users, anonymous, limits } = options.settings
+  const hashing = openHashThread()
+  const authenticator = new Authenticator({ users, anonymous, limits, clock, check: hashing.check })
   // What is known only once the directory is there; the management listener comes first, so that a start that must fail leaves no trace.
   let entered: Entered | undefined
   const there = (): Entered => {
@@ -101,7 +106,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     takeOver: async (leadership, warm, lost) => {
       const { settings, cluster, peers } = there()
       const pairAddresses = (protocol: string): readonly string[] => peers.addresses(protocol)
-      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses }
+      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, authenticate: authenticator.login }
       const running = await takeOver(term, leadership, warm, lost)
       deposed = running.lose
       return running
@@ -109,7 +114,14 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   })
   try {
     if (http.enabled) {
-      management = await openManagement({ host: http.host, port: http.port, limits: options.settings.limits, log, managed: node })
+      management = await openManagement({
+        host: http.host,
+        port: http.port,
+        limits,
+        log,
+        managed: node,
+        login: users.length === 0 ? undefined : authenticator.login,
+      })
       node.ownListeners = { http: management.address }
     }
   } catch (error) {
@@ -137,6 +149,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
       } finally {
         await management?.close()
         await there().peers.stop()
+        hashing.close()
       }
     },
     close: () => node.stop(),

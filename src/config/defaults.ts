@@ -9,6 +9,9 @@ const GiB = 1024 * MiB
 export const defaultLimits: Limits = {
   connections: 20_000,
   connectionsPerSecond: 0,
+  loginsWaiting: 256,
+  loginsRemembered: 10_000,
+  loginRememberedMs: 600_000,
   parkedMessages: 1_000,
   parkedBytes: 64 * MiB,
   parkedTotalBytes: 512 * MiB,
@@ -91,6 +94,8 @@ export const defaults: Settings = {
   ports: 'fixed',
   portOffset: 0,
   insecure: false,
+  users: [],
+  anonymous: false,
   listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, websocket: { enabled: true, host: '127.0.0.1', port: 61618 } },
   log,
   limits: defaultLimits,

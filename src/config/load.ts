@@ -4,7 +4,8 @@ import type { Protocol } from '../api.ts'
 import { isLoopback } from '../listen/loopback.ts'
 import { defaults } from './defaults.ts'
 import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
-import type { ListenerSettings, Settings } from './settings.ts'
+import { readHash } from '../users/hash.ts'
+import type { ListenerSettings, Settings, User } from './settings.ts'
 
 /** Part of a configuration, as a file has it. */
 export type Overlay = { [key: string]: unknown }
@@ -19,6 +20,9 @@ export type Sources = Readonly<{
   sets: readonly string[]
 }>
 
+/** Variables that are no keys of the configuration: the file's name, and what commands say to a running node. */
+const ours: readonly string[] = ['BASCULE_CONFIG', 'BASCULE_URL', 'BASCULE_LOGIN']
+
 /** What is wrong with the configuration, in one sentence that says where and what to do. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
@@ -26,7 +30,7 @@ export class ConfigurationError extends Error {
 
 export async function loadSettings(sources: Sources, protocols: readonly ProtocolSection[]): Promise<Settings> {
   const schema = settingsSchema(protocols)
-  const variables = Object.keys(sources.environment).filter((name) => name.startsWith('BASCULE_') && name !== 'BASCULE_CONFIG')
+  const variables = Object.keys(sources.environment).filter((name) => name.startsWith('BASCULE_') && !ours.includes(name))
   const file = sources.file !== '' ? sources.file : (sources.environment.BASCULE_CONFIG ?? '')
   let tree: Overlay
   if (file === '' && variables.length === 0 && sources.sets.length === 0) {
@@ -84,7 +88,8 @@ function placed(settings: Settings): Settings['listeners'] {
 }
 
 /** Rules between several keys, which a schema cannot say. */
-function checkTogether({ limits, journal, listeners, insecure }: Settings): void {
+function checkTogether({ limits, journal, listeners, insecure, users }: Settings): void {
+  checkUsers(users)
   if (limits.outputLowBytes >= limits.outputHighBytes) throw new ConfigurationError('limits.outputLowBytes must be below limits.outputHighBytes')
   if (limits.outputHighBytes >= limits.outputBytesMax) throw new ConfigurationError('limits.outputHighBytes must be below limits.outputBytesMax')
   if (journal.reserveBytes * 2 > journal.bytesMax) throw new ConfigurationError('journal.reserveBytes must be at most half of journal.bytesMax')
@@ -95,5 +100,18 @@ function checkTogether({ limits, journal, listeners, insecure }: Settings): void
     throw new ConfigurationError(
       `listener ${name} would open ${host} to the network without TLS and users: listen on 127.0.0.1, or pass --insecure if you mean it`,
     )
+  }
+}
+
+/** Never with the password in the sentence: sentences are logged. */
+function checkUsers(users: readonly User[]): void {
+  const names = new Set<string>()
+  for (const [i, { name, password }] of users.entries()) {
+    if (names.has(name)) throw new ConfigurationError(`users[${i}]: there is a user ${name} already`)
+    names.add(name)
+    if (readHash(password) === undefined)
+      throw new ConfigurationError(
+        `users[${i}]: the password of ${name} is not a hash: make one with \`bascule user hash\` and write that instead, so that the file gives no password away`,
+      )
   }
 }

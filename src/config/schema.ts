@@ -13,11 +13,15 @@ export type Schema = Readonly<{
   minimum?: number
   maximum?: number
   pattern?: string
+  maxItems?: number
   properties?: Readonly<Record<string, Schema>>
   items?: Schema
   required?: readonly string[]
   additionalProperties?: boolean
 }>
+
+/** More people than these are no matter for a file. */
+const USERS_MAX = 10_000
 
 /** What a protocol contributes: its name, its port and its section. */
 export type ProtocolSection = Pick<Protocol, 'name' | 'port' | 'schema'>
@@ -57,6 +61,27 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         type: 'boolean',
         default: defaults.insecure,
         description: 'Allows listeners beyond loopback although there is neither TLS nor a list of users.',
+      },
+      users: {
+        type: 'array',
+        maxItems: USERS_MAX,
+        default: defaults.users,
+        description:
+          'Who may log in, by every protocol: a list of `name` and `password`, the latter a hash made by `bascule user hash`. Empty: everybody is anonymous.',
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['name', 'password'],
+          properties: {
+            name: { type: 'string', pattern: '.', description: 'Name of the user.' },
+            password: { type: 'string', description: 'What `bascule user hash` printed.' },
+          },
+        },
+      },
+      anonymous: {
+        type: 'boolean',
+        default: defaults.anonymous,
+        description: 'Although there are users, clients may also come without a name. Management asks for one all the same.',
       },
       listeners: section('Where to listen, by listener.', {
         http: listener('health, status and management', defaults.listeners.http.port),
@@ -158,7 +183,7 @@ function integer(value: number, description: string, minimum: number, maximum?: 
 }
 
 function limitProperties(): Readonly<Record<string, Schema>> {
-  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs']
+  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs']
   return Object.fromEntries(
     Object.entries(limits).map(([name, limit]) => [
       name,

@@ -15,6 +15,10 @@ export type Settings = Readonly<{
   portOffset: number
   /** Allows listeners beyond loopback without TLS and users. */
   insecure: boolean
+  /** Who may log in. None: everybody is anonymous. */
+  users: readonly User[]
+  /** With users: one may come without a name too. */
+  anonymous: boolean
   /** By listener name: `http`, `websocket` and each protocol's own. */
   listeners: Readonly<Record<string, ListenerSettings>>
   log: LogSettings
@@ -27,6 +31,9 @@ export type Settings = Readonly<{
   protocols: Readonly<Record<string, unknown>>
 }>
 
+/** `password` is a hash that `bascule user hash` made. */
+export type User = Readonly<{ name: string; password: string }>
+
 export type ListenerSettings = Readonly<{ enabled: boolean; host: string; port: number }>
 
 export type LogSettings = Readonly<{ level: 'debug' | 'info' | 'warn' | 'error' | 'silent'; pretty: boolean }>
@@ -37,6 +44,11 @@ export type Limits = Readonly<{
   connections: number
   /** 0: no limit. */
   connectionsPerSecond: number
+  /** Log-ins that wait to be checked. */
+  loginsWaiting: number
+  /** Log-ins that succeeded and are not checked again. */
+  loginsRemembered: number
+  loginRememberedMs: number
   /** Publishes that wait for room, per connection. */
   parkedMessages: number
   parkedBytes: number
