@@ -1,9 +1,13 @@
 // The same libraries as on TCP, over WebSocket: what each makes of subprotocols, of text and binary messages, and of their borders.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Client, type IMessage } from '@stomp/stompjs'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { until } from '../wire/bytes.ts'
+import { NodeProcess } from '../wire/node-process.ts'
 import { brokerForThisFile, python, run, script, whySkipped } from './clients.ts'
 
 const paho = python('paho-mqtt', '2.2.0')
@@ -154,6 +158,38 @@ describe('@stomp/stompjs over WebSocket', () => {
     await until('both messages at both', () => got.length === 2 && frames.length === 2)
     expect(got.map(String)).toEqual(['from MQTT', 'from STOMP'])
     expect(frames.map((each) => each.body)).toEqual(['from MQTT', 'from STOMP'])
+  })
+})
+
+describe('a node that stops', () => {
+  it('says goodbye in the protocol’s words, then closes with 1001, and its successor serves the same address', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'bascule-websocket-'))
+    const first = new NodeProcess({ data, args: ['--node', 'a'] })
+    const address = (await first.leads()).listeners['websocket'] ?? ''
+    const listen = ['mqtt=0', 'stomp=0', 'http=0', `websocket=${address}`].flatMap((each) => ['--listen', each])
+    const second = new NodeProcess({ data, args: ['--node', 'b', '--ports', 'fixed', ...listen] })
+    await second.stands()
+    const said: Record<string, string[]> = { 'v12.stomp': [], mqtt: [] }
+    const ends = Object.entries(said).map(([subprotocol, messages]) => {
+      const ws = new WebSocket(`ws://${address}`, subprotocol)
+      ws.on('message', (bytes) => messages.push((bytes as Buffer).toString('latin1')))
+      ws.on('open', () =>
+        ws.send(subprotocol === 'mqtt' ? Buffer.from('101100044d51545404020000000577736d7174', 'hex') : 'CONNECT\naccept-version:1.2\nhost:x\n\n\0'),
+      )
+      return new Promise<number>((resolve) => ws.once('close', resolve))
+    })
+    await until('both are connected', () => Object.values(said).every((messages) => messages.length > 0))
+    await first.signal('SIGTERM')
+    expect(await Promise.all(ends)).toEqual([1001, 1001])
+    expect(said['v12.stomp']?.[0]).toMatch(/^CONNECTED\n/)
+    expect(said['v12.stomp']?.at(-1)).toMatch(/^ERROR\n/)
+    expect(said['mqtt']).toEqual(['\x20\x02\x00\x00'])
+    expect((await second.leads()).listeners['websocket']).toBe(address)
+    const again = new WebSocket(`ws://${address}`, 'mqtt')
+    await new Promise((resolve, reject) => again.once('open', resolve).once('error', reject))
+    again.terminate()
+    await second.signal('SIGTERM')
+    rmSync(data, { recursive: true, force: true })
   })
 })
 
