@@ -17,6 +17,7 @@ import { prepareDirectory } from './journal/file/directory.ts'
 import { followFileJournal } from './journal/file/follow.ts'
 import { openFileJournal } from './journal/file/open.ts'
 import { probe } from './listen/probe.ts'
+import { loadWebSocket } from './listen/websocket.ts'
 import type { NodeStatus } from './management/api.ts'
 import { type Management, openManagement } from './management/server.ts'
 import { Peers } from './peers.ts'
@@ -79,7 +80,11 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     peers: () => entered?.peers.others ?? [],
     successor: () => there().peers.successor(),
     mayTryAgain: (error) => !(error instanceof JournalDamage || error instanceof UnknownFact),
-    standBy: () => new Standby({ ...there(), clock, disk, log, follow: followFileJournal }),
+    standBy: () => {
+      // A standby has the time that clients waiting for a takeover have not. What fails here is told when it is needed.
+      if (listeners.websocket.enabled) loadWebSocket().catch(() => {})
+      return new Standby({ ...there(), clock, disk, log, follow: followFileJournal })
+    },
     claim: async (signal, waiting) => {
       const held = await claim({
         directory: data,

@@ -12,7 +12,7 @@ import type { Leadership } from './failover/claim.ts'
 import { type OpenOptions, ReadAnew } from './journal/file/open.ts'
 import type { Cut, Journal, Position } from './journal/journal.ts'
 import { Tcp } from './listen/tcp.ts'
-import type { Spoken } from './listen/websocket.ts'
+import { listenWebSocket, type Spoken } from './listen/websocket.ts'
 import { watchLoop } from './loop-gap.ts'
 import type { Random } from './random.ts'
 import { makeSnapshotInThread } from './snapshot.ts'
@@ -168,10 +168,9 @@ async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<str
     spoken.push({ subprotocols, textMessages, accept: (wire) => frontEnd.accept(wire) })
     await listenSoon(name, ({ host, port }) => tcp.listen({ name, host, port, frontEnd }))
   }
-  await listenSoon('websocket', async ({ host, port }) => {
-    const { listenWebSocket } = await import('./listen/websocket.ts')
-    return listenWebSocket({ name: 'websocket', host, port, settings: settings.websocket, clock, log, tcp, spoken })
-  })
+  await listenSoon('websocket', ({ host, port }) =>
+    listenWebSocket({ name: 'websocket', host, port, settings: settings.websocket, clock, log, tcp, spoken }),
+  )
   return listeners
 
   async function listenSoon(name: string, open: (place: ListenerSettings) => Promise<string>): Promise<void> {

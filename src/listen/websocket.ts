@@ -3,7 +3,7 @@
 // that costs more than it saves on a broker's small messages, and memory for each connection.
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { WebSocketServer } from 'ws'
+import type * as Ws from 'ws'
 import type { Clock, FrontEnd, Log, Protocol } from '../api.ts'
 import type { WebSocketSettings } from '../config/settings.ts'
 import type { OwnedWire } from './gathering-wire.ts'
@@ -30,6 +30,11 @@ export type WebSocketListenOptions = Readonly<{
   spoken: readonly Spoken[]
 }>
 
+/** The library takes 40 ms to load: neither a start nor a takeover waits for that. It comes with the first connection, or earlier where there is time. */
+export async function loadWebSocket(): Promise<typeof Ws> {
+  return import('ws')
+}
+
 /** Answers where it listens, as `host:port`; rejects when the address cannot be had. */
 export function listenWebSocket(options: WebSocketListenOptions): Promise<string> {
   return new WebSockets(options).listen()
@@ -40,7 +45,7 @@ class WebSockets implements WebSocketOwner {
   readonly output: Output
   readonly #options: WebSocketListenOptions
   readonly #http: Server
-  readonly #upgrades: WebSocketServer
+  #upgrades: Ws.WebSocketServer | undefined
   readonly #wires = new Set<WebSocketWire>()
   #unfinishedBytes = 0
   #cancelTick: (() => void) | undefined
@@ -56,15 +61,6 @@ class WebSockets implements WebSocketOwner {
       response.end('Here is only WebSocket.\n', () => request.socket.destroySoon())
     })
     this.#http.on('upgrade', (request: IncomingMessage, _, head: Buffer) => this.#upgrade(request, head))
-    this.#upgrades = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: settings.messageBytesMax,
-      maxFragments: settings.fragmentsMax,
-      maxBufferedChunks: READS_MAX,
-      handleProtocols: (_, request) => this.#agree(request)?.subprotocol ?? false,
-    })
   }
 
   listen(): Promise<string> {
@@ -75,9 +71,39 @@ class WebSockets implements WebSocketOwner {
       port,
       greetMs: settings.handshakeTimeoutMs,
       greet: (socket) => {
-        this.#http.emit('connection', socket)
-        socket.resume()
+        if (this.#upgrades === undefined) void this.#greetFirst(socket)
+        else this.#greet(socket)
       },
+    })
+  }
+
+  /** Nothing is read of it before. */
+  #greet(socket: Socket): void {
+    this.#http.emit('connection', socket)
+    socket.resume()
+  }
+
+  async #greetFirst(socket: Socket): Promise<void> {
+    try {
+      const library = await loadWebSocket()
+      this.#upgrades ??= this.#newUpgrades(library)
+      if (!socket.destroyed) this.#greet(socket)
+    } catch (error) {
+      this.log.error({ error }, 'the WebSocket library cannot be loaded')
+      socket.destroy()
+    }
+  }
+
+  #newUpgrades(library: typeof Ws): Ws.WebSocketServer {
+    const { settings } = this.#options
+    return new library.WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: settings.messageBytesMax,
+      maxFragments: settings.fragmentsMax,
+      maxBufferedChunks: READS_MAX,
+      handleProtocols: (_, request) => this.#agree(request)?.subprotocol ?? false,
     })
   }
 
@@ -118,7 +144,7 @@ class WebSockets implements WebSocketOwner {
       const known = this.#options.spoken.flatMap(({ subprotocols }) => subprotocols).join(', ')
       return refuse(socket, 400, `Sec-WebSocket-Protocol must name one of ${known}.`)
     }
-    this.#upgrades.handleUpgrade(request, socket, head, (ws) => {
+    this.#upgrades?.handleUpgrade(request, socket, head, (ws) => {
       const wire = new WebSocketWire(ws, socket, this, agreed.spoken.textMessages)
       if (!this.#options.tcp.seat(socket, wire)) {
         ws.on('error', () => {})

@@ -26,9 +26,9 @@ describe('a node that starts alone', () => {
     const readyFile = folder.path('ready')
     const broker = keep(await spawnBroker({ data: folder.path('one'), args: ['--ready-file', readyFile, '--node', 'n1'] }))
     expect(broker.ready).toMatchObject({ role: 'active', node: 'n1', epoch: 1 })
-    expect(Object.keys(broker.ready.listeners)).toEqual(['mqtt', 'stomp', 'http'])
+    expect(Object.keys(broker.ready.listeners)).toEqual(['mqtt', 'stomp', 'websocket', 'http'])
     expect(JSON.parse(readFileSync(readyFile, 'utf8').slice('ready '.length))).toEqual(broker.ready)
-    for (const listener of ['mqtt', 'stomp']) {
+    for (const listener of ['mqtt', 'stomp', 'websocket']) {
       const socket = connect(broker.port(listener), '127.0.0.1')
       await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
       socket.destroy()
