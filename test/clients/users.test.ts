@@ -29,7 +29,7 @@ beforeAll(async () => {
     { name: 'slow', password: await hashOf('slow', '16') },
   ]
   const config = join(folder, 'users.json')
-  writeFileSync(config, JSON.stringify({ users }))
+  writeFileSync(config, JSON.stringify({ users, limits: { loginsWaiting: 4 } }))
   node = new NodeProcess({ data: join(folder, 'data'), args: ['--config', config] })
   at = (await node.leads()).listeners
 })
@@ -44,8 +44,9 @@ afterAll(async () => {
 })
 
 /** Connected, or the code of CONNACK. */
-async function mqttClient(url: string, options: IClientOptions): Promise<MqttClient | number | undefined> {
+async function mqttClient(url: string, options: IClientOptions, sent = () => {}): Promise<MqttClient | number | undefined> {
   const client = mqtt.connect(url, { reconnectPeriod: 0, protocolVersion: 4, ...options })
+  client.once('packetsend', sent)
   closing.push(() => client.endAsync(true))
   return new Promise((resolve) => {
     client.once('connect', () => resolve(client))
@@ -108,6 +109,27 @@ describe('MQTT.js', () => {
     }
     await other
     expect(events).toEqual(['served', 'served', 'served', 'refused'])
+  })
+})
+
+describe('too many log-ins at once', () => {
+  it('are told to come later: CONNACK 3, ERROR, 429; one that is remembered is let in', async () => {
+    const url = `mqtt://${at['mqtt'] ?? ''}`
+    const anna = { username: 'anna', password: 'grüße:1' }
+    expect(await mqttClient(url, anna)).toBeInstanceOf(mqtt.MqttClient)
+    // A quarter of four, from one address, is one.
+    let first: ReturnType<typeof mqttClient> = Promise.resolve(undefined)
+    await new Promise<void>((sent) => {
+      first = mqttClient(url, { username: 'slow', password: 'wrong as well' }, sent)
+    })
+    const others = (async () => [
+      await mqttClient(url, { username: 'slow', password: 'other' }),
+      await stompOverTcp({ login: 'slow', passcode: 'other' }),
+      (await fetch(`http://${at['http'] ?? ''}/api/status`, { headers: { authorization: `Basic ${btoa('slow:other')}` } })).status,
+      await mqttClient(url, anna),
+    ])()
+    expect(await others).toEqual([3, expect.stringContaining('limits.loginsWaiting'), 429, expect.any(mqtt.MqttClient)])
+    expect(await first).toBe(4)
   })
 })
 
