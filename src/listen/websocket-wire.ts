@@ -86,6 +86,7 @@ export class WebSocketWire extends GatheringWire {
   tooMuch(): void {
     this.owner.log.warn({ remote: this.remote, unfinishedBytes: this.#unfinishedBytes }, 'connection ended: too many unfinished messages are kept')
     this.#refuse(TRY_AGAIN_LATER, 'too many unfinished messages')
+    this.#keep(0)
     // What comes is dropped; what the library keeps goes with the socket.
     this.socket.removeAllListeners('data')
     this.socket.resume()
