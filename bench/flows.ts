@@ -1,10 +1,14 @@
 // The load: one producer and its consumers, closed by a window of unanswered or unreceived messages. Built for one core: packets are
 // made once, acknowledgements of one read leave in one write, nothing is parsed that is not needed.
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createWebSocketStream, WebSocket } from 'ws'
 
 export interface FlowSpec {
   readonly port: number
   readonly protocol: 'mqtt' | 'stomp'
+  /** Over WebSocket, by this name. */
+  readonly subprotocol?: string
   readonly bytes: number
   readonly window: number
   readonly qos: 0 | 1 | 2
@@ -33,7 +37,12 @@ export async function openFlow(spec: FlowSpec): Promise<Flow> {
   return spec.protocol === 'mqtt' ? openMqtt(spec) : openStomp(spec)
 }
 
-async function open(port: number): Promise<Socket> {
+async function open({ port, subprotocol }: FlowSpec): Promise<Duplex> {
+  if (subprotocol !== undefined) {
+    const ws = new WebSocket(`ws://127.0.0.1:${port}`, subprotocol)
+    await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject))
+    return createWebSocketStream(ws).on('error', () => {})
+  }
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await new Promise((resolve, reject) => {
     socket.once('connect', resolve)
@@ -50,7 +59,7 @@ class Window implements Flow {
   readonly answerMs: number[] = []
   measuring = false
   error = ''
-  readonly sockets: Socket[] = []
+  readonly sockets: Duplex[] = []
   readonly sentMs: Float64Array
   readonly free: number[]
   send: (slots: readonly number[]) => void = () => {}
@@ -89,11 +98,12 @@ class Window implements Flow {
   }
 }
 
-async function openMqtt({ port, bytes, window: size, qos, subscribers, session }: FlowSpec): Promise<Flow> {
+async function openMqtt(spec: FlowSpec): Promise<Flow> {
+  const { bytes, window: size, qos, subscribers, session } = spec
   const flow = new Window(size)
   const received = new Float64Array(Math.max(1, subscribers))
   for (let i = 0; i < subscribers; i++) {
-    const socket = await open(port)
+    const socket = await open(spec)
     flow.sockets.push(socket)
     let ready = () => {}
     const subscribed = new Promise<void>((resolve) => {
@@ -126,7 +136,7 @@ async function openMqtt({ port, bytes, window: size, qos, subscribers, session }
     socket.write(mqttConnect(`bench-sub-${i}`, !session))
     await subscribed
   }
-  const socket = await open(port)
+  const socket = await open(spec)
   flow.sockets.push(socket)
   const acks = new Gather(socket)
   const connected = new Promise<void>((resolve) => {
@@ -150,15 +160,16 @@ async function openMqtt({ port, bytes, window: size, qos, subscribers, session }
   socket.write(mqttConnect('bench-pub', true))
   await connected
   const packets = Array.from({ length: size }, (_, slot) => mqttPublish(qos, slot + 1, bytes))
-  flow.send = (slots) => socket.write(Buffer.concat(slots.map((slot) => packets[slot] ?? EMPTY)))
+  flow.send = sender(spec, socket, packets)
   return flow
 }
 
-async function openStomp({ port, bytes, window: size, subscribers, ack }: FlowSpec): Promise<Flow> {
+async function openStomp(spec: FlowSpec): Promise<Flow> {
+  const { bytes, window: size, subscribers, ack } = spec
   const flow = new Window(size)
   const received = new Float64Array(Math.max(1, subscribers))
   for (let i = 0; i < subscribers; i++) {
-    const socket = await open(port)
+    const socket = await open(spec)
     flow.sockets.push(socket)
     let replies = ''
     let last = ''
@@ -190,7 +201,7 @@ async function openStomp({ port, bytes, window: size, subscribers, ack }: FlowSp
     socket.write('CONNECT\naccept-version:1.2\nhost:bench\n\n\0')
     await subscribed
   }
-  const socket = await open(port)
+  const socket = await open(spec)
   flow.sockets.push(socket)
   const connected = new Promise<void>((resolve) => {
     scanStomp(
@@ -215,8 +226,16 @@ async function openStomp({ port, bytes, window: size, subscribers, ack }: FlowSp
   const packets = Array.from({ length: size }, (_, slot) =>
     Buffer.concat([Buffer.from(`SEND\ndestination:/queue/bench\npersistent:true\nreceipt:${slot}\ncontent-length:${bytes}\n\n`), body, NUL]),
   )
-  flow.send = (slots) => socket.write(Buffer.concat(slots.map((slot) => packets[slot] ?? EMPTY)))
+  flow.send = sender(spec, socket, packets)
   return flow
+}
+
+/** In one write; over WebSocket as clients do there, a message for each packet. */
+function sender({ subprotocol }: FlowSpec, socket: Duplex, packets: readonly Buffer[]): (slots: readonly number[]) => void {
+  if (subprotocol === undefined) return (slots) => void socket.write(Buffer.concat(slots.map((slot) => packets[slot] ?? EMPTY)))
+  return (slots) => {
+    for (const slot of slots) socket.write(packets[slot] ?? EMPTY)
+  }
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -224,11 +243,11 @@ const NUL = Buffer.from([0])
 
 /** Acknowledgements of one read, in one write. */
 class Gather {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   #bytes: Buffer = Buffer.allocUnsafe(4096)
   #length = 0
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket
   }
 
@@ -246,9 +265,9 @@ class Gather {
   }
 }
 
-function scanMqtt(socket: Socket, each: (head: number, chunk: Buffer, body: number) => void, after: () => void): void {
-  let rest = EMPTY
-  socket.on('data', (bytes) => {
+function scanMqtt(socket: Duplex, each: (head: number, chunk: Buffer, body: number) => void, after: () => void): void {
+  let rest: Buffer = EMPTY
+  socket.on('data', (bytes: Buffer) => {
     const chunk = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
     let at = 0
     for (;;) {
@@ -270,9 +289,9 @@ function scanMqtt(socket: Socket, each: (head: number, chunk: Buffer, body: numb
   })
 }
 
-function scanStomp(socket: Socket, each: (head: string) => void, after: () => void): void {
-  let rest = EMPTY
-  socket.on('data', (bytes) => {
+function scanStomp(socket: Duplex, each: (head: string) => void, after: () => void): void {
+  let rest: Buffer = EMPTY
+  socket.on('data', (bytes: Buffer) => {
     const chunk = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
     let at = 0
     for (;;) {

@@ -13,6 +13,8 @@ export interface Running {
   readonly mqtt: number
   /** 0: it does not speak it. */
   readonly stomp: number
+  /** The same. */
+  readonly websocket: number
   /** From the start of the process to the first accepted connection. */
   readonly startMs: number
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -71,7 +73,7 @@ export const peers: readonly Peer[] = [
       if (line === undefined) throw new Error(`the broker did not start: ${text}`)
       const ready: Ready = JSON.parse(line)
       const port = (name: string) => Number((ready.listeners[name] ?? '').split(':').at(-1))
-      return running(child, port('mqtt'), port('stomp'), begun)
+      return { ...(await running(child, port('mqtt'), port('stomp'), begun)), websocket: port('websocket') }
     },
   },
   {
@@ -123,6 +125,7 @@ async function running(child: ChildProcess, mqtt: number, stomp: number, begun: 
     pid: child.pid ?? 0,
     mqtt,
     stomp,
+    websocket: 0,
     startMs,
     async stop(signal = 'SIGTERM') {
       child.kill(signal)

@@ -39,6 +39,11 @@ const flows: Readonly<Record<string, Flows>> = {
   'mqtt-q1-session': { ...mqtt, qos: 1, session: true },
   'mqtt-q1-session-w1': { ...mqtt, qos: 1, window: 1, session: true },
   'mqtt-q2-session-w20': { ...mqtt, qos: 2, window: 20, session: true },
+  'mqtt-q0-64B-websocket': { ...mqtt, bytes: 64, window: 2000, subprotocol: 'mqtt' },
+  'mqtt-q0-1K-websocket': { ...mqtt, window: 500, subprotocol: 'mqtt' },
+  'mqtt-fan10-64B-websocket': { ...mqtt, bytes: 64, window: 500, subscribers: 10, subprotocol: 'mqtt' },
+  'mqtt-q1-w100-websocket': { ...mqtt, qos: 1, subprotocol: 'mqtt' },
+  'stomp-w200-websocket': { ...stomp, subprotocol: 'v12.stomp' },
   'stomp-w200': stomp,
   'stomp-w200-cumulative': { ...stomp, ack: 'client' },
   'stomp-w1': { ...stomp, window: 1 },
@@ -82,7 +87,7 @@ async function measureFlow(scenario: string, spec: Flows, peer: Peer): Promise<v
   const runs: Figures[] = []
   for (let i = 0; i < Number(values.runs); i++) {
     const broker = await fresh(peer)
-    const port = spec.protocol === 'mqtt' ? broker.mqtt : broker.stomp
+    const port = spec.subprotocol !== undefined ? broker.websocket : spec.protocol === 'mqtt' ? broker.mqtt : broker.stomp
     if (port > 0) runs.push(await generate({ task: 'flow', spec: { ...spec, port }, pid: broker.pid, seconds }))
     await broker.stop('SIGKILL')
   }

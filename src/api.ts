@@ -435,6 +435,10 @@ export interface Protocol {
   readonly name: string
   readonly port: number
   readonly portTls: number
+  /** Its names in `Sec-WebSocket-Protocol`; of those that a client offers, the first in this order is spoken. */
+  readonly subprotocols: readonly string[]
+  /** Whether WebSocket messages may be text. Clients that send text are then answered in text. */
+  readonly textMessages: boolean
   /** JSON Schema (draft 2020-12) of the section `<name>` of the configuration; every property has a default and a description. */
   readonly schema: Readonly<Record<string, unknown>>
   /** `settings` has passed the schema, defaults filled in. */

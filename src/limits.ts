@@ -9,6 +9,7 @@ export type Limit = Readonly<{
     | 'messages'
     | 'connections'
     | 'connections/s'
+    | 'log-ins'
     | 'queues'
     | 'sessions'
     | 'bindings'
@@ -33,6 +34,22 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reason:
       'Connections admitted a second, so that all clients coming back at once do not starve each other; further ones wait their turn. 0: no limit.',
     reachedBy: 'src/listen/tcp.test.ts',
+  },
+  loginsWaiting: {
+    unit: 'log-ins',
+    reason:
+      'Log-ins that wait to be checked, a quarter of them from one address at most; further ones are refused as throttled. A check takes a fifth of a second.',
+    reachedBy: 'src/users/authenticator.test.ts',
+  },
+  loginsRemembered: {
+    unit: 'log-ins',
+    reason: 'Log-ins that succeeded and are not checked again for a while; the least recently used is forgotten first.',
+    reachedBy: 'src/users/authenticator.test.ts',
+  },
+  loginRememberedMs: {
+    unit: 'ms',
+    reason: 'How long a log-in that succeeded is not checked again. 0: every one is checked.',
+    reachedBy: 'src/users/authenticator.test.ts',
   },
   parkedMessages: {
     unit: 'messages',

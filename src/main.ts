@@ -17,12 +17,15 @@ import { prepareDirectory } from './journal/file/directory.ts'
 import { followFileJournal } from './journal/file/follow.ts'
 import { openFileJournal } from './journal/file/open.ts'
 import { probe } from './listen/probe.ts'
+import { loadWebSocket } from './listen/websocket.ts'
 import type { NodeStatus } from './management/api.ts'
 import { type Management, openManagement } from './management/server.ts'
 import { Peers } from './peers.ts'
 import { type Random, realRandom } from './random.ts'
 import { Standby } from './standby.ts'
 import { listenError, type OpenJournal, takeOver } from './term.ts'
+import { Authenticator } from './users/authenticator.ts'
+import { openHashThread } from './users/hash-thread.ts'
 
 export type MainOptions = Readonly<{
   settings: Settings
@@ -57,6 +60,9 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   const { data, failover, listeners } = options.settings
   const { http } = listeners
   let management: Management | undefined
+  const { users, anonymous, limits } = options.settings
+  const hashing = openHashThread()
+  const authenticator = new Authenticator({ users, anonymous, limits, clock, check: hashing.check })
   // What is known only once the directory is there; the management listener comes first, so that a start that must fail leaves no trace.
   let entered: Entered | undefined
   const there = (): Entered => {
@@ -74,7 +80,11 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     peers: () => entered?.peers.others ?? [],
     successor: () => there().peers.successor(),
     mayTryAgain: (error) => !(error instanceof JournalDamage || error instanceof UnknownFact),
-    standBy: () => new Standby({ ...there(), clock, disk, log, follow: followFileJournal }),
+    standBy: () => {
+      // A standby has the time that clients waiting for a takeover have not. What fails here is told when it is needed.
+      if (listeners.websocket.enabled) loadWebSocket().catch(() => {})
+      return new Standby({ ...there(), clock, disk, log, follow: followFileJournal })
+    },
     claim: async (signal, waiting) => {
       const held = await claim({
         directory: data,
@@ -101,7 +111,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     takeOver: async (leadership, warm, lost) => {
       const { settings, cluster, peers } = there()
       const pairAddresses = (protocol: string): readonly string[] => peers.addresses(protocol)
-      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses }
+      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, authenticate: authenticator.login }
       const running = await takeOver(term, leadership, warm, lost)
       deposed = running.lose
       return running
@@ -109,7 +119,14 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   })
   try {
     if (http.enabled) {
-      management = await openManagement({ host: http.host, port: http.port, limits: options.settings.limits, log, managed: node })
+      management = await openManagement({
+        host: http.host,
+        port: http.port,
+        limits,
+        log,
+        managed: node,
+        login: users.length === 0 ? undefined : authenticator.login,
+      })
       node.ownListeners = { http: management.address }
     }
   } catch (error) {
@@ -137,6 +154,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
       } finally {
         await management?.close()
         await there().peers.stop()
+        hashing.close()
       }
     },
     close: () => node.stop(),

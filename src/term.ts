@@ -1,9 +1,9 @@
 // One term of leadership put together: the core, the journal replayed into it, the front ends, their listeners.
 // It is built after the claim and dropped whole when the term ends; nothing of it outlives that.
-import type { Clock, FrontEnd, Log, Protocol } from './api.ts'
+import type { Broker, Clock, FrontEnd, Log, Protocol } from './api.ts'
 import type { Term } from './broker.ts'
 import { ConfigurationError } from './config/load.ts'
-import type { Settings } from './config/settings.ts'
+import type { ListenerSettings, Settings } from './config/settings.ts'
 import { Core } from './core/core.ts'
 import { Replica } from './core/replica.ts'
 import type { Disk } from './disk.ts'
@@ -12,6 +12,7 @@ import type { Leadership } from './failover/claim.ts'
 import { type OpenOptions, ReadAnew } from './journal/file/open.ts'
 import type { Cut, Journal, Position } from './journal/journal.ts'
 import { Tcp } from './listen/tcp.ts'
+import { listenWebSocket, type Spoken } from './listen/websocket.ts'
 import { watchLoop } from './loop-gap.ts'
 import type { Random } from './random.ts'
 import { makeSnapshotInThread } from './snapshot.ts'
@@ -39,6 +40,8 @@ export type CoreTermOptions = Readonly<{
   cluster: string
   /** See `Broker.pairAddresses`. */
   pairAddresses: (protocol: string) => readonly string[]
+  /** See `Broker.authenticate`; without it everybody is anonymous. */
+  authenticate?: Broker['authenticate']
   /** In a thread of its own, unless another way is given. */
   makeSnapshot?: (cut: Cut) => Promise<void>
 }>
@@ -62,7 +65,7 @@ export async function takeOver(
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
     core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))
-    const listeners = await listen(tcp, frontEnds, settings, clock)
+    const listeners = await listen(options, tcp, frontEnds)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {
       claim: rounded(leadership.tookMs ?? 0),
@@ -109,10 +112,22 @@ async function open(
   from: Position | undefined,
   lost: (error: Error) => void,
 ): Promise<Readonly<{ core: Core; journal: Journal }>> {
-  const { settings, version, clock, random, disk, log, cluster, pairAddresses } = options
+  const { settings, version, clock, random, disk, log, cluster, pairAddresses, authenticate } = options
   const makeSnapshot = options.makeSnapshot ?? ((cut: Cut) => makeSnapshotInThread(settings.destinations, cut))
   const stillLeads = lookAfterStall(leadership, clock, settings.failover.leaseMs / 4)
-  const core = new Core({ clock, random, node: settings.node, version, settings, log, makeSnapshot, stillLeads, replica, pairAddresses })
+  const core = new Core({
+    clock,
+    random,
+    node: settings.node,
+    version,
+    settings,
+    log,
+    makeSnapshot,
+    stillLeads,
+    replica,
+    pairAddresses,
+    ...(authenticate === undefined ? {} : { authenticate }),
+  })
   core.onLost = lost
   const journal = await options.openJournal({
     directory: settings.data,
@@ -142,27 +157,34 @@ function lookAfterStall(leadership: Leadership, clock: Clock, longMs: number): (
 }
 
 /** All of them, or none: an address that cannot be had ends the start. */
-async function listen(
-  tcp: Tcp,
-  frontEnds: ReadonlyMap<string, FrontEnd>,
-  settings: Settings,
-  clock: Clock,
-): Promise<Readonly<Record<string, string>>> {
+async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<string, FrontEnd>): Promise<Readonly<Record<string, string>>> {
+  const { settings, clock, log, protocols } = options
   const listeners: Record<string, string> = {}
   const untilMs = clock.monoMs() + PREDECESSOR_MS
-  for (const [name, frontEnd] of frontEnds) {
-    const { enabled, host, port } = settings.listeners[name]
-    while (enabled && listeners[name] === undefined) {
+  const spoken: Spoken[] = []
+  for (const { name, subprotocols, textMessages } of protocols) {
+    const frontEnd = frontEnds.get(name)
+    if (frontEnd === undefined) continue
+    spoken.push({ subprotocols, textMessages, accept: (wire) => frontEnd.accept(wire) })
+    await listenSoon(name, ({ host, port }) => tcp.listen({ name, host, port, frontEnd }))
+  }
+  await listenSoon('websocket', ({ host, port }) =>
+    listenWebSocket({ name: 'websocket', host, port, settings: settings.websocket, clock, log, tcp, spoken }),
+  )
+  return listeners
+
+  async function listenSoon(name: string, open: (place: ListenerSettings) => Promise<string>): Promise<void> {
+    const place = settings.listeners[name]
+    while (place.enabled && listeners[name] === undefined) {
       try {
-        listeners[name] = await tcp.listen({ name, host, port, frontEnd })
+        listeners[name] = await open(place)
       } catch (error) {
-        const sentence = listenError(error, name, host, port)
+        const sentence = listenError(error, name, place.host, place.port)
         if (sentence === error || clock.monoMs() >= untilMs) throw sentence
         await new Promise<void>((resolve) => clock.after(20, resolve))
       }
     }
   }
-  return listeners
 }
 
 /** What a user can do about it. */

@@ -12,6 +12,9 @@ const mqtt: Protocol = {
   name: 'mqtt',
   port: 1883,
   portTls: 8883,
+  // [MQTT-6.0.0-3]; the second is what clients of 3.1 say.
+  subprotocols: ['mqtt', 'mqttv3.1'],
+  textMessages: false,
   schema,
 
   start(broker: Broker, settings: unknown, log: Log): FrontEnd {

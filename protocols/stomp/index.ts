@@ -10,6 +10,8 @@ const stomp: Protocol = {
   name: 'stomp',
   port: 61613,
   portTls: 61614,
+  subprotocols: ['v12.stomp', 'v11.stomp', 'v10.stomp'],
+  textMessages: true,
   schema,
   start(broker, settings, log): FrontEnd {
     return new StompFrontEnd(broker, settings as StompSettings, log)

@@ -10,6 +10,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule journal dump     prints what a journal holds
   bascule pair             two nodes on one directory, to watch a failover
   bascule drill            failover under load, with a verdict
+  bascule user hash        makes of a password what the configuration wants
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
 `,
@@ -106,6 +107,14 @@ Prints of each round how long nobody was answered, and what was lost, duplicated
   --verbose                what the nodes do meanwhile
 
 Exit code: 0 every promise was kept, 1 not, 2 wrong usage.
+`,
+  user: `bascule user hash [--cost N]
+
+Reads a password from standard input, the first line of it, and prints its hash: what \`users\` of the configuration wants.
+
+  --cost N                 each step doubles the time and memory of a check (14: a fifth of a second, 16 MiB); a long random password needs less
+
+Exit code: 0 printed, 2 wrong usage.
 `,
   version: `bascule version
 

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   state: async () => (await import('./state.ts')).state,
   pair: async () => (await import('./pair.ts')).pair,
   drill: async () => (await import('./drill.ts')).drill,
+  user: async () => (await import('./user.ts')).user,
   version: async () => (await import('./version.ts')).printVersion,
 }
 

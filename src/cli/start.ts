@@ -74,7 +74,7 @@ function overlayOf(flags: Flags, protocols: readonly Protocol[]): Overlay {
     if (!levels.includes(level)) throw new UsageError(`--log-level ${level}: one of ${levels.join(', ')}`)
     overlay.log = { level }
   }
-  if (flags.listen !== undefined) overlay.listeners = listeners(flags.listen, ['http', ...protocols.map(({ name }) => name)])
+  if (flags.listen !== undefined) overlay.listeners = listeners(flags.listen, ['http', 'websocket', ...protocols.map(({ name }) => name)])
   return overlay
 }
 

@@ -1,6 +1,6 @@
 // The defaults of every section but the protocols' own (those stand in their schemas). Nothing is imported but data:
 // a broker that was given no configuration starts from here without loading a YAML reader or a schema checker.
-import type { DestinationSettings, FailoverSettings, JournalSettings, Limits, LogSettings, Settings } from './settings.ts'
+import type { DestinationSettings, FailoverSettings, JournalSettings, Limits, LogSettings, Settings, WebSocketSettings } from './settings.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -9,6 +9,9 @@ const GiB = 1024 * MiB
 export const defaultLimits: Limits = {
   connections: 20_000,
   connectionsPerSecond: 0,
+  loginsWaiting: 256,
+  loginsRemembered: 10_000,
+  loginRememberedMs: 600_000,
   parkedMessages: 1_000,
   parkedBytes: 64 * MiB,
   parkedTotalBytes: 512 * MiB,
@@ -71,6 +74,16 @@ const destinations: DestinationSettings = {
   policies: [],
 }
 
+const websocket: WebSocketSettings = {
+  origins: [],
+  messageBytesMax: 17 * MiB,
+  fragmentsMax: 4_096,
+  unfinishedTotalBytes: 256 * MiB,
+  headerBytesMax: 16 * KiB,
+  handshakeTimeoutMs: 10_000,
+  pingIntervalMs: 30_000,
+}
+
 const log: LogSettings = { level: 'info', pretty: false }
 
 /** Without the listeners and sections of protocols: `load.ts` adds those. */
@@ -81,11 +94,14 @@ export const defaults: Settings = {
   ports: 'fixed',
   portOffset: 0,
   insecure: false,
-  listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 } },
+  users: [],
+  anonymous: false,
+  listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, websocket: { enabled: true, host: '127.0.0.1', port: 61618 } },
   log,
   limits: defaultLimits,
   journal,
   failover,
   destinations,
+  websocket,
   protocols: {},
 }

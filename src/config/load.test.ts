@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { makeHash } from '../users/hash.ts'
 import { defaults } from './defaults.ts'
 import { loadSettings, type Sources } from './load.ts'
 import type { ProtocolSection } from './schema.ts'
@@ -36,7 +37,7 @@ describe('settings', () => {
     const settings = await load()
     expect(settings).toEqual({
       ...defaults,
-      listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
+      listeners: { ...defaults.listeners, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
       protocols: { mqtt: { inflightMax: 500, refuse: [] } },
     })
   })
@@ -126,5 +127,29 @@ describe('what is wrong with a configuration', () => {
 
   it('marks in the wrong order are refused', async () => {
     await expect(load({ sets: ['limits.outputLowBytes=2000000'] })).rejects.toThrow('outputLowBytes')
+  })
+
+  it('take users with hashes only, each name once, and never print what was given as a password', async () => {
+    const hash = makeHash(Buffer.from('x'), 1)
+    const of = (users: unknown) => load({ sets: [`users=${JSON.stringify(users)}`] })
+    expect((await of([{ name: 'anna', password: hash }])).users).toEqual([{ name: 'anna', password: hash }])
+    await expect(of([{ name: 'anna', password: 'secret' }])).rejects.toThrow(/users\[0\]: the password of anna is not a hash.*bascule user hash/)
+    await expect(
+      of([
+        { name: 'a', password: hash },
+        { name: 'a', password: hash },
+      ]),
+    ).rejects.toThrow('users[1]: there is a user a already')
+    for (const users of [
+      [{ name: 'anna', password: 'secret' }],
+      [{ name: 'anna', password: 5678 }],
+      ['anna:secret'],
+      [{ name: 'anna', secret: 5678 }],
+    ])
+      await expect(of(users)).rejects.toThrow(/^(?!.*(5678|"secret|:secret|secret")).*$/s)
+  })
+
+  it('leave the variables of commands alone', async () => {
+    expect(await load({ environment: { BASCULE_URL: '127.0.0.1:1', BASCULE_LOGIN: 'a:b' } })).toEqual(await load())
   })
 })

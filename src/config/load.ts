@@ -1,9 +1,11 @@
 // Settings from file, environment and flags, in rising precedence. Without a file, environment or `--set` nothing is read or checked
 // by schema: then neither the YAML reader nor the schema checker is loaded, which would cost a good part of the time to start.
 import type { Protocol } from '../api.ts'
+import { isLoopback } from '../listen/loopback.ts'
 import { defaults } from './defaults.ts'
 import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
-import type { ListenerSettings, Settings } from './settings.ts'
+import { readHash } from '../users/hash.ts'
+import type { ListenerSettings, Settings, User } from './settings.ts'
 
 /** Part of a configuration, as a file has it. */
 export type Overlay = { [key: string]: unknown }
@@ -18,6 +20,9 @@ export type Sources = Readonly<{
   sets: readonly string[]
 }>
 
+/** Variables that are no keys of the configuration: the file's name, and what commands say to a running node. */
+const ours: readonly string[] = ['BASCULE_CONFIG', 'BASCULE_URL', 'BASCULE_LOGIN']
+
 /** What is wrong with the configuration, in one sentence that says where and what to do. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
@@ -25,7 +30,7 @@ export class ConfigurationError extends Error {
 
 export async function loadSettings(sources: Sources, protocols: readonly ProtocolSection[]): Promise<Settings> {
   const schema = settingsSchema(protocols)
-  const variables = Object.keys(sources.environment).filter((name) => name.startsWith('BASCULE_') && name !== 'BASCULE_CONFIG')
+  const variables = Object.keys(sources.environment).filter((name) => name.startsWith('BASCULE_') && !ours.includes(name))
   const file = sources.file !== '' ? sources.file : (sources.environment.BASCULE_CONFIG ?? '')
   let tree: Overlay
   if (file === '' && variables.length === 0 && sources.sets.length === 0) {
@@ -83,7 +88,8 @@ function placed(settings: Settings): Settings['listeners'] {
 }
 
 /** Rules between several keys, which a schema cannot say. */
-function checkTogether({ limits, journal, listeners, insecure }: Settings): void {
+function checkTogether({ limits, journal, listeners, insecure, users }: Settings): void {
+  checkUsers(users)
   if (limits.outputLowBytes >= limits.outputHighBytes) throw new ConfigurationError('limits.outputLowBytes must be below limits.outputHighBytes')
   if (limits.outputHighBytes >= limits.outputBytesMax) throw new ConfigurationError('limits.outputHighBytes must be below limits.outputBytesMax')
   if (journal.reserveBytes * 2 > journal.bytesMax) throw new ConfigurationError('journal.reserveBytes must be at most half of journal.bytesMax')
@@ -97,6 +103,15 @@ function checkTogether({ limits, journal, listeners, insecure }: Settings): void
   }
 }
 
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+/** Never with the password in the sentence: sentences are logged. */
+function checkUsers(users: readonly User[]): void {
+  const names = new Set<string>()
+  for (const [i, { name, password }] of users.entries()) {
+    if (names.has(name)) throw new ConfigurationError(`users[${i}]: there is a user ${name} already`)
+    names.add(name)
+    if (readHash(password) === undefined)
+      throw new ConfigurationError(
+        `users[${i}]: the password of ${name} is not a hash: make one with \`bascule user hash\` and write that instead, so that the file gives no password away`,
+      )
+  }
 }

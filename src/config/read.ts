@@ -93,10 +93,12 @@ function check(tree: Overlay, schema: Schema, where: (path: readonly string[]) =
       `${where([...path, key])}: unknown key \`${key}\`${inside}${suggestion(key, isTree(known) ? Object.keys(known) : [])}`,
     )
   }
-  throw new ConfigurationError(`${where(path)}: ${path.join('.') || 'it'} ${sentence(error)}`)
+  throw new ConfigurationError(`${where(path)}: ${path.join('.') || 'it'} ${sentence(error, path[0] === 'users')}`)
 }
 
-function sentence(error: ErrorObject): string {
+/** `secret`: what was given may be a password, and sentences are logged. */
+function sentence(error: ErrorObject, secret: boolean): string {
+  if (secret) return error.message ?? 'is not valid'
   const given = JSON.stringify(error.data)
   const allowed: unknown = error.params.allowedValues
   if (Array.isArray(allowed)) return `must be one of ${allowed.join(', ')}, not ${given}`

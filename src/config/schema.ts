@@ -13,11 +13,15 @@ export type Schema = Readonly<{
   minimum?: number
   maximum?: number
   pattern?: string
+  maxItems?: number
   properties?: Readonly<Record<string, Schema>>
   items?: Schema
   required?: readonly string[]
   additionalProperties?: boolean
 }>
+
+/** More people than these are no matter for a file. */
+const USERS_MAX = 10_000
 
 /** What a protocol contributes: its name, its port and its section. */
 export type ProtocolSection = Pick<Protocol, 'name' | 'port' | 'schema'>
@@ -58,9 +62,31 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         default: defaults.insecure,
         description: 'Allows listeners beyond loopback although there is neither TLS nor a list of users.',
       },
+      users: {
+        type: 'array',
+        maxItems: USERS_MAX,
+        default: defaults.users,
+        description:
+          'Who may log in, by every protocol: a list of `name` and `password`, the latter a hash made by `bascule user hash`. Empty: everybody is anonymous.',
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['name', 'password'],
+          properties: {
+            name: { type: 'string', pattern: '.', description: 'Name of the user.' },
+            password: { type: 'string', description: 'What `bascule user hash` printed.' },
+          },
+        },
+      },
+      anonymous: {
+        type: 'boolean',
+        default: defaults.anonymous,
+        description: 'Although there are users, clients may also come without a name. Management asks for one all the same.',
+      },
       listeners: section('Where to listen, by listener.', {
         http: listener('health, status and management', defaults.listeners.http.port),
         ...Object.fromEntries(protocols.map((protocol) => [protocol.name, listener(protocol.name, protocol.port)])),
+        websocket: listener('every protocol over WebSocket', defaults.listeners.websocket.port),
       }),
       log: section('What is logged, to standard error, one JSON object a line.', {
         level: {
@@ -116,6 +142,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           },
         },
       }),
+      websocket: section('Every protocol over WebSocket: what the listener `websocket` accepts.', websocketProperties()),
       ...Object.fromEntries(
         protocols.map((protocol) => [protocol.name, { ...protocol.schema, type: 'object', additionalProperties: false, default: {} }]),
       ),
@@ -156,7 +183,7 @@ function integer(value: number, description: string, minimum: number, maximum?: 
 }
 
 function limitProperties(): Readonly<Record<string, Schema>> {
-  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs']
+  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs']
   return Object.fromEntries(
     Object.entries(limits).map(([name, limit]) => [
       name,
@@ -179,6 +206,33 @@ function journalProperties(): Readonly<Record<string, Schema>> {
     lazyMs: integer(journal.lazyMs, 'How long a settlement that nobody waits for may stay unwritten.', 0, 1_000),
     lazyBytes: integer(journal.lazyBytes, 'How many bytes of such settlements may stay unwritten.', 0, 1024 * 1024),
     spareSegments: integer(journal.spareSegments, 'Segments that are filled ahead.', 0, 16),
+  }
+}
+
+function websocketProperties(): Readonly<Record<string, Schema>> {
+  const { websocket } = defaults
+  return {
+    origins: {
+      type: 'array',
+      items: { type: 'string' },
+      default: websocket.origins,
+      description:
+        'Origins of web pages that may connect (`https://app.example.com`), besides pages of the host that the listener itself is addressed by. `*`: all. Clients that are no browsers name none, and may.',
+    },
+    messageBytesMax: integer(websocket.messageBytesMax, 'Bytes of one message, all its fragments together; a longer one ends the connection.', 1024),
+    fragmentsMax: integer(websocket.fragmentsMax, 'Fragments of one message.', 1),
+    unfinishedTotalBytes: integer(
+      websocket.unfinishedTotalBytes,
+      'Bytes of messages that have come in part, all connections together; beyond it the connections with the most of them are ended.',
+      1024 * 1024,
+    ),
+    headerBytesMax: integer(websocket.headerBytesMax, 'Bytes of the headers of one hand-shake.', 1024, 1024 * 1024),
+    handshakeTimeoutMs: integer(websocket.handshakeTimeoutMs, 'Time from the connection to the end of its hand-shake.', 100),
+    pingIntervalMs: integer(
+      websocket.pingIntervalMs,
+      'A client that was silent for so long is pinged; one that answers nothing for as long again is gone. 0: nobody is pinged.',
+      0,
+    ),
   }
 }
 

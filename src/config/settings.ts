@@ -15,16 +15,24 @@ export type Settings = Readonly<{
   portOffset: number
   /** Allows listeners beyond loopback without TLS and users. */
   insecure: boolean
-  /** By listener name: `http` and each protocol's own. */
+  /** Who may log in. None: everybody is anonymous. */
+  users: readonly User[]
+  /** With users: one may come without a name too. */
+  anonymous: boolean
+  /** By listener name: `http`, `websocket` and each protocol's own. */
   listeners: Readonly<Record<string, ListenerSettings>>
   log: LogSettings
   limits: Limits
   journal: JournalSettings
   failover: FailoverSettings
   destinations: DestinationSettings
+  websocket: WebSocketSettings
   /** The section of each protocol, by its name, as its own schema has checked it. */
   protocols: Readonly<Record<string, unknown>>
 }>
+
+/** `password` is a hash that `bascule user hash` made. */
+export type User = Readonly<{ name: string; password: string }>
 
 export type ListenerSettings = Readonly<{ enabled: boolean; host: string; port: number }>
 
@@ -36,6 +44,11 @@ export type Limits = Readonly<{
   connections: number
   /** 0: no limit. */
   connectionsPerSecond: number
+  /** Log-ins that wait to be checked. */
+  loginsWaiting: number
+  /** Log-ins that succeeded and are not checked again. */
+  loginsRemembered: number
+  loginRememberedMs: number
   /** Publishes that wait for room, per connection. */
   parkedMessages: number
   parkedBytes: number
@@ -103,6 +116,19 @@ export type FailoverSettings = Readonly<{
   followPollMs: number
   /** Host name that clients are given for this node. '': the listener's own, or this machine's name when it listens everywhere. */
   advertise: string
+}>
+
+export type WebSocketSettings = Readonly<{
+  /** Web pages of these origins may connect, besides those of the listener's own host. `*`: all. */
+  origins: readonly string[]
+  messageBytesMax: number
+  fragmentsMax: number
+  /** Bytes of messages of which a part has not come, all connections together. */
+  unfinishedTotalBytes: number
+  headerBytesMax: number
+  handshakeTimeoutMs: number
+  /** 0: never. */
+  pingIntervalMs: number
 }>
 
 /** What holds for one destination. */

@@ -29,6 +29,8 @@ export interface CoreOptions {
   readonly replica?: Replica
   /** See `Broker.pairAddresses`. */
   readonly pairAddresses?: (protocol: string) => readonly string[]
+  /** See `Broker.authenticate`; without it everybody is anonymous. */
+  readonly authenticate?: Broker['authenticate']
 }
 
 /** Entries removed by a purge in one turn. */
@@ -50,6 +52,7 @@ export class Core implements Broker {
   readonly #translated = new Map<string, WeakMap<Message, { message: Message | undefined }>>()
   readonly #lost = new Map<string, number>()
   readonly #pairAddresses: (protocol: string) => readonly string[]
+  readonly authenticate: Broker['authenticate']
 
   constructor(options: CoreOptions) {
     this.clock = options.clock
@@ -58,6 +61,7 @@ export class Core implements Broker {
     const replica = options.replica ?? new Replica(options.settings.destinations)
     this.#live = new Live({ ...options, replica })
     this.#pairAddresses = options.pairAddresses ?? (() => [])
+    this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
@@ -103,11 +107,6 @@ export class Core implements Broker {
 
   address(kind: Kind, path: readonly string[], namespace = ''): Address {
     return new CoreAddress(kind, path, namespace)
-  }
-
-  async authenticate(): Promise<string> {
-    // Users come with their own configuration; until then whoever reaches the (loopback) listener is anonymous.
-    return 'anonymous'
   }
 
   open(identity: Identity, replies: Replies): Session {

@@ -1,17 +1,22 @@
 // TCP listeners: sockets in, wires out. It bounds how many connections there are and how fast they come, and closes them when the node stops.
-// What one connection does is `tcp-wire.ts`; what travels on it, the front ends'.
+// What one connection does is `tcp-wire.ts`; what travels on it, the front ends'. Listeners whose connections begin with a hand-shake
+// (`websocket.ts`) get sockets and give back wires, and stand under the same bounds.
 import { createServer, type Server, type Socket } from 'node:net'
 import type { BrokerError, Clock, FrontEnd, Log } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
+import type { OwnedWire, WireOwner } from './gathering-wire.ts'
 import { Output } from './output.ts'
-import { TcpWire, type WireOwner } from './tcp-wire.ts'
+import { TcpWire } from './tcp-wire.ts'
 
 /** How long an ending connection may take to send its last bytes. */
 const LINGER_MS = 5_000
 /** How often connections that wait to be admitted, or to be cut off, are looked at. */
 const TICK_MS = 50
 
-export type TcpListenOptions = Readonly<{ name: string; host: string; port: number; frontEnd: Pick<FrontEnd, 'accept'> }>
+type Place = Readonly<{ name: string; host: string; port: number }>
+export type TcpListenOptions = Place & Readonly<{ frontEnd: Pick<FrontEnd, 'accept'> }>
+/** `greet` begins the hand-shake; who has not become a wire (`seat`) after `greetMs` is cut off. */
+export type GreetOptions = Place & Readonly<{ greet: (socket: Socket) => void; greetMs: number }>
 
 export class Tcp implements WireOwner {
   readonly log: Log
@@ -19,11 +24,13 @@ export class Tcp implements WireOwner {
   readonly #clock: Clock
   readonly #limits: Limits
   readonly #servers: Server[] = []
-  readonly #wires = new Set<TcpWire>()
+  readonly #wires = new Set<OwnedWire>()
   /** Ending wires and when they are cut off, oldest first. */
-  readonly #lingering = new Map<TcpWire, number>()
+  readonly #lingering = new Map<OwnedWire, number>()
+  /** Sockets that have not finished their hand-shake, and when they are cut off. */
+  readonly #greeted = new Map<Socket, number>()
   /** Accepted by the system, not yet by us: more came than `connectionsPerSecond`. Oldest first. */
-  readonly #waiting = new Map<Socket, FrontEnd['accept']>()
+  readonly #waiting = new Map<Socket, (socket: Socket) => void>()
   #admissions = 0
   #admissionsAtMs: number
   #ticking: (() => void) | undefined
@@ -40,7 +47,7 @@ export class Tcp implements WireOwner {
   }
 
   get connections(): number {
-    return this.#wires.size + this.#waiting.size
+    return this.#wires.size + this.#waiting.size + this.#greeted.size
   }
 
   /** Connections closed at once because there were too many. */
@@ -50,10 +57,35 @@ export class Tcp implements WireOwner {
 
   /** Answers where it listens, as `host:port`; rejects when the address cannot be had. */
   listen(options: TcpListenOptions): Promise<string> {
-    const accept = (wire: Parameters<FrontEnd['accept']>[0]) => options.frontEnd.accept(wire)
+    return this.#listen(options, (socket) => {
+      const wire = new TcpWire(socket, this)
+      this.#wires.add(wire)
+      wire.open((opened) => options.frontEnd.accept(opened))
+    })
+  }
+
+  /** As `listen`, for connections that begin with a hand-shake. */
+  listenAndGreet(options: GreetOptions): Promise<string> {
+    return this.#listen(options, (socket) => {
+      this.#greeted.set(socket, this.#clock.monoMs() + options.greetMs)
+      socket.on('error', () => {})
+      socket.once('close', () => this.#greeted.delete(socket))
+      this.#tickLater()
+      options.greet(socket)
+    })
+  }
+
+  /** The hand-shake of this socket is done. False: too late, the node stops. */
+  seat(socket: Socket, wire: OwnedWire): boolean {
+    if (!this.#greeted.delete(socket)) return false
+    this.#wires.add(wire)
+    return true
+  }
+
+  #listen(options: Place, open: (socket: Socket) => void): Promise<string> {
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true },
-      (socket) => this.#accept(socket, accept),
+      (socket) => this.#accept(socket, open),
     )
     return new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -73,6 +105,8 @@ export class Tcp implements WireOwner {
     this.#servers.length = 0
     for (const socket of this.#waiting.keys()) socket.destroy()
     this.#waiting.clear()
+    for (const socket of this.#greeted.keys()) socket.destroy()
+    this.#greeted.clear()
   }
 
   /** What is on its way in stays there; answers still go out. */
@@ -99,18 +133,18 @@ export class Tcp implements WireOwner {
     this.#ticking = undefined
   }
 
-  lingers(wire: TcpWire): void {
+  lingers(wire: OwnedWire): void {
     this.#lingering.set(wire, this.#clock.monoMs() + LINGER_MS)
     this.#tickLater()
   }
 
-  gone(wire: TcpWire): void {
+  gone(wire: OwnedWire): void {
     this.#wires.delete(wire)
     this.#lingering.delete(wire)
     if (this.#wires.size === 0) this.#emptied?.()
   }
 
-  #accept(socket: Socket, accept: FrontEnd['accept']): void {
+  #accept(socket: Socket, open: (socket: Socket) => void): void {
     if (this.connections >= this.#limits.connections) {
       // Counted, and logged at powers of two only: whoever connects in a loop must not fill the log.
       const refused = ++this.#refused
@@ -120,17 +154,11 @@ export class Tcp implements WireOwner {
       return
     }
     if (this.#limits.connectionsPerSecond > 0 && (this.#waiting.size > 0 || !this.#admit())) {
-      this.#waiting.set(socket, accept)
+      this.#waiting.set(socket, open)
       this.#tickLater()
       return
     }
-    this.#open(socket, accept)
-  }
-
-  #open(socket: Socket, accept: FrontEnd['accept']): void {
-    const wire = new TcpWire(socket, this)
-    this.#wires.add(wire)
-    wire.open(accept)
+    open(socket)
   }
 
   /** A bucket of one second's connections, filled evenly. */
@@ -149,7 +177,7 @@ export class Tcp implements WireOwner {
     this.#ticking ??= this.#clock.after(TICK_MS, () => {
       this.#ticking = undefined
       this.#tick()
-      if (this.#lingering.size > 0 || this.#waiting.size > 0) this.#tickLater()
+      if (this.#lingering.size + this.#waiting.size + this.#greeted.size > 0) this.#tickLater()
     })
   }
 
@@ -160,11 +188,12 @@ export class Tcp implements WireOwner {
       this.#lingering.delete(wire)
       wire.destroy()
     }
-    for (const [socket, accept] of this.#waiting) {
+    for (const [socket, untilMs] of this.#greeted) if (untilMs <= now) socket.destroy()
+    for (const [socket, open] of this.#waiting) {
       if (!this.#admit()) break
       this.#waiting.delete(socket)
       // Nothing was read of it, so it cannot have failed: if its client left, the first read says so.
-      this.#open(socket, accept)
+      open(socket)
     }
   }
 }

@@ -5,7 +5,7 @@ import type { Log } from '../api.ts'
 import { defaultLimits } from '../config/defaults.ts'
 import { CodedError } from '../errors.ts'
 import type { Managed, Role } from './api.ts'
-import { type Management, openManagement } from './server.ts'
+import { type Management, type ManagementOptions, openManagement } from './server.ts'
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} }
 const opened: Management[] = []
@@ -13,7 +13,7 @@ afterEach(async () => {
   for (const management of opened.splice(0)) await management.close()
 })
 
-async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits) {
+async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits, login?: ManagementOptions['login']) {
   const purged: (readonly string[])[] = []
   const managed: Managed = {
     role,
@@ -29,7 +29,7 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     },
     ...over,
   }
-  const management = await openManagement({ host: '127.0.0.1', port: 0, limits, log, managed })
+  const management = await openManagement({ host: '127.0.0.1', port: 0, limits, log, managed, login })
   opened.push(management)
   return { purged, address: management.address }
 }
@@ -60,6 +60,42 @@ describe('the management interface', () => {
     const { address } = await start('active')
     expect((await ask(address, '/health/ready')).status).toBe(200)
     expect(await ask(address, '/health/role')).toEqual({ status: 200, body: { role: 'active', node: 'a', epoch: 3 } })
+  })
+
+  it('asks for a user on everything but health, where there are users', async () => {
+    const asked: unknown[] = []
+    const { address } = await start('active', {}, defaultLimits, async ({ user, password }) => {
+      asked.push([user, Buffer.from(password ?? []).toString()])
+      if (user === 'crowd') throw new CodedError('throttled', 'Later.')
+      if (user !== 'anna') throw new CodedError('unauthenticated', 'Wrong.')
+      return user
+    })
+    const basic = (login: string) => ({ headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` } })
+    for (const path of ['/health/live', '/health/ready', '/health/role']) expect((await ask(address, path)).status).toBe(200)
+    for (const path of [
+      '/api/status',
+      '/api/destinations',
+      '/api/recent',
+      '/api/state/digest',
+      '/',
+      '/health',
+      '//health/live',
+      '/api/../health/../api/status',
+    ])
+      expect([path, (await ask(address, path)).status]).toEqual([path, 401])
+    expect((await ask(address, '/api/queues/q/purge', { method: 'POST' })).status).toBe(401)
+    expect((await ask(address, '/api/failover', { method: 'POST', ...basic('bob:x') })).status).toBe(401)
+    expect((await ask(address, '/api/status', { headers: { authorization: 'Bearer x' } })).status).toBe(401)
+    expect((await ask(address, '/api/status', { headers: { authorization: 'Basic ===' } })).status).toBe(401)
+    expect((await ask(address, '/api/status', basic('crowd:x'))).status).toBe(429)
+    expect((await ask(address, '/api/status', basic('anna:pass:wörd'))).status).toBe(200)
+    expect(asked).toEqual([
+      ['bob', 'x'],
+      ['crowd', 'x'],
+      ['anna', 'pass:wörd'],
+    ])
+    const response = await fetch(`http://${address}/api/status`)
+    expect(response.headers.get('www-authenticate')).toMatch(/^Basic realm=/)
   })
 
   it('shows status and destinations and purges a queue named in dots', async () => {

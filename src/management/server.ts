@@ -4,16 +4,24 @@
 //   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N  /api/state/digest
 //   PUT  /api/queues/{name}      POST /api/queues/{name}/purge  /api/failover?force=true
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { ErrorCode, Log } from '../api.ts'
-import { isLoopback } from '../config/load.ts'
+import type { Broker, ErrorCode, Log } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
+import { isLoopback } from '../listen/loopback.ts'
 import type { Managed } from './api.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024
 const REQUEST_MS_MAX = 30_000
 
-export type ManagementOptions = Readonly<{ host: string; port: number; limits: Limits; log: Log; managed: Managed }>
+export type ManagementOptions = Readonly<{
+  host: string
+  port: number
+  limits: Limits
+  log: Log
+  managed: Managed
+  /** Asked for everything but health; undefined: nobody is asked. */
+  login: Broker['authenticate'] | undefined
+}>
 
 export interface Management {
   /** `host:port` */
@@ -50,10 +58,12 @@ type Answer = Readonly<{ status: number; body: unknown }>
 async function handle(options: ManagementOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     refuseStrangers(options, request)
+    await askWho(options, request)
     await discardBody(request, options.limits.httpRequestBytes)
     send(response, await route(options.managed, request))
   } catch (error) {
     if (error instanceof CodedError) {
+      if (error.code === 'unauthenticated') response.setHeader('www-authenticate', 'Basic realm="bascule", charset="UTF-8"')
       send(response, { status: statuses[error.code], body: { error: error.code, message: error.message } })
       return
     }
@@ -142,6 +152,22 @@ function refuseStrangers(options: ManagementOptions, request: IncomingMessage): 
   const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
   if (isLoopback(options.host) && host !== '' && !isLoopback(name))
     throw new CodedError('denied', 'This listener is for this machine; the Host header names another.')
+}
+
+/** RFC 7617. Health is for whoever watches the process: it names no client, queue or message. */
+async function askWho({ login }: ManagementOptions, request: IncomingMessage): Promise<void> {
+  if (login === undefined || new URL(request.url ?? '/', 'http://management').pathname.startsWith('/health/')) return
+  const [, given] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(request.headers.authorization ?? '') ?? []
+  const pair = Buffer.from(given ?? '', 'base64')
+  const colon = pair.indexOf(':')
+  if (colon < 1) throw new CodedError('unauthenticated', 'Management asks for a user and a password.')
+  const { remoteAddress = '?', remotePort = 0 } = request.socket
+  await login({
+    user: pair.toString('utf8', 0, colon),
+    password: pair.subarray(colon + 1),
+    remote: `${remoteAddress}:${remotePort}`,
+    secure: false,
+  })
 }
 
 /** No request has a body with a meaning yet; one that is too large ends here. */

@@ -1,5 +1,6 @@
 // One small request to a node's management listener. A node that was stopped never answers, so every request has its time.
 import { request } from 'node:http'
+import { loginHeaders } from '../cli/management.ts'
 
 const TIMEOUT_MS = 1_000
 const ANSWER_BYTES_MAX = 1024 * 1024
@@ -14,7 +15,7 @@ export function ask(
 ): Promise<Answer | undefined> {
   const { method = 'GET', timeoutMs = TIMEOUT_MS } = options
   return new Promise((resolve) => {
-    const asking = request(`http://${address}${path}`, { method, agent: false, timeout: timeoutMs }, (response) => {
+    const asking = request(`http://${address}${path}`, { method, headers: loginHeaders(), agent: false, timeout: timeoutMs }, (response) => {
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {

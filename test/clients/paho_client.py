@@ -1,4 +1,4 @@
-"""One scenario of the paho tests: python paho_client.py PORT SCENARIO. Prints `ok`, or fails with a trace."""
+"""One scenario of the paho tests: python paho_client.py PORT SCENARIO [websockets]. Prints `ok`, or fails with a trace."""
 
 import queue
 import sys
@@ -7,6 +7,7 @@ import threading
 import paho.mqtt.client as mqtt
 
 PORT = int(sys.argv[1])
+TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "tcp"
 WAIT = 10
 
 
@@ -19,7 +20,7 @@ class Client:
         self.session = None
         self.code = None
         self.client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, protocol=protocol
+            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, protocol=protocol, transport=TRANSPORT
         )
         if will:
             self.client.will_set(*will)

@@ -1,13 +1,9 @@
 // Clients of the crash test that speak MQTT 3.1.1.
-import { addressOf } from '../wire/bytes.ts'
 import { MqttWire, type MqttPublish } from '../wire/mqtt-wire.ts'
 import type { Ready } from '../wire/node-process.ts'
 import { Consumer, Producer, type Stage } from './actor.ts'
 import { payloadOf, readPayload } from './payload.ts'
-
-function mqttAddress(ready: Ready): Readonly<{ host: string; port: number }> {
-  return addressOf(ready.listeners['mqtt'] ?? '')
-}
+import { placeOf } from './place.ts'
 
 /** QoS 1 from a clean session: what was not acknowledged when the broker died is left at that. */
 export class MqttProducer extends Producer {
@@ -27,7 +23,7 @@ export class MqttProducer extends Producer {
   }
 
   async connect(ready: Ready): Promise<void> {
-    const wire = await MqttWire.connect(mqttAddress(ready), { clientId: this.name, clean: true })
+    const wire = await MqttWire.connect(placeOf(ready, 'mqtt', 'mqtt'), { clientId: this.name, clean: true })
     this.#numbers = new Map()
     this.outstanding = 0
     wire.onAck = (_kind, id) => {
@@ -78,7 +74,7 @@ export class MqttOnceProducer extends Producer {
   }
 
   async connect(ready: Ready): Promise<void> {
-    const wire = await MqttWire.connect(mqttAddress(ready), { clientId: this.name, clean: false })
+    const wire = await MqttWire.connect(placeOf(ready, 'mqtt', 'mqtt'), { clientId: this.name, clean: false })
     if (wire.sessionPresent !== this.#connects++ > 0)
       this.stage.wrong(`${this.name}: session present is ${wire.sessionPresent} at connect ${this.#connects}`)
     wire.onAck = (kind, id) => {
@@ -142,7 +138,7 @@ export class MqttConsumer extends Consumer {
     // Deliveries of a kept session may come in the same read as CONNACK.
     const early: (() => void)[] = []
     let open = false
-    const wire = await MqttWire.connect(mqttAddress(ready), { clientId: this.name, clean: false }, (connecting) => {
+    const wire = await MqttWire.connect(placeOf(ready, 'mqtt', 'mqtt'), { clientId: this.name, clean: false }, (connecting) => {
       connecting.onPublish = (publish) =>
         open ? this.#take(publish) : early.push(() => this.#take({ ...publish, payload: Buffer.from(publish.payload) }))
       connecting.onAck = (kind, id) => (open ? this.#release(kind, id) : early.push(() => this.#release(kind, id)))

@@ -1,13 +1,9 @@
 // Clients of the crash test that speak STOMP 1.2.
-import { addressOf } from '../wire/bytes.ts'
 import type { Ready } from '../wire/node-process.ts'
 import { StompWire, type StompFrame, type StompHeaders } from '../wire/stomp-wire.ts'
 import { Consumer, Producer, type Stage } from './actor.ts'
 import { payloadOf, readPayload } from './payload.ts'
-
-function stompAddress(ready: Ready): Readonly<{ host: string; port: number }> {
-  return addressOf(ready.listeners['stomp'] ?? '')
-}
+import { placeOf } from './place.ts'
 
 /** Persistent messages with receipts; what had no receipt when the broker died is left at that. */
 export class StompProducer extends Producer {
@@ -21,7 +17,7 @@ export class StompProducer extends Producer {
   }
 
   async connect(ready: Ready): Promise<void> {
-    const wire = await StompWire.connect(stompAddress(ready))
+    const wire = await StompWire.connect(placeOf(ready, 'stomp', 'v12.stomp'))
     this.#open = new Set()
     this.outstanding = 0
     wire.onReceipt = (id) => {
@@ -84,7 +80,7 @@ export class StompConsumer extends Consumer {
     this.#open = []
     this.connection++
     const { destination, ack, clientId } = this.#options
-    const wire = await StompWire.connect(stompAddress(ready), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
+    const wire = await StompWire.connect(placeOf(ready, 'stomp', 'v12.stomp'), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
     wire.onMessage = (message) => this.#take(message)
     wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
     wire.onReceipt = (id) => {

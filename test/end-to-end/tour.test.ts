@@ -44,7 +44,7 @@ it('the tour of the README does what it says', { timeout: 60_000 }, async () => 
   const data = mkdtempSync(join(tmpdir(), 'bascule-tour-'))
   const script = blocks
     .join('\n')
-    .replaceAll('--data tour', `--data ${data} --listen mqtt=${mqtt} --listen stomp=${stomp} --listen http=0`)
+    .replaceAll('--data tour', `--data ${data} --listen mqtt=${mqtt} --listen stomp=${stomp} --listen http=0 --listen websocket=0`)
     .replaceAll('-p 1883', `-p ${mqtt}`)
     .replaceAll(/stomp-receive\.mjs (\d)/g, `stomp-receive.mjs $1 ${stomp}`)
   expect(script.match(new RegExp(String(stomp), 'g'))).toHaveLength(4)

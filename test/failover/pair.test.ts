@@ -156,7 +156,12 @@ describe('a hand-over', () => {
     const ready = await first.leads()
     // Fixed ports are known before the standby leads, free ones are not.
     const port = await freePort()
-    const second = pair.start('b', '--ports', 'fixed', '--listen', `stomp=127.0.0.1:${port}`, '--listen', 'mqtt=off', '--listen', 'http=127.0.0.1:0')
+    const second = pair.start(
+      'b',
+      '--ports',
+      'fixed',
+      ...[`stomp=127.0.0.1:${port}`, 'mqtt=off', 'websocket=off', 'http=127.0.0.1:0'].flatMap((each) => ['--listen', each]),
+    )
     await second.stands()
     await eventually(
       'the leader knows that the other is warm',

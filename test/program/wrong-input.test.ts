@@ -78,7 +78,7 @@ describe('the program refuses', () => {
 
   it('an address in use, for each listener, and leaves no directory behind', async () => {
     const data = folder.path('in-use')
-    for (const listener of ['mqtt', 'stomp', 'http']) {
+    for (const listener of ['mqtt', 'stomp', 'http', 'websocket']) {
       const port = await taken()
       const ended = await bascule([
         'start',
@@ -92,6 +92,8 @@ describe('the program refuses', () => {
         'stomp=0',
         '--listen',
         'http=0',
+        '--listen',
+        'websocket=0',
         '--listen',
         `${listener}=${port}`,
       ])

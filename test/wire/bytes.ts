@@ -1,5 +1,10 @@
 // What the raw clients of tests and benches share: a socket whose output is gathered and leaves once a turn, in one write.
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createWebSocketStream, WebSocket } from 'ws'
+
+/** Where to connect; with a subprotocol over WebSocket. */
+export type Place = Readonly<{ host: string; port: number; subprotocol?: string }>
 
 export interface SocketListener {
   data(bytes: Buffer): void
@@ -8,24 +13,35 @@ export interface SocketListener {
 }
 
 export class TurnSocket {
-  readonly socket: Socket
+  readonly socket: Duplex
   #pieces: Buffer[] = []
   #waiting = false
   #error: Error | undefined
 
-  private constructor(socket: Socket, listener: SocketListener) {
+  private constructor(socket: Duplex, listener: SocketListener) {
     this.socket = socket
-    socket.setNoDelay(true)
-    socket.on('data', (bytes) => listener.data(bytes))
+    socket.on('data', (bytes: Buffer) => listener.data(bytes))
     socket.on('error', (error) => {
       this.#error = error
     })
     socket.on('close', () => listener.closed(this.#error))
   }
 
-  static open(address: Readonly<{ host: string; port: number }>, listener: SocketListener): Promise<TurnSocket> {
+  static open({ host, port, subprotocol }: Place, listener: SocketListener): Promise<TurnSocket> {
     return new Promise((resolve, reject) => {
-      const socket = connect(address.port, address.host)
+      if (subprotocol !== undefined) {
+        const ws = new WebSocket(`ws://${host.includes(':') ? `[${host}]` : host}:${port}`, subprotocol)
+        ws.once('error', reject)
+        ws.once('open', () => {
+          ws.removeListener('error', reject)
+          const stream = createWebSocketStream(ws)
+          // What the other side has ended is over; the library waits for us to end it too.
+          stream.once('end', () => stream.destroy())
+          resolve(new TurnSocket(stream, listener))
+        })
+        return
+      }
+      const socket = connect({ port, host, noDelay: true })
       socket.once('error', reject)
       socket.once('connect', () => {
         socket.removeListener('error', reject)

@@ -1,6 +1,6 @@
 // A raw MQTT 3.1.1 client for tests and benches: it sends exactly what it is told, when it is told, and acknowledges nothing by itself.
 // Its codec is its own on purpose: an oracle that shared the broker's would share its mistakes. It trusts its broker's framing.
-import { TurnSocket } from './bytes.ts'
+import { type Place, TurnSocket } from './bytes.ts'
 
 export interface MqttPublish {
   readonly topic: string
@@ -40,11 +40,7 @@ export class MqttWire {
    * Ends with CONNACK; refuses with an error if its code is not 0 or the connection closes first. `prepare` sets handlers before
    * anything is sent: what a kept session has waiting may come in the same read as CONNACK.
    */
-  static async connect(
-    address: Readonly<{ host: string; port: number }>,
-    options: MqttConnect,
-    prepare: (wire: MqttWire) => void = () => {},
-  ): Promise<MqttWire> {
+  static async connect(address: Place, options: MqttConnect, prepare: (wire: MqttWire) => void = () => {}): Promise<MqttWire> {
     const wire = new MqttWire()
     prepare(wire)
     const socket = await TurnSocket.open(address, {

@@ -1,6 +1,6 @@
 // A raw STOMP client for tests and benches: it sends exactly what it is told, when it is told, and acknowledges nothing by itself.
 // Its codec is its own on purpose: an oracle that shared the broker's would share its mistakes. It trusts its broker's framing.
-import { TurnSocket } from './bytes.ts'
+import { type Place, TurnSocket } from './bytes.ts'
 
 export interface StompFrame {
   readonly command: string
@@ -31,7 +31,7 @@ export class StompWire {
   #lastReceipt = 0
 
   /** Ends with CONNECTED; refuses with an error for ERROR or when the connection closes first. */
-  static async connect(address: Readonly<{ host: string; port: number }>, { version = '1.2', headers = {} }: StompConnect = {}): Promise<StompWire> {
+  static async connect(address: Place, { version = '1.2', headers = {} }: StompConnect = {}): Promise<StompWire> {
     const wire = new StompWire()
     const socket = await TurnSocket.open(address, {
       data: (bytes) => wire.#data(bytes),

@@ -1,0 +1,192 @@
+// The WebSocket listener: HTTP hand-shakes in, wires out, each to the front end whose subprotocol was agreed on. The path is the client's own business.
+// What one connection does is `websocket-wire.ts`; how many there may be and how fast they come, `tcp.ts`. Nothing is compressed:
+// that costs more than it saves on a broker's small messages, and memory for each connection.
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type * as Ws from 'ws'
+import type { Clock, FrontEnd, Log, Protocol } from '../api.ts'
+import type { WebSocketSettings } from '../config/settings.ts'
+import type { OwnedWire } from './gathering-wire.ts'
+import { isLoopback } from './loopback.ts'
+import { mayConnect } from './origin.ts'
+import type { Output } from './output.ts'
+import type { Tcp } from './tcp.ts'
+import { type WebSocketOwner, WebSocketWire } from './websocket-wire.ts'
+
+/** Reads that one unfinished message may come in. Each costs some hundred bytes besides its own. */
+const READS_MAX = 65_536
+
+/** A front end and the names by which it is asked for. */
+export type Spoken = Pick<Protocol, 'subprotocols' | 'textMessages'> & Pick<FrontEnd, 'accept'>
+
+export type WebSocketListenOptions = Readonly<{
+  name: string
+  host: string
+  port: number
+  settings: WebSocketSettings
+  clock: Clock
+  log: Log
+  tcp: Tcp
+  spoken: readonly Spoken[]
+}>
+
+/** The library takes 40 ms to load: neither a start nor a takeover waits for that. It comes with the first connection, or earlier where there is time. */
+export async function loadWebSocket(): Promise<typeof Ws> {
+  return import('ws')
+}
+
+/** Answers where it listens, as `host:port`; rejects when the address cannot be had. */
+export function listenWebSocket(options: WebSocketListenOptions): Promise<string> {
+  return new WebSockets(options).listen()
+}
+
+class WebSockets implements WebSocketOwner {
+  readonly log: Log
+  readonly output: Output
+  readonly #options: WebSocketListenOptions
+  readonly #http: Server
+  #upgrades: Ws.WebSocketServer | undefined
+  readonly #wires = new Set<WebSocketWire>()
+  #unfinishedBytes = 0
+  #cancelTick: (() => void) | undefined
+
+  constructor(options: WebSocketListenOptions) {
+    const { settings, log, tcp } = options
+    this.log = log
+    this.output = tcp.output
+    this.#options = options
+    // It listens nowhere: it is given sockets that were admitted. Its time limits are ours, see `Tcp.listenAndGreet`.
+    this.#http = createServer({ maxHeaderSize: settings.headerBytesMax }, (request, response) => {
+      response.writeHead(426, { upgrade: 'websocket', connection: 'Upgrade, close', 'content-type': 'text/plain' })
+      response.end('Here is only WebSocket.\n', () => request.socket.destroySoon())
+    })
+    this.#http.on('upgrade', (request: IncomingMessage, _, head: Buffer) => this.#upgrade(request, head))
+  }
+
+  listen(): Promise<string> {
+    const { name, host, port, settings, tcp } = this.#options
+    return tcp.listenAndGreet({
+      name,
+      host,
+      port,
+      greetMs: settings.handshakeTimeoutMs,
+      greet: (socket) => {
+        if (this.#upgrades === undefined) void this.#greetFirst(socket)
+        else this.#greet(socket)
+      },
+    })
+  }
+
+  /** Nothing is read of it before. */
+  #greet(socket: Socket): void {
+    this.#http.emit('connection', socket)
+    socket.resume()
+  }
+
+  async #greetFirst(socket: Socket): Promise<void> {
+    try {
+      const library = await loadWebSocket()
+      this.#upgrades ??= this.#newUpgrades(library)
+      if (!socket.destroyed) this.#greet(socket)
+    } catch (error) {
+      this.log.error({ error }, 'the WebSocket library cannot be loaded')
+      socket.destroy()
+    }
+  }
+
+  #newUpgrades(library: typeof Ws): Ws.WebSocketServer {
+    const { settings } = this.#options
+    return new library.WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: settings.messageBytesMax,
+      maxFragments: settings.fragmentsMax,
+      maxBufferedChunks: READS_MAX,
+      handleProtocols: (_, request) => this.#agree(request)?.subprotocol ?? false,
+    })
+  }
+
+  lingers(wire: OwnedWire): void {
+    this.#options.tcp.lingers(wire)
+  }
+
+  gone(wire: OwnedWire): void {
+    this.#options.tcp.gone(wire)
+    if (wire instanceof WebSocketWire) this.#wires.delete(wire)
+    if (this.#wires.size > 0) return
+    this.#cancelTick?.()
+    this.#cancelTick = undefined
+  }
+
+  unfinished(change: number): void {
+    this.#unfinishedBytes += change
+    while (change > 0 && this.#unfinishedBytes > this.#options.settings.unfinishedTotalBytes) {
+      let longest: WebSocketWire | undefined
+      for (const wire of this.#wires) if (wire.unfinishedBytes > (longest?.unfinishedBytes ?? 0)) longest = wire
+      if (longest === undefined) return
+      longest.tooMuch()
+    }
+  }
+
+  #upgrade(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request
+    const { headers } = request
+    if (headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426, 'Here is only WebSocket.', 'Upgrade: websocket\r\n')
+    // RFC 6455 4.4. Version 8 names the origin elsewhere; no client of today speaks it.
+    if (headers['sec-websocket-version'] !== '13')
+      return refuse(socket, 426, 'Only version 13 of WebSocket is spoken.', 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n')
+    const { settings, host } = this.#options
+    if (!mayConnect({ origin: headers.origin, host: headers.host ?? '', origins: settings.origins, loopback: isLoopback(host) }))
+      return refuse(socket, 403, 'Pages of this origin may not connect: see websocket.origins.')
+    const agreed = this.#agree(request)
+    if (agreed === undefined) {
+      const known = this.#options.spoken.flatMap(({ subprotocols }) => subprotocols).join(', ')
+      return refuse(socket, 400, `Sec-WebSocket-Protocol must name one of ${known}.`)
+    }
+    this.#upgrades?.handleUpgrade(request, socket, head, (ws) => {
+      const wire = new WebSocketWire(ws, socket, this, agreed.spoken.textMessages)
+      if (!this.#options.tcp.seat(socket, wire)) {
+        ws.on('error', () => {})
+        ws.terminate()
+        return
+      }
+      this.#wires.add(wire)
+      wire.open((opened) => agreed.spoken.accept(opened))
+      this.#tickLater()
+    })
+  }
+
+  /** The front end that the client names first; of the names of that one, the best that the client offers. */
+  #agree(request: IncomingMessage): Readonly<{ spoken: Spoken; subprotocol: string }> | undefined {
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+    for (const name of offered) {
+      const spoken = this.#options.spoken.find(({ subprotocols }) => subprotocols.includes(name))
+      const subprotocol = spoken?.subprotocols.find((one) => offered.includes(one))
+      if (spoken !== undefined && subprotocol !== undefined) return { spoken, subprotocol }
+    }
+    return undefined
+  }
+
+  /** One timer for all connections, and none while there are none. */
+  #tickLater(): void {
+    const { clock, settings } = this.#options
+    if (settings.pingIntervalMs === 0) return
+    this.#cancelTick ??= clock.after(settings.pingIntervalMs, () => {
+      this.#cancelTick = undefined
+      for (const wire of this.#wires) wire.tick()
+      if (this.#wires.size > 0) this.#tickLater()
+    })
+  }
+}
+
+/** Answers in one piece and closes. */
+function refuse(socket: Socket, status: number, sentence: string, headers = ''): void {
+  const body = `${sentence}\n`
+  const connection = headers === '' ? 'close' : 'Upgrade, close'
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${headers}Connection: ${connection}\r\n` +
+      `Content-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroySoon(),
+  )
+}
