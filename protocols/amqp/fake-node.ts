@@ -146,16 +146,15 @@ export async function told(
 export async function sendRhea(sender: Sender, message: RheaMessage | Buffer, format?: number): Promise<string> {
   if (!sender.sendable()) await told(sender, 'sendable')
   const delivery = format === undefined ? sender.send(message as RheaMessage) : sender.send(message, undefined, format)
+  const names = ['accepted', 'rejected', 'released', 'modified'] as const
   return await new Promise((resolve) => {
-    for (const name of ['accepted', 'rejected', 'released', 'modified']) {
-      const listen = (context: EventContext): void => {
-        if (context.delivery !== delivery) return
-        sender.removeListener(name, listen)
-        const error = (context.delivery?.remote_state as unknown as { error?: { condition: string } } | undefined)?.error
-        resolve(error === undefined ? name : `${name} ${error.condition}`)
-      }
-      sender.on(name, listen)
-    }
+    const listeners = names.map((name) => (context: EventContext): void => {
+      if (context.delivery !== delivery) return
+      for (const [i, each] of names.entries()) sender.removeListener(each, listeners[i])
+      const error = (context.delivery?.remote_state as unknown as { error?: { condition: string } } | undefined)?.error
+      resolve(error === undefined ? name : `${name} ${error.condition}`)
+    })
+    for (const [i, name] of names.entries()) sender.on(name, listeners[i])
   })
 }
 

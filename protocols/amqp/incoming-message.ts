@@ -9,13 +9,13 @@ import type { TermReader } from './reader.ts'
 import {
   annotation,
   DATA,
-  DELIVERY_ANNOTATIONS,
   FOOTER,
   HEADER,
   MESSAGE_ANNOTATIONS,
   PROPERTIES,
   readHeader,
   readRouting,
+  type Section,
   splitSections,
 } from './sections.ts'
 import type { Term } from './term.ts'
@@ -47,7 +47,7 @@ export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: numb
       headAt = section.end
     } else if (section.code === MESSAGE_ANNOTATIONS) annotations = section
     else if (section.code === PROPERTIES) routing = readRouting(reader, bytes, section)
-    else if (section.code >= DATA && bodyAt === bytes.length) bodyAt = section.start
+    else if (section.code >= DATA && section.code < FOOTER && bodyAt === bytes.length) bodyAt = section.start
   }
   const body = bytes.subarray(bodyAt)
   const message: Message = {
@@ -93,8 +93,6 @@ function deliverAt(time: Term | undefined, delay: Term | undefined, wallMs: numb
 }
 
 /** No body, or nothing but empty data: then a topic forgets what it retains, as with MQTT and STOMP. */
-function isEmpty(sections: readonly { code: number; start: number; value: number; end: number }[]): boolean {
-  return sections.every(
-    ({ code, value, end }) => code < DATA || code === FOOTER || code === DELIVERY_ANNOTATIONS || (code === DATA && end - value === 2),
-  )
+function isEmpty(sections: readonly Section[]): boolean {
+  return sections.every(({ code, value, end }) => code < DATA || code === FOOTER || (code === DATA && end - value === 2))
 }

@@ -1,7 +1,7 @@
 // One message on its way to a receiver, as transfer frames (part 2.7.5): headers by hand, the payload by reference. Hot room.
 // It knows neither windows nor credit: channel.ts asks for the next frame when one may go.
 import type { Delivery, Message } from '../../src/api.ts'
-import { APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, type Section } from './sections.ts'
+import { DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, type Section } from './sections.ts'
 
 /** What of an outbound delivery its link is told. */
 export interface OutboundLink {
@@ -138,7 +138,6 @@ export function annotationsAt(sections: readonly Section[]): Readonly<{ start: n
   for (const section of sections) {
     if (section.code === MESSAGE_ANNOTATIONS) return { start: section.start, value: section.value, end: section.end, found: true }
     if (section.code === DELIVERY_ANNOTATIONS) at = section.end
-    if (section.code > MESSAGE_ANNOTATIONS && section.code <= APPLICATION_PROPERTIES) break
   }
   return { start: at, value: at, end: at, found: false }
 }

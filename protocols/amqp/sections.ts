@@ -19,30 +19,36 @@ export type Section = Readonly<{ code: number; start: number; value: number; end
 
 export type Header = Readonly<{ durable: boolean; priority: number; ttlMs: number | undefined }>
 
-/** All sections, in the order that the specification demands. */
+/**
+ * All sections. The header is the first or missing, each kind is there once, and the body is of one kind. The specification wants the others in order
+ * too; rhea writes the footer before the body, and nobody is hurt by that.
+ */
 export function splitSections(reader: TermReader, bytes: Buffer, sectionsMax: number): readonly Section[] {
   reader.over(bytes)
   const sections: Section[] = []
-  let last = 0
+  let seen = 0
   while (reader.position < bytes.length) {
     const start = reader.position
     if (reader.code() !== 0) throw new DecodeFault('a section of a message has no descriptor')
     const code = reader.descriptor()
     if (code < HEADER || code > FOOTER) throw new DecodeFault('a message has a section that is not known')
-    // Header to application properties once each and in order, then one kind of body, then the footer.
-    const repeats = code === last && (code === DATA || code === SEQUENCE)
-    const mixes = code >= DATA && code <= VALUE && last >= DATA && !repeats
-    if ((code <= last && !repeats) || mixes) throw new DecodeFault('the sections of a message are out of order')
+    const bit = 1 << (code - HEADER)
+    const repeats = (seen & bit) !== 0 && code !== DATA && code !== SEQUENCE
+    const mixes = (bit & BODY_BITS) !== 0 && (seen & BODY_BITS & ~bit) !== 0
+    if (repeats || mixes || (code === HEADER && seen !== 0)) throw new DecodeFault('the sections of a message are out of order')
     if (sections.length >= sectionsMax) throw new DecodeFault(`a message has more than ${sectionsMax} sections (sectionsMax)`)
     const value = reader.position
     const type = reader.peek()
     reader.skip()
     if (!fits(code, type)) throw new DecodeFault('a section of a message is of another type')
     sections.push({ code, start, value, end: reader.position })
-    last = code
+    seen |= bit
   }
   return sections
 }
+
+/** Data, sequence, value. */
+const BODY_BITS = (1 << 5) | (1 << 6) | (1 << 7)
 
 /** Does a section of this kind begin with this constructor? */
 function fits(code: number, type: number): boolean {
