@@ -284,11 +284,10 @@ describe('a message for AMQP', () => {
     ['none', { kind: 'none' }, null, 0],
   ])('whose body is %s', (_, body, expected, jmsType) => {
     const { message } = written({ body })
-    expect(message.body).toEqual(
-      typeof expected === 'object' && expected !== null && 'typecode' in expected ? expect.objectContaining(expected) : expected,
-    )
+    // What rhea adds to a section it reads is its own.
+    expect({ body: message.body }).toMatchObject({ body: expected })
     expect(message.message_annotations).toMatchObject({ 'x-opt-jms-msg-type': jmsType })
-    if (body.kind === 'object') expect(message.content_type).toBe(body.contentType)
+    expect(message.content_type).toBe(body.kind === 'object' ? body.contentType : undefined)
   })
 
   it('reads as it was written: there and back every kind and field is the same', () => {

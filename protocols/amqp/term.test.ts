@@ -13,6 +13,15 @@ const read = (bytes: Buffer): Term => new TermReader(amqpDefaults).over(bytes).t
 const write = (term: Term): Buffer => new TermWriter(4).term(term).bytes()
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
+function thrownBy(attempt: () => unknown): unknown {
+  try {
+    attempt()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
 const scalar: fc.Arbitrary<Term> = fc.oneof(
   fc.constant<Term>({ type: 'null' }),
   fc.boolean().map((value): Term => ({ type: 'boolean', value })),
@@ -80,11 +89,7 @@ describe('a value', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         for (const attempt of [() => read(Buffer.from(bytes)), () => new TermReader(amqpDefaults).over(Buffer.from(bytes)).skip()]) {
-          try {
-            attempt()
-          } catch (error) {
-            expect(error).toBeInstanceOf(DecodeFault)
-          }
+          expect(thrownBy(attempt)).toSatisfy((error) => error === undefined || error instanceof DecodeFault)
         }
       }),
       { numRuns: 5000 },

@@ -211,7 +211,8 @@ describe('flow', () => {
     await raw.next(0x13)
     expect(raw.frames).toEqual([])
     raw.send(0, 0x13, [uint(3), uint(50), uint(0), uint(1000)])
-    while (frames.at(-1)?.fields[5]?.type !== 'boolean' || (frames.at(-1)?.fields[5] as { value: boolean }).value) frames.push(await raw.next(0x14))
+    const isLast = ({ fields }: (typeof frames)[number]): boolean => fields[5].type === 'boolean' && !fields[5].value
+    while (!frames.some(isLast)) frames.push(await raw.next(0x14))
     const whole = Buffer.concat(frames.map(({ payload }) => payload))
     expect(whole.toString('latin1')).toContain('x'.repeat(2000))
   })
