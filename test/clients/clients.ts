@@ -11,11 +11,12 @@ import { NodeProcess } from '../wire/node-process.ts'
 export interface Ports {
   mqtt: number
   stomp: number
+  amqp: number
 }
 
 /** A broker for the tests of this file. The ports are there when the first test runs. */
 export function brokerForThisFile(): Ports {
-  const ports: Ports = { mqtt: 0, stomp: 0 }
+  const ports: Ports = { mqtt: 0, stomp: 0, amqp: 0 }
   let data = ''
   let node: NodeProcess | undefined
   beforeAll(async () => {
@@ -24,6 +25,7 @@ export function brokerForThisFile(): Ports {
     const ready = await node.leads()
     ports.mqtt = addressOf(ready.listeners['mqtt'] ?? '').port
     ports.stomp = addressOf(ready.listeners['stomp'] ?? '').port
+    ports.amqp = addressOf(ready.listeners['amqp'] ?? '').port
   })
   afterAll(async () => {
     await node?.signal('SIGTERM')
