@@ -93,6 +93,17 @@ describe('a message', () => {
   })
 })
 
+it('a message larger than its receiver takes is a dead letter, and the next is delivered', async () => {
+  const node = await startNode()
+  const connection = await node.rhea()
+  const sender = await openSender(connection, 'a')
+  await sendRhea(sender, { body: 'x'.repeat(2000), durable: true })
+  await sendRhea(sender, { body: 'small' })
+  const inbox = await openReceiver(connection, { source: 'a', max_message_size: 1000 } as never)
+  expect((await inbox.next()).message?.body).toBe('small')
+  expect((await (await openReceiver(connection, 'ActiveMQ.DLQ')).next()).message?.body).toHaveLength(2000)
+})
+
 describe('an outcome', () => {
   it('released brings it back uncounted, modified with delivery-failed counted', async () => {
     const node = await startNode()
@@ -272,8 +283,8 @@ describe('an address', () => {
     const connection = await node.rhea()
     const inbox = await openReceiver(connection, 'topic://a.*.c')
     for (const name of ['a.b.c', 'a.b', 'a.x.c']) await sendRhea(await openSender(connection, `topic://${name}`), { body: name })
-    expect((await inbox.next()).message?.body).toBe('a.b.c')
-    expect((await inbox.next()).message?.body).toBe('a.x.c')
+    expect((await inbox.next()).message).toMatchObject({ body: 'a.b.c', delivery_annotations: { 'x-opt-to': 'topic://a.b.c' } })
+    expect((await inbox.next()).message).toMatchObject({ body: 'a.x.c', delivery_annotations: { 'x-opt-to': 'topic://a.x.c' } })
   })
 
   it.each([
@@ -494,6 +505,7 @@ describe('other protocols', () => {
     await client.publishAsync('sensors/one', 'warm', { qos: 1 })
     const { message } = await inbox.next()
     expect(message).toMatchObject({ durable: true, message_annotations: { 'x-opt-mqtt-qos': 1, 'x-opt-jms-msg-type': 3 } })
+    expect(message?.delivery_annotations).toEqual({ 'x-opt-to': 'topic://sensors.one' })
     expect(contentOf(message?.body).toString()).toBe('warm')
     await sendRhea(await openSender(connection, 'topic://answers.two'), { body: 'grün', durable: true })
     expect((await got).toString()).toBe('grün')

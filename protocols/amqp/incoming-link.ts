@@ -208,7 +208,7 @@ export class IncomingLink implements Replies {
   }
 
   pressure(high: boolean): void {
-    if (this.#pressed === high) return
+    if (this.#pressed === high || this.#over) return
     this.#pressed = high
     this.#channel.connection.pressed(high)
   }

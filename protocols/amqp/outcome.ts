@@ -52,7 +52,8 @@ export function outcomeTerm(outcome: CoreOutcome, error?: AmqpError): Term {
 
 export function errorTerm(error: AmqpError): Term {
   const info = Object.entries(error.info ?? {}).map(([key, value]) => [symbol(key), symbol(value)] as const)
-  const fields = [symbol(error.condition), text(error.description)]
+  // A name of the client's own may be in it, and its frames may be small.
+  const fields = [symbol(error.condition), text(error.description.slice(0, DESCRIPTION_CHARACTERS))]
   return described(0x1d, list(info.length === 0 ? fields : [...fields, { type: 'pairs', value: info }]))
 }
 
@@ -74,6 +75,8 @@ const SYMBOLIC: Readonly<Record<string, number>> = {
   'amqp:coordinator:list': 0x30,
   'amqp:transactional-state:list': 0x34,
 }
+
+const DESCRIPTION_CHARACTERS = 300
 
 /** What the dead-letter queue says about it; a client may write a book here. */
 const REASON_CHARACTERS = 1000

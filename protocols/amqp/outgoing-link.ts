@@ -4,13 +4,17 @@
 // What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
 // socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
 import type { Address, BrokerError, Consumer, Delivery, Message, Outcome as CoreOutcome, Sink, Ticket } from '../../src/api.ts'
+import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
 import { errorOf } from './errors.ts'
+import { section } from './format.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
 import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
+import { DELIVERY_ANNOTATIONS } from './sections.ts'
+import { pairs, symbol, text } from './term.ts'
 import { TermWriter } from './writer.ts'
 
 /** Where a link takes from, and what becomes of that when it ends. */
@@ -25,6 +29,8 @@ export type Source = Readonly<{
   exclusive: boolean
   /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
   lookup: boolean
+  /** Of more than one topic: each delivery says which. */
+  wildcard: boolean
 }>
 
 export class OutgoingLink implements Sink, OutboundLink {
@@ -52,6 +58,8 @@ export class OutgoingLink implements Sink, OutboundLink {
   #drain = false
   /** Tags that the client brought back from an earlier connection, with what became of them there. */
   readonly #resumed: Map<string, CoreOutcome> | undefined
+  #lastTo: Address | undefined
+  #lastToSection: Uint8Array = EMPTY
 
   constructor(channel: Channel, attach: Attach, source: Source) {
     this.#channel = channel
@@ -140,19 +148,15 @@ export class OutgoingLink implements Sink, OutboundLink {
     this.#bytesBack += message.head.length + message.body.length
     const ours = message.dialect === DIALECT ? message : this.#channel.connection.shared.broker.translate(message, DIALECT)
     if (ours === undefined) {
-      if (delivery.tag !== 0) {
-        this.#consumer?.settle(
-          delivery.tag,
-          delivery.tag,
-          { kind: 'rejected', reason: `no AMQP form for a message of dialect ${message.dialect}` },
-          false,
-        )
-      }
+      this.#cannotTake(delivery, `no AMQP form for a message of dialect ${message.dialect}`)
       return
     }
-    this.#credit--
-    this.#waiting++
     this.#send(delivery, ours)
+  }
+
+  /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
+  #cannotTake(delivery: Delivery, reason: string): void {
+    if (delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
   }
 
   #send(delivery: Delivery, message: Message): void {
@@ -163,14 +167,36 @@ export class OutgoingLink implements Sink, OutboundLink {
     if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
     const parts = state === undefined ? this.#partsOf(delivery, message, broker.clock.wallMs()) : []
+    const { messageBytesMax } = this.attach
+    if (messageBytesMax > 0 && parts.reduce((sum, part) => sum + part.length, 0) > messageBytesMax) {
+      this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
+      return
+    }
     if (!settled) this.#unsettled++
+    this.#credit--
+    this.#waiting++
     this.#channel.send(this, { tag, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
   }
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
     const header = headerSection(message, delivery, wallMs)
     const head = delivery.dead === undefined ? message.head : deadHead(this.#channel.connection.reader, message.head, delivery.dead)
-    return [header, head, message.body]
+    // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
+    const says = this.source.wildcard || message !== delivery.message
+    return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]
+  }
+
+  #addressSection(to: Address): Uint8Array {
+    if (to === this.#lastTo) return this.#lastToSection
+    const name = formatAddress(to)
+    this.#lastTo = to
+    this.#lastToSection =
+      name === undefined
+        ? EMPTY
+        : section(new TermWriter(), DELIVERY_ANNOTATIONS)
+            .term(pairs([[symbol('x-opt-to'), text(name)]]))
+            .bytes()
+    return this.#lastToSection
   }
 
   /** What the client said became of this entry, by the sequence in its tag. */
@@ -221,6 +247,12 @@ export class OutgoingLink implements Sink, OutboundLink {
     this.#consumer = undefined
   }
 }
+
+function hasDeliveryAnnotations(head: Uint8Array): boolean {
+  return head.length > 2 && head[1] === 0x53 && head[2] === DELIVERY_ANNOTATIONS
+}
+
+const EMPTY = new Uint8Array(0)
 
 function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
   const resumed = new Map<string, CoreOutcome>()

@@ -65,7 +65,11 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
   const ticket = connection.session.declare(queue, options)
   if (ticket === 0) return errorOf(connection.session.refusal)
   if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
-  return { source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false }, pattern, ticket }
+  return {
+    source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern) },
+    pattern,
+    ticket,
+  }
 }
 
 function durableQueue(connection: AmqpConnection, attach: Attach): Address {
@@ -82,7 +86,11 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
   const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
   const ticket = connection.session.declare(queue, backlog(connection))
   if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
-  return { source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false }, pattern, ticket }
+  return {
+    source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern) },
+    pattern,
+    ticket,
+  }
 }
 
 /** A node of the client's own (part 3.5.3): the broker names it, and any protocol can send to it while the link is there. */
@@ -110,7 +118,11 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     if (pattern === undefined) continue
     const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
-    return { source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true }, pattern: undefined, ticket: 0 }
+    return {
+      source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false },
+      pattern: undefined,
+      ticket: 0,
+    }
   }
   return fault('not-found', `There is no durable subscription ${quote(name)}.`)
 }
@@ -141,7 +153,11 @@ function nameOf(attach: Attach): string {
 }
 
 function plain(queue: Address, address: string): Source {
-  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false }
+  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false, wildcard: false }
+}
+
+function isWild(pattern: Pattern): boolean {
+  return pattern.some((segment) => typeof segment !== 'string')
 }
 
 function backlog(connection: AmqpConnection): QueueOptions {
