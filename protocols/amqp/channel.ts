@@ -144,8 +144,8 @@ export class Channel {
 
   onFlow(told: Flow): void {
     // Part 2.5.6: what the client has not yet counted is still on its way to it.
-    const base = told.nextIncomingId ?? 0
-    this.#remoteWindow = Math.max(0, (base + Math.min(told.incomingWindow, 0x7f_ff_ff_ff) - this.#nextOutgoingId) | 0)
+    const underWay = Math.max(0, (this.#nextOutgoingId - (told.nextIncomingId ?? 0)) | 0)
+    this.#remoteWindow = Math.max(0, told.incomingWindow - underWay)
     const link = told.handle === undefined ? undefined : this.links.get(told.handle)
     if (told.handle !== undefined && link === undefined) {
       if (!this.#detached.has(told.handle)) this.#unattached(told.handle)

@@ -163,6 +163,22 @@ async function once(emitter: Parameters<typeof told>[0]): Promise<void> {
 }
 
 describe('flow', () => {
+  it('gives no credit while a message of the link waits for room, and again when it has found some', async () => {
+    const node = await startNode({ creditWindow: 10 }, { destinations: { limitMessages: 8 } })
+    const raw = await node.begun()
+    await sender(raw)
+    const data = Buffer.from([0x00, 0x53, 0x75, 0xa0, 0x00])
+    for (let i = 0; i < 9; i++) raw.send(0, 0x14, [uint(0), uint(i), tag(String(i)), uint(0)], data)
+    while (Number(((await raw.next(0x15)).fields[2] as { value: number }).value) < 7);
+    const echo = [uint(0), uint(1000), uint(9), uint(1000), uint(0), uint(9), uint(0), undefined, undefined, boolean(true)]
+    raw.send(0, 0x13, echo)
+    expect((await raw.next(0x13)).fields[6]).toEqual(uint(1))
+    const inbox = await openReceiver(await node.rhea(), 'a')
+    ;(await inbox.next()).delivery?.accept()
+    // All but the one that has just found room.
+    expect((await raw.next(0x13)).fields[6]).toEqual(uint(9))
+  })
+
   it('with echo is answered once, without asking back', async () => {
     const node = await startNode()
     const raw = await node.begun()
