@@ -1,6 +1,7 @@
 // What the tests with foreign clients share: one broker a file, and tools that may not be there.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -62,6 +63,29 @@ export function python(name: string, version: string): Tool {
     if (installed.status !== 0) return { found: false, reason: `pip install ${name}==${version}: ${firstLine(installed.stderr)}` }
     renameSync(fresh, home)
     return { found: true, path }
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+}
+
+/** The class path of a Java client in a folder here with a `pom.xml`, compiled with its libraries and kept until its files change. */
+export function maven(name: string): Tool {
+  const source = join(here, name)
+  const files = readdirSync(source).toSorted()
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(readFileSync(join(source, file)))
+  const home = join(cache, `${name}-${hash.digest('hex').slice(0, 12)}`)
+  const classPath = (): string => `${join(home, 'target/classes')}:${readFileSync(join(home, 'class-path.txt'), 'utf8').trim()}`
+  if (existsSync(home)) return { found: true, path: classPath() }
+  mkdirSync(cache, { recursive: true })
+  const fresh = mkdtempSync(join(cache, 'new-'))
+  try {
+    for (const file of files) copyFileSync(join(source, file), join(fresh, file))
+    const goals = ['compile', 'dependency:build-classpath', '-Dmdep.outputFile=class-path.txt']
+    const made = spawnSync('mvn', ['--quiet', '--batch-mode', ...goals], { cwd: fresh, encoding: 'utf8', timeout: 180_000 })
+    if (made.status !== 0) return { found: false, reason: `mvn compile: ${made.error?.message ?? firstLine(made.stdout)}` }
+    renameSync(fresh, home)
+    return { found: true, path: classPath() }
   } finally {
     rmSync(fresh, { recursive: true, force: true })
   }
