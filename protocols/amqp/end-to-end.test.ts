@@ -321,6 +321,15 @@ describe('an address', () => {
     expect((await two.next()).message?.body).toBe(2)
   })
 
+  it('of an anonymous sender is read anew when more than addressesKept came between', async () => {
+    const node = await startNode({ addressesKept: 1 })
+    const connection = await node.rhea()
+    const sender = await openSender(connection, { target: {} })
+    for (let i = 0; i < 6; i++) expect(await sendRhea(sender, { to: `q${i % 2}`, body: i })).toBe('accepted')
+    const inbox = await openReceiver(connection, 'q1')
+    expect((await inbox.next()).message?.body).toBe(1)
+  })
+
   it('that is dynamic is named by the broker, can be replied to by every client, and goes with its link', async () => {
     const node = await startNode()
     const [asker, answerer] = [await node.rhea(), await node.rhea()]
@@ -407,6 +416,27 @@ describe('a subscription', () => {
     while (one.contexts.length + two.contexts.length < 8) await new Promise((resolve) => setImmediate(resolve))
     const bodies = [...(await Promise.all(first)), ...one.contexts, ...two.contexts].map(({ message }) => message?.body as number)
     expect(bodies.toSorted((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it('that is slow loses its oldest messages beyond topicBacklogMessages', async () => {
+    const node = await startNode({ topicBacklogMessages: 3 })
+    const connection = await node.rhea()
+    const inbox = await openReceiver(connection, { source: 'topic://news', credit_window: 0 })
+    const sender = await openSender(connection, 'topic://news')
+    for (let i = 0; i < 6; i++) await sendRhea(sender, { body: i, durable: true })
+    inbox.receiver.add_credit(10)
+    inbox.receiver.drain_credit()
+    await told(inbox.receiver, 'receiver_drained')
+    expect(inbox.contexts.map(({ message }) => message?.body)).toEqual([3, 4, 5])
+  })
+
+  it('is as many bytes of output ahead as prefetchBytes, and goes on as they leave', async () => {
+    const node = await startNode({ prefetchBytes: 4096, prefetch: 2 })
+    const connection = await node.rhea()
+    const sender = await openSender(connection, 'a')
+    for (let i = 0; i < 20; i++) await sendRhea(sender, { body: `${i} ${'x'.repeat(3000)}` })
+    const inbox = await openReceiver(connection, 'a')
+    for (let i = 0; i < 20; i++) expect(String((await inbox.next()).message?.body)).toContain(`${i} x`)
   })
 
   it.each([
