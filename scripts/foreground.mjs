@@ -1,4 +1,4 @@
-// `npm start` and `npm run pair`: set-up, then the command of the program in the foreground. Signals reach it once each, and it does not outlive this process, nor npm.
+// `npm start`, `npm run pair` and `npm run drill`: set-up, then the command of the program in the foreground. Signals reach it once each, and it does not outlive this process, nor npm.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

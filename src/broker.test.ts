@@ -243,4 +243,36 @@ describe('a node', () => {
     expect(new Set(released)).toEqual(new Set([1, 2, 3]))
     await node.stop()
   })
+
+  it('that has been of use waits for a directory that is gone, where a start would fail', async () => {
+    const gone = () => Promise.reject(new Error('ENOENT'))
+    const alone = start({ claim: gone })
+    await expect(alone.ended).rejects.toThrow('ENOENT')
+    let there = true
+    const claimed: (() => void)[] = []
+    const { node, clock, lose } = start({
+      claim: (_signal, { onWaiting }) => {
+        if (!there) return gone()
+        onWaiting()
+        return new Promise((resolve) => claimed.push(() => resolve({ epoch: 1, look: () => true, committed() {}, release: async () => {} })))
+      },
+    })
+    claimed[0]()
+    await vi.waitFor(() => expect(node.role).toBe('active'))
+    there = false
+    lose()
+    await vi.waitFor(() => expect(node.role).toBe('standby'))
+    for (let i = 0; i < 3; i++) {
+      clock.advance(60_000)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    there = true
+    await vi.waitFor(() => {
+      clock.advance(60_000)
+      expect(claimed).toHaveLength(2)
+    })
+    claimed[1]()
+    await vi.waitFor(() => expect(node.role).toBe('active'))
+    await node.stop()
+  })
 })

@@ -189,18 +189,24 @@ export class Node implements Managed {
 
   /** Undefined: stopped while waiting. */
   async #claim(signal: AbortSignal): Promise<Leadership | undefined> {
-    const { clock, claim } = this.#options
-    try {
-      return await claim(signal, {
-        onWaiting: () => {
-          if (this.#standby === undefined) this.#stand()
-        },
-        mayClaim: (highest) => this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
-      })
-    } catch (error) {
-      if (signal.aborted) return undefined
-      throw error
+    const { clock, claim, log, mayTryAgain } = this.#options
+    while (!signal.aborted) {
+      try {
+        return await claim(signal, {
+          onWaiting: () => {
+            if (this.#standby === undefined) this.#stand()
+          },
+          mayClaim: (highest) => this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
+        })
+      } catch (error) {
+        if (signal.aborted) break
+        // At its start a node that cannot use its directory ends; later it may be back any moment.
+        if (!this.#announced || !mayTryAgain(error)) throw error
+        log.error({ error }, 'the directory cannot be used: this node tries again later')
+        await this.#pause(signal)
+      }
     }
+    return undefined
   }
 
   /** Follows the journal from now on. */
@@ -266,6 +272,10 @@ export class Node implements Managed {
   async #stepDown(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     this.#stand()
+    await this.#pause(signal)
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
     const pauseMs = Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.#failures++)
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.after(pauseMs, resolve)

@@ -45,8 +45,10 @@ export type MainOptions = Readonly<{
 
 type Entered = Readonly<{ settings: Settings; cluster: string; settleMs: number; peers: Peers }>
 
-/** Old answers a tenth older than configured still count: clocks differ. */
-const STALENESS_MARGIN = 1.1
+/** Rule 19: the others' looks may be old, and then our own listing of what they wrote until they knew. */
+const OLD_ANSWERS = 2
+/** Clocks differ in rate, by less than this. */
+const RATE_MARGIN = 1.1
 
 /** `run()` of the answer ends when the node has stopped. The management listener is open when this returns. */
 export async function openNode(options: MainOptions): Promise<Readonly<{ node: Node; close: () => Promise<void>; run: () => Promise<void> }>> {
@@ -144,7 +146,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
 /** Rule 19: 0 where a look is exact. */
 async function settleTime({ data, failover }: Settings): Promise<number> {
   if (failover.lookup === 'exact') return 0
-  if (failover.lookup === 'cached') return failover.lookupMaxAgeMs * STALENESS_MARGIN
+  if (failover.lookup === 'cached') return failover.lookupMaxAgeMs * OLD_ANSWERS * RATE_MARGIN
   const { lookup, sentence } = await lookupOf(data)
   if (lookup === 'exact') return 0
   throw new ConfigurationError(sentence)

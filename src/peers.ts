@@ -8,6 +8,8 @@ import type { NodeStatus } from './management/api.ts'
 const TICK_MS = 200
 /** Every so many of those the others are looked at, and told how far this node is. */
 const TICKS = 5
+/** How old news of another node may be. */
+const NEWS_MS = 2 * TICK_MS
 
 export class Peers {
   readonly #presence: Presence
@@ -46,10 +48,15 @@ export class Peers {
     return this.#others.map(({ node, role, addresses, follow }) => ({ node, role, http: addresses.http ?? '', follow }))
   }
 
-  /** A node that has everything and would take over at once. */
+  /** A node that has everything and would take over at once. News takes its time: asked for a while before the answer is no. */
   async successor(): Promise<string | undefined> {
-    this.#others = await this.#presence.others()
-    return this.#others.find((one) => one.role === 'standby' && one.follow?.state === 'warm')?.node
+    const untilMs = this.#clock.monoMs() + NEWS_MS
+    for (;;) {
+      this.#others = await this.#presence.others()
+      const warm = this.#others.find((one) => one.role === 'standby' && one.follow?.state === 'warm')
+      if (warm !== undefined || this.#clock.monoMs() >= untilMs) return warm?.node
+      await new Promise<void>((resolve) => this.#clock.after(TICK_MS / 4, resolve))
+    }
   }
 
   /** The role or what belongs to it has changed. */

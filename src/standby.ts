@@ -7,8 +7,8 @@ import type { Disk } from './disk.ts'
 import type { FollowOptions } from './journal/file/follow.ts'
 import type { Follower, FollowStatus, Position } from './journal/journal.ts'
 
-/** A state and up to where it was told. */
-export type Warm = Readonly<{ replica: Replica; position: Position }>
+/** A state and up to where it was told, and how long it took to end the following. */
+export type Warm = Readonly<{ replica: Replica; position: Position; stopMs: number }>
 
 export type StandbyOptions = Readonly<{
   settings: Settings
@@ -21,10 +21,12 @@ export type StandbyOptions = Readonly<{
 
 export class Standby {
   #replica: Replica
+  readonly #clock: Clock
   readonly #follower: Follower
 
   constructor(options: StandbyOptions) {
     const { settings, clock, disk, log } = options
+    this.#clock = clock
     this.#replica = new Replica(settings.destinations, clock)
     this.#follower = options.follow({
       directory: settings.data,
@@ -53,7 +55,8 @@ export class Standby {
 
   /** Undefined: nothing that could be taken over from; the journal is read from its start. */
   async stop(): Promise<Warm | undefined> {
+    const begunMs = this.#clock.monoMs()
     const position = await this.#follower.stop()
-    return position === undefined ? undefined : { replica: this.#replica, position }
+    return position === undefined ? undefined : { replica: this.#replica, position, stopMs: this.#clock.monoMs() - begunMs }
   }
 }

@@ -65,6 +65,8 @@ export async function takeOver(
     const listeners = await listen(tcp, frontEnds, settings, clock)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {
+      claim: rounded(leadership.tookMs ?? 0),
+      follow: rounded(warm?.stopMs ?? 0),
       journal: rounded(openMs - begunMs),
       core: rounded(leadMs - openMs),
       listeners: rounded(clock.monoMs() - leadMs),
@@ -229,7 +231,7 @@ export class RunningTerm implements Term {
     this.#tcp.stopAccepting()
     this.#tcp.stopReading()
     this.#core.quiesce()
-    await this.#within(LAST_COMMIT_MS, this.#journal.drained())
+    await this.#lastCommit()
     await this.#journal.close()
     await this.#core.stop()
     await release()
@@ -249,12 +251,14 @@ export class RunningTerm implements Term {
     )
   }
 
-  async #within(ms: number, work: Promise<void>): Promise<void> {
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(ms, resolve)
-    })
-    await Promise.race([work, late])
+  /** A disk that hangs must not keep the claim: then the journal ends as it does when it fails (rule 15), and a successor decides what was in flight. */
+  async #lastCommit(): Promise<void> {
+    const cancel = this.#clock.after(LAST_COMMIT_MS, () => this.#journal.lose(new CodedError('timeout', 'the last commit took too long')))
+    try {
+      await this.#journal.drained()
+    } catch {
+      // Leadership was lost at the last moment: nothing more is written, and nobody was told of it.
+    }
     cancel()
   }
 }

@@ -7,6 +7,7 @@
  *   M_BEATEARLY   the heartbeat names a batch that is synced and not yet looked at
  *   M_ONEBEAT     one heartbeat file for all epochs: the number of a lost batch is given again by the next epoch
  *   M_HEADERSEEN  the header of a new epoch is believed as soon as it is whole
+   M_LATERSNAP   a header is believed because of a snapshot of a later epoch (of its own: that holds committed facts, so it is decided)
  *   REACH         (sanity) a heartbeat alone decided the last batch of an epoch, and the follower went on to the next
  * That it tells nothing beyond a seal follows from the two conditions, and is not tested for on the way: a seal may come between the test and the telling. */
 #ifndef E
@@ -33,6 +34,7 @@ byte seal[W*W], ends[W*W], ack[W], fin[W];
 byte beat[W];                 /* what the heartbeat of an epoch names               */
 byte told[W];                 /* how many batches of each epoch the follower told   */
 byte at;                      /* the epoch that it follows                          */
+bit  snap;                    /* there is a snapshot of epoch E                     */
 #define HASREAD(a) (st[a]>=IDLE && st[a]!=OVER)
 #define DEPOSED(a) ((a)<E && st[(a)+1]!=FREE)
 #ifdef M_ONEBEAT
@@ -51,7 +53,11 @@ byte before[W];               /* batches before the epoch: their numbers go thro
 #ifdef M_HEADERSEEN
 #define HEADER(e) 1
 #else
-#define HEADER(e) (vis[e]>1 || NAMED(e,1))
+#ifdef M_LATERSNAP
+#define HEADER(e) (vis[e]>1 || NAMED(e,1) || snap)
+#else
+#define HEADER(e) (vis[e]>1 || NAMED(e,1) || (e==E && snap))
+#endif
 #endif
 
 inline forget(e) { wr[e]=0; rd[e]=0; j=0; do :: j<W -> ends[X(e,j)]=0; j++ :: else -> break od; j=0 }
@@ -88,6 +94,7 @@ proctype epoch(byte e) {
        if :: wr[e]==1 -> j=1; do :: j<e -> assert(fin[j]==0 || fin[j]==ends[X(e,j)]+1); fin[j]=ends[X(e,j)]+1; j++ :: else -> break od; j=0 :: else fi;
        st[e]=IDLE }
   :: d_step { ack[e]>0 && beat[e]!=NUMBER(e) -> beat[e]=NUMBER(e) }        /* also long after, also by one that was deposed */
+  :: d_step { e==E && ack[e]>0 && !snap -> snap=1 }
   od }
 
 proctype env(byte e) {

@@ -9,7 +9,7 @@
  *   M_DELFIRST         files are freed before the snapshot's name is durable
  *   M_RENAMEFIRST      the snapshot gets its name before its content is synced
  *   M_SNAPUNCOMMITTED  a snapshot holds what is applied and not committed: it lies beyond the seal, and the start is refused
- *   M_SNAPUNCOMMITTED with M_BEYONDUSED   such a snapshot is used
+ *   M_SNAPUNCOMMITTED with V_BEYONDUSED   such a snapshot is used
  *   M_FREEHEADER       a leader frees the file with its own epoch's header
  *   M_FREELAST         a leader frees the file with its last committed batch: nothing else says where the journal ends
  *   M_NORELIST         a file that is gone is taken for damage at once
@@ -96,7 +96,7 @@ proctype epoch(byte e) {
   :: d_step { st[e]==CHOOSE ->
        j=e-1; do :: j>0 && used[e]==0 ->
            if :: SHOWN(j) ->
-#ifdef M_BEYONDUSED
+#ifdef V_BEYONDUSED
                    used[e]=j;
                    if :: at[j]>ends[X(e,j)] -> ends[X(e,j)]=at[j] :: else fi
 #else

@@ -46,7 +46,7 @@ describe('CONNECT', () => {
   it('with no version in common is an ERROR that names ours', () => {
     const { client } = start()
     client.send('CONNECT\naccept-version:9.9\n\n\0')
-    expect(client.text()).toMatch(/^ERROR\nmessage:.*\ncontent-type:text\/plain\nversion:1\.0,1\.1,1\.2\n/)
+    expect(client.text()).toMatch(/^ERROR\nmessage:.*\ncontent-type:text\/plain;charset=utf-8\nversion:1\.0,1\.1,1\.2\n/)
     expect(client.ended).toBe(true)
   })
 

@@ -382,7 +382,8 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   #writeError(fault: Fault, receipt: string | undefined): void {
     const headers: (readonly [string, string])[] = [
       ['message', fault.sentence],
-      ['content-type', 'text/plain'],
+      // With its charset: stompit's own handler of plain `text/plain` ends the process that uses it.
+      ['content-type', 'text/plain;charset=utf-8'],
     ]
     if (this.#state === 'new' && fault.code === 'unsupported') headers.push(['version', '1.0,1.1,1.2'])
     if (receipt !== undefined) headers.push(['receipt-id', receipt])

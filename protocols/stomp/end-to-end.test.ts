@@ -167,7 +167,7 @@ describe('acknowledgement', () => {
     await client.ask('ACK', { id: headers['ack'] })
     client.send('ACK', { id: headers['ack'], receipt: 'r' })
     const error = await client.error()
-    expect(error.headers).toMatchObject({ 'receipt-id': 'r', 'content-type': 'text/plain' })
+    expect(error.headers).toMatchObject({ 'receipt-id': 'r', 'content-type': 'text/plain;charset=utf-8' })
     expect(error.headers['message']).toContain('outstanding')
     await client.closed
     await other.ask('SEND', { destination: '/queue/b' }, 'still here')

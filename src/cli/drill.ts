@@ -48,7 +48,7 @@ export async function drill(args: readonly string[]): Promise<number> {
   let report: Report
   try {
     const faults = offered(target, plan.faults)
-    console.log(`drill on ${target.name}: ${plan.rounds} rounds of ${faults.join(', ')}, seed ${plan.seed}, ${plan.queued} messages queued`)
+    console.log(`drill on ${target.name}: ${plan.rounds} rounds of ${[...new Set(faults)].join(', ')}, seed ${plan.seed}, ${plan.queued} messages queued`)
     const onRound = (round: Report['rounds'][number]): void => {
       console.log(roundLine(round))
       for (const sentence of round.sentences) console.log(`           ${sentence}`)
@@ -85,7 +85,7 @@ function planOf(flags: Flags) {
     queued: number('--queued', flags.queued ?? '0', 0, 10_000_000),
     ratePerSecond: number('--rate', flags.rate ?? '1000', 1, 1_000_000),
     bytes: number('--bytes', flags.bytes ?? '256', 64, 16 * 1024 * 1024),
-    successionMs: number('--patience', flags.patience ?? '30000', 100, 3_600_000),
+    patienceMs: number('--patience', flags.patience ?? '30000', 100, 3_600_000),
   }
 }
 
@@ -176,5 +176,8 @@ function stopOnSignals(): () => boolean {
     console.log('The drill ends after this round.')
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  process.on('disconnect', onSignal)
+  // Listening to the channel must not keep this process when all else has ended.
+  process.channel?.unref()
   return () => stopping
 }

@@ -93,11 +93,11 @@ Prints of each round how long nobody was answered, and what was lost, duplicated
   --rate N                 messages a second, all producers together (1000)
   --bytes N                body of each message (256)
   --lease MS               failover.leaseMs of the nodes (3000)
-  --patience MS            longest wait for a successor (30000)
+  --patience MS            longest wait for a successor, and for what is owed (30000)
   --data DIR               data directory of the pair; else a temporary one, kept when a round failed
   --set KEY=VALUE          any key of the nodes' configuration; may be repeated
   --program FILE           the program of the nodes (this one)
-  --node-arg ARG           passed to Node before the program; may be repeated
+  --node-arg=ARG           passed to Node before the program; may be repeated
   --target FILE            other brokers than our own pair: docs/failover/drill.md says how to describe them
   --address N.PROTO=H:P    the same without a file: address of node N; may be repeated
   --command N.WHAT=CMD     and its commands: kill, pause, resume, handover, term, start, ready; may be repeated

@@ -71,6 +71,8 @@ function wish(onLine: (line: string) => Promise<void>): Promise<void> {
       })
     }
     process.on('disconnect', end)
+    // Listening to the channel must not keep this process when all else has ended.
+    process.channel?.unref()
   })
 }
 
@@ -115,14 +117,14 @@ class Screen {
     this.#draw()
   }
 
+  /** Drawn when it has changed only: what the user is typing stands below it and would go. */
   table(lines: readonly string[]): void {
-    if (!this.#live) return
+    if (!this.#live || lines.join('\n') === this.#table.join('\n')) return
     this.#erase()
     this.#table = lines
     this.#draw()
   }
 
-  /** What the user has typed so far stands in the line of the cursor: it is saved and found again. */
   #draw(): void {
     if (!this.#live || this.#table.length === 0) return
     const width = process.stdout.columns

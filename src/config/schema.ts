@@ -90,7 +90,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         },
         lookupMaxAgeMs: integer(
           defaults.failover.lookupMaxAgeMs,
-          'With `cached`: how old an answer may be. A claimant waits that long, and a tenth more, before it reads.',
+          'With `cached`: how old an answer may be. A claimant waits twice that long, and a tenth more, before it reads.',
           0,
         ),
         followPollMs: integer(defaults.failover.followPollMs, 'How often a standby looks whether the journal has grown.', 1, 60_000),

@@ -97,7 +97,7 @@ export type FailoverSettings = Readonly<{
   leaseMs: number
   /** How a look for a higher claim is answered: `exact` by the disk or the server, `cached` perhaps by an old listing. `auto`: as the mount's options say. */
   lookup: 'auto' | 'exact' | 'cached'
-  /** With `cached`: how old such an answer may be. A claimant waits that long, and a tenth more, before it reads. */
+  /** With `cached`: how old such an answer may be. A claimant waits twice that long, and a tenth more, before it reads. */
   lookupMaxAgeMs: number
   /** How often a standby looks whether the journal has grown. */
   followPollMs: number

@@ -9,11 +9,20 @@ import { type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, SEGMENT } f
 const EMPTY = new Uint8Array(0)
 /** Addresses read back lately, by their bytes: most messages of a backlog share few. */
 const ADDRESSES_MAX = 1_024
+/** When a message that could not be read is tried again: twice as late each time. A directory that comes back has lost nothing. */
+const RETRY_MS = 1_000
+const RETRY_MS_MAX = 300_000
+/** Messages whose tries are counted: any beyond begin anew. */
+const UNREADABLE_MAX = 10_000
+
+type Unreadable = Readonly<{ segment: number; offset: number; tries: number; retryAtMs: number }>
 
 export class Bodies {
   readonly #live: Live
   readonly #reader = new FactReader()
   readonly #addresses = new Map<string, CoreAddress>()
+  /** By row; another message may have the row by now, so each names its place. */
+  readonly #unreadable = new Map<number, Unreadable>()
 
   constructor(live: Live) {
     this.#live = live
@@ -55,6 +64,7 @@ export class Bodies {
           messages.objects[row] = this.#held(parts[0], pieces === undefined ? undefined : Buffer.concat(parts.slice(1)))
           this.#live.transient(row)
         }
+        if (this.#unreadable.size > 0) this.#unreadable.delete(row)
         done(true)
         return
       }
@@ -70,6 +80,23 @@ export class Bodies {
       })
     }
     next()
+  }
+
+  /** `load` could not read it: when is it to be tried again? Queues that share the message share the count. */
+  unreadable(row: number): Readonly<{ tries: number; retryAtMs: number }> {
+    const { messages } = this.#live.state
+    const nowMs = this.#live.clock.wallMs()
+    const place = { segment: messages.get(row, SEGMENT), offset: messages.get(row, OFFSET) }
+    const known = this.#unreadable.get(row)
+    const same = known !== undefined && known.segment === place.segment && known.offset === place.offset
+    if (same && known.retryAtMs > nowMs) return known
+    const tries = same ? known.tries + 1 : 1
+    const found = { ...place, tries, retryAtMs: nowMs + Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(tries - 1, 20)) }
+    this.#unreadable.delete(row)
+    const [oldest] = this.#unreadable.keys()
+    if (oldest !== undefined && this.#unreadable.size >= UNREADABLE_MAX) this.#unreadable.delete(oldest)
+    this.#unreadable.set(row, found)
+    return found
   }
 
   #held(bytes: Uint8Array, large: Uint8Array | undefined): Held {

@@ -11,6 +11,8 @@ import { LENGTH } from './messages.ts'
 const LOG_BYTES_MIN = 256 * 1024 * 1024
 /** How often segments are looked at. */
 const SWEEP_MS = 2_000
+/** How long a segment whose survivors could not be copied (no room, or one cannot be read) makes way for others. */
+const REST_MS = 30_000
 /** Relocated records of one fact. */
 const RECORDS_MAX = 20_000
 
@@ -27,6 +29,8 @@ export class Compaction {
   readonly #dead = new Map<number, number>()
   /** Segments whose survivors were copied once: what still lives there is on its way into a message. */
   readonly #copied = new Set<number>()
+  /** Until when, by segment. */
+  readonly #resting = new Map<number, number>()
   #stopped = false
   #commits = 0
   #sweptAt = 0
@@ -100,10 +104,15 @@ export class Compaction {
       const alive = liveBytes.get(info.segment) ?? 0
       if (alive === 0) {
         if (!this.#dead.has(info.segment)) this.#dead.set(info.segment, live.facts.lastBatch())
-      } else if (alive * 2 < info.bytes && !this.#copied.has(info.segment)) sparse ??= info
+      } else if (alive * 2 < info.bytes && !this.#copied.has(info.segment) && !this.#rests(info.segment)) sparse ??= info
     }
     this.#freeDead()
     if (sparse !== undefined && !this.#relocating) this.#relocate(sparse.segment)
+  }
+
+  #rests(segment: number): boolean {
+    const until = this.#resting.get(segment)
+    return until !== undefined && until > this.#live.clock.monoMs()
   }
 
   #freeDead(): void {
@@ -114,6 +123,7 @@ export class Compaction {
     for (const segment of free) {
       this.#dead.delete(segment)
       this.#copied.delete(segment)
+      this.#resting.delete(segment)
       state.messages.liveBytes.delete(segment)
     }
     journal.free(free)
@@ -134,6 +144,7 @@ export class Compaction {
       if (this.#stopped || live.lost !== undefined) return
       if (moved === undefined) {
         this.#copied.delete(segment)
+        this.#resting.set(segment, live.clock.monoMs() + REST_MS)
         return
       }
       for (let at = 0; at < ranges.length; at += RECORDS_MAX) {

@@ -192,6 +192,22 @@ describe('a queue', () => {
     }
   }, 30_000)
 
+  it('names no two messages by one number when a queue was never committed: even what is volatile waits for the queue itself', async () => {
+    const node = new CoreNode({}, { manual: true })
+    const client = node.client()
+    client.session.declare(node.queue('lost'), PERMANENT)
+    const taker = client.consume(node.queue('lost'))
+    client.send(node.queue('lost'), 'volatile', { durable: false })
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual([])
+    node.journal.commit()
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual(['volatile'])
+    client.send(node.queue('lost'), 'at once', { durable: false })
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(taker.texts).toEqual(['volatile', 'at once'])
+  })
+
   it('a message without durability behind an uncommitted one waits with it', async () => {
     const node = new CoreNode({}, { manual: true })
     const client = node.client()
@@ -361,6 +377,27 @@ describe('a queue', () => {
     const second = client.consume(queue)
     await node.settled()
     expect(second.texts).toEqual(['new'])
+  })
+
+  it('purges what waits for its time, too', async () => {
+    const node = new CoreNode({ destinations: { redeliveryDelayMs: 60_000 } })
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    client.send(queue, 'later', { deliverAtMs: node.clock.wallMs() + 60_000 })
+    const taker = client.consume(queue, 1)
+    client.send(queue, 'failed')
+    client.send(queue, 'in hand')
+    await node.settled()
+    taker.consumer.settle(1, 1, { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }, true)
+    taker.consumer.grant(1, 0)
+    await node.settled()
+    expect(taker.texts).toEqual(['failed', 'in hand'])
+    expect(await node.core.purge(queue)).toBe(2)
+    node.clock.advance(120_000)
+    await node.settled()
+    expect(taker.texts).toEqual(['failed', 'in hand'])
+    expect(node.core.figures().entries).toBe(1)
   })
 
   it('purges what nobody has in hand', async () => {

@@ -8,6 +8,8 @@ import { beyond, CoreAddress, own } from './addresses.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
+import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
+import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
@@ -255,16 +257,32 @@ export class Core implements Broker {
     let purged = 0
     while (queue.alive && queue.ready.head !== 0) {
       for (let left = PURGE_MAX; left > 0 && queue.ready.head !== 0; left--) {
-        if (entries.double(queue.ready.head, 0) >= until) break
+        if (entries.double(queue.ready.head, SEQUENCE) >= until) break
         live.facts.gone(queue, queue.ready.head, REASON.purged, false)
         purged++
       }
-      if (queue.ready.head === 0 || entries.double(queue.ready.head, 0) >= until) break
+      if (queue.ready.head === 0 || entries.double(queue.ready.head, SEQUENCE) >= until) break
       await new Promise<void>((resolve) => this.clock.turn(resolve))
     }
+    if (queue.alive) purged += this.#purgeDelayed(queue, until)
     live.facts.flushGone()
     live.journal.urge()
     await live.journal.drained()
+    return purged
+  }
+
+  /** What waits for its time is in nobody's hands either: a delay, a back-off, a message that could not be read. */
+  #purgeDelayed(queue: Queue, until: number): number {
+    const { entries } = this.#live.state
+    let purged = 0
+    for (let row = queue.held.head; row !== 0; ) {
+      const next = entries.get(row, NEXT)
+      if (entries.get(row, STATE) === STATE_OF.delayed && entries.double(row, SEQUENCE) < until) {
+        this.#live.facts.gone(queue, row, REASON.purged, false)
+        purged++
+      }
+      row = next
+    }
     return purged
   }
 

@@ -297,11 +297,24 @@ export class Dispatch {
     live.bodies.load(message, (read) => {
       if (live.lost !== undefined) return
       queue.loading = false
-      if (!read) {
-        live.fail(new Error(`a stored message of queue ${queue.address.path.join('.')} cannot be read back from the journal`))
-        return
-      }
+      if (!read) this.#passOver(queue, message)
       live.touch(queue)
     })
+  }
+  /**
+   * What cannot be read is neither delivered nor thrown away: it stays on its queue, those behind it go first, and it is tried again later. Its disk or its
+   * share may come back; if the bytes are damaged, an operator decides (purge, or a copy of the file), and until then it expires like any other.
+   */
+  #passOver(queue: Queue, message: number): void {
+    const live = this.#live
+    const { entries } = live.state
+    const row = queue.ready.head
+    // Something came before it, or it is gone.
+    if (!queue.alive || row === 0 || entries.get(row, MESSAGE) !== message) return
+    const { tries, retryAtMs } = live.bodies.unreadable(message)
+    live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
+    queue.unlinkReady(row)
+    queue.held.push(row)
+    live.putBack(queue, row, retryAtMs)
   }
 }

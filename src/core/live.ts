@@ -194,11 +194,13 @@ export class Live implements StateHooks {
     const expires = messages.double(message, EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
     if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
-    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0 || queue.pending > 0) {
+    const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
+    const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
+    if (durable || unmade || queue.pending > 0) {
       entries.set(row, STATE, STATE_OF.pending)
       queue.held.push(row)
       queue.pending++
-      this.batches.await(row, (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0)
+      this.batches.await(row, durable || unmade)
       return
     }
     this.#settleIn(queue, row)
@@ -414,7 +416,9 @@ export class Live implements StateHooks {
     }
     const number = state.nextQueue
     if (!this.facts.admit(FACT.queue, writeQueue(this.facts.writer.reset(), number, address, options), claim)) return undefined
-    return state.queueByNumber.get(number)
+    const queue = state.queueByNumber.get(number)
+    if (queue !== undefined) queue.madeIn = this.facts.batch
+    return queue
   }
 
   /** The queue goes, with what is on it. True: the journal was told. */

@@ -80,6 +80,8 @@ export class Queue {
   replayNext = 1
   /** Where the numbers stood when a fact last told of them, or when this term began. */
   toldNext = 1
+  /** The batch of its own fact, made in this term: before that is committed, its number may yet be given to another queue. */
+  madeIn = 0
   /** The epoch in which `replayNext` was last written. */
   sequenceEpoch = 0
 

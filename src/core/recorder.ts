@@ -49,6 +49,8 @@ export const EVENT = {
   fetched: 23,
   /** A body could not be carried into a consumer's dialect. */
   'not-converted': 24,
+  /** Its body could not be read: those behind it go first, it is tried again later. `extra`: how often that happened. */
+  'passed-over': 25,
 } as const
 
 /** Why. A number is never given another meaning: facts in the journal carry it too. */

@@ -1,38 +1,46 @@
-// The addresses of a protocol, tried in turn every 20 ms until one answers. One that takes connections and then says nothing (a stopped process does)
-// costs a whole waiting time at each try, so it is left out for a while: what is measured is the brokers, not the patience of a client.
+// The addresses of a protocol, tried in turn every 20 ms until one answers. A connection that is taken is given time to be answered: a node that has just
+// taken over may be slow. Not so a node that the drill itself has stopped: its system takes connections and nobody will answer them, so its turn is short and
+// comes seldom. What is measured is the brokers, not the patience of a client.
 
 export type Address = Readonly<{ node: number; host: string; port: number }>
 
 export const RETRY_MS = 20
 /** How long a connection may take to be answered. */
-export const ANSWER_MS = 250
+const ANSWER_MS = 2_000
+/** The same at a node that was stopped, and how long it is left out then. */
+const STOPPED_ANSWER_MS = 250
 const LEFT_OUT_MS = 2_000
 
 export class Addresses {
   readonly #all: readonly Address[]
-  readonly #leftOutUntilMs: number[]
+  readonly #leftOutUntilMs = new Map<number, number>()
   #turn = 0
+  /** The node that the drill has stopped. */
+  stopped: number | undefined
 
   constructor(all: readonly Address[]) {
     this.#all = all
-    this.#leftOutUntilMs = all.map(() => 0)
   }
 
   next(): Address {
     const now = performance.now()
     let chosen = this.#all[this.#turn % this.#all.length]
     for (let i = 0; i < this.#all.length; i++) {
-      const index = this.#turn++ % this.#all.length
-      if (this.#leftOutUntilMs[index] > now) continue
-      chosen = this.#all[index]
+      const each = this.#all[this.#turn++ % this.#all.length]
+      if (each.node === this.stopped && (this.#leftOutUntilMs.get(each.node) ?? 0) > now) continue
+      chosen = each
       break
     }
     return chosen
   }
 
+  answerMs({ node }: Address): number {
+    return node === this.stopped ? STOPPED_ANSWER_MS : ANSWER_MS
+  }
+
+  /** The connection was taken and nothing came. */
   silent({ node }: Address): void {
-    const index = this.#all.findIndex((each) => each.node === node)
-    if (index >= 0) this.#leftOutUntilMs[index] = performance.now() + LEFT_OUT_MS
+    this.#leftOutUntilMs.set(node, performance.now() + LEFT_OUT_MS)
   }
 }
 

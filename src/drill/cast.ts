@@ -82,6 +82,11 @@ export class Cast {
     for (const each of this.producers) each.rest()
   }
 
+  /** Told when the drill stops a node (undefined: wakes it): clients need not wait for its answers. */
+  stopped(node: number | undefined): void {
+    for (const access of Object.values(this.access)) access.addresses.stopped = node
+  }
+
   get everybodyConnected(): boolean {
     return [...this.producers, ...this.#consumers].every((each) => each.connected)
   }

@@ -5,6 +5,8 @@ export type Dark = Readonly<{
   /** Over all producers together. */
   allMs: number | undefined
   byProtocol: Readonly<Record<string, number | undefined>>
+  /** From the fault to the first answer after it; much shorter than `allMs`: nobody was answered for a while before it either. */
+  sinceFaultMs: number | undefined
   /** Until the last producer that changes over was answered again. */
   everybodyMs: number | undefined
 }>
@@ -22,6 +24,17 @@ export class Darkness {
   node: number | undefined
   /** The node of the first answer after the fault. */
   successor: number | undefined
+
+  /** Work begins: what was acknowledged before it is of the round before. */
+  begin(): void {
+    this.#all = noGap()
+    this.#protocols.clear()
+  }
+
+  /** Somebody was answered in this round. */
+  get answering(): boolean {
+    return this.#all.lastBeforeMs !== undefined
+  }
 
   /** From now on connections count as made after the fault. */
   fault(atMs: number, changingOver: readonly string[]): void {
@@ -58,6 +71,7 @@ export class Darkness {
     const dark = {
       allMs: lengthOf(this.#all),
       byProtocol: Object.fromEntries([...this.#protocols].map(([name, gap]) => [name, lengthOf(gap)])),
+      sinceFaultMs: this.#all.firstAfterMs === undefined ? undefined : this.#all.firstAfterMs - this.#faultMs,
       everybodyMs: this.#everybodyMs,
     }
     this.#faultMs = Number.POSITIVE_INFINITY

@@ -29,6 +29,7 @@ const WANTED: Readonly<Record<Fault, readonly Command[]>> = {
 }
 
 const COMMAND_MS = 60_000
+const LAST_WORDS_MS = 200
 const NODES_MAX = 16
 
 /** Throws one sentence that names what is wrong. */
@@ -167,13 +168,18 @@ export class DescribedTarget implements Target {
       })
       const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS)
       child.on('error', reject)
-      // What it started in the background may hold its output open: its own end is what counts.
+      // What it started in the background may hold its output open for ever: its own end is what counts, and its last words a moment later.
       child.on('exit', (code) => {
         clearTimeout(timer)
-        child.stderr.destroy()
         this.#log(`${this.nodes[node]?.name}: ${command}`)
-        if (code === 0) resolve()
-        else reject(new Error(`${command} of ${this.nodes[node]?.name} ended with ${code}: ${line}\n${said}`))
+        const finish = (): void => {
+          clearTimeout(late)
+          child.stderr.destroy()
+          if (code === 0) resolve()
+          else reject(new Error(`${command} of ${this.nodes[node]?.name} ended with ${code}: ${line}\n${said}`))
+        }
+        const late = setTimeout(finish, code === 0 ? 0 : LAST_WORDS_MS)
+        child.stderr.once('end', finish)
       })
     })
   }

@@ -23,16 +23,14 @@ export type DrillOptions = Readonly<{
   queued: number
   ratePerSecond: number
   bytes: number
-  /** Longest time until everybody is answered again. */
-  successionMs: number
+  /** Longest time until everybody is answered again, and as long again until everything owed has come. Either ends as soon as it has. */
+  patienceMs: number
   onRound: (round: Round) => void
   /** Ends the drill after the round that runs. */
   stopped: () => boolean
   log: (line: string) => void
 }>
 
-/** Everything owed must have come by then; a round ends as soon as it has. */
-const DRAIN_MS = 30_000
 /** So long nothing comes any more, before a round counts as drained. */
 const QUIET_MS = 60
 const CONNECT_MS = 30_000
@@ -90,16 +88,19 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
   try {
     await target.ready()
     await until('every client is connected', CONNECT_MS, () => cast.everybodyConnected)
+    darkness.begin()
     cast.work()
+    await until('somebody is answered', CONNECT_MS, () => darkness.answering)
     await instant(options, cast)
     victim = darkness.node ?? 0
     const changingOver = cast.producers.filter((each) => !each.steadfast).map((each) => each.name)
+    if (fault === 'pause') cast.stopped(victim)
     const struck = strike(target, fault, victim)
     darkness.fault(performance.now(), changingOver)
     await struck
     await until(
       `everybody is answered again`,
-      options.successionMs,
+      options.patienceMs,
       () => darkness.over,
       () => darkness.waiting,
     )
@@ -108,6 +109,7 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     if (fault === 'pause') {
       await sleep(random.below(300))
       await target.resume(victim)
+      cast.stopped(undefined)
     } else if (fault !== 'handover') await target.start(victim)
     await sleep(30 + random.below(100))
   } catch (error) {
@@ -115,9 +117,10 @@ async function playRound(options: DrillOptions, cast: Cast, number: number, faul
     // What is answered after this was not a succession.
     dark ??= darkness.take()
     await mend(target, fault, victim)
+    cast.stopped(undefined)
   }
   cast.rest()
-  await drained(cast)
+  await drained(cast, options.patienceMs)
   const { counts, sentences } = ledger.endRound()
   const nameOf = (node: number | undefined): string | undefined => (node === undefined ? undefined : target.nodes[node]?.name)
   return {
@@ -198,8 +201,8 @@ async function mend(target: Target, fault: Fault, victim: number): Promise<void>
 }
 
 /** What has not come when this ends is lost: either all of it came and then nothing more, or the time was long. */
-async function drained(cast: Cast): Promise<void> {
-  const end = performance.now() + DRAIN_MS
+async function drained(cast: Cast, patienceMs: number): Promise<void> {
+  const end = performance.now() + patienceMs
   let seen = -1
   let quietSinceMs = performance.now()
   for (;;) {
@@ -212,7 +215,7 @@ async function drained(cast: Cast): Promise<void> {
     if (nowMs > end) break
     await sleep(5)
   }
-  for (const sentence of cast.restless) cast.ledger.note(`after ${DRAIN_MS / 1000} s ${sentence}`)
+  for (const sentence of cast.restless) cast.ledger.note(`after ${patienceMs / 1000} s ${sentence}`)
 }
 
 async function until(what: string, timeoutMs: number, condition: () => boolean, waiting: () => readonly string[] = () => []): Promise<void> {

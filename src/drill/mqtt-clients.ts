@@ -2,7 +2,7 @@
 // and how often it tries, is ours: every 20 ms, the addresses in turn.
 import { connect as dial, type Socket } from 'node:net'
 import { type IClientOptions, MqttClient } from 'mqtt'
-import { type Address, ANSWER_MS, RETRY_MS, seek, Silent } from './addresses.ts'
+import { type Address, RETRY_MS, seek, Silent } from './addresses.ts'
 import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { Access, Actor, Stage } from './stage.ts'
@@ -16,7 +16,6 @@ function optionsOf(access: Access, clientId: string, more: Partial<IClientOption
     protocolId: 'MQTT',
     protocolVersion: 4,
     clientId,
-    connectTimeout: ANSWER_MS,
     resubscribe: false,
     ...(username === '' ? {} : { username, password }),
     ...more,
@@ -31,10 +30,13 @@ function lasting(
 ): MqttClient {
   let address: Address | undefined
   const client = new MqttClient(
-    () => {
+    (connecting) => {
       const chosen = access.addresses.next()
       address = chosen
-      return dialed(chosen, () => access.addresses.silent(chosen))
+      const answerMs = access.addresses.answerMs(chosen)
+      // Read by the library once it has the stream.
+      connecting.options.connectTimeout = answerMs
+      return dialed(chosen, answerMs, () => access.addresses.silent(chosen))
     },
     optionsOf(access, options.clientId, { keepalive: KEEPALIVE_S, reconnectPeriod: RETRY_MS, ...options }),
   )
@@ -47,14 +49,14 @@ function lasting(
 }
 
 /** `onSilence`: the connection was taken, and in all the time that it had nothing came. */
-function dialed({ host, port }: Address, onSilence: () => void): Socket {
+function dialed({ host, port }: Address, answerMs: number, onSilence: () => void): Socket {
   const socket = dial({ host, port, noDelay: true })
   let connectedMs = Number.NaN
   socket.once('connect', () => {
     connectedMs = performance.now()
   })
   socket.once('close', () => {
-    if (socket.bytesRead === 0 && performance.now() - connectedMs >= ANSWER_MS - 50) onSilence()
+    if (socket.bytesRead === 0 && performance.now() - connectedMs >= answerMs - 50) onSilence()
   })
   return socket
 }
@@ -73,9 +75,10 @@ async function forget(access: Access, clientId: string): Promise<void> {
 function once(access: Access, clientId: string, address: Address): Promise<MqttClient> {
   return new Promise((resolve, reject) => {
     let silent = false
+    const connectTimeout = access.addresses.answerMs(address)
     const client = new MqttClient(
-      () => dialed(address, () => (silent = true)),
-      optionsOf(access, clientId, { clean: true, keepalive: 0, reconnectPeriod: 0 }),
+      () => dialed(address, connectTimeout, () => (silent = true)),
+      optionsOf(access, clientId, { clean: true, keepalive: 0, reconnectPeriod: 0, connectTimeout }),
     )
     client.on('error', () => {})
     client.once('connect', () => resolve(client))

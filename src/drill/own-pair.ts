@@ -17,15 +17,20 @@ export type OwnPairOptions = Readonly<{
   log: (line: string) => void
 }>
 
-const READY_MS = 60_000
+const READY_MS = 30_000
 const HAND_OVER_MS = 5_000
 const NAMES = ['a', 'b'] as const
 
 export async function openOwnPair(options: OwnPairOptions): Promise<Target> {
   const ports = await freePorts(NAMES.length * 3)
   const pair = new OwnPair(options, ports)
-  for (let node = 0; node < NAMES.length; node++) await pair.start(node)
-  await pair.ready()
+  try {
+    for (let node = 0; node < NAMES.length; node++) await pair.start(node)
+    await pair.ready()
+  } catch (error) {
+    await pair.close()
+    throw error
+  }
   return pair
 }
 
@@ -140,9 +145,10 @@ class OwnPair implements Target {
       log(`${name}: ${line}`)
       return
     }
-    const parts = field(entry, 'parts')
-    if (typeof parts === 'object' && parts !== null) this.#takeover = parts as Readonly<Record<string, number>>
-    if (Number(field(entry, 'level')) >= 40 || typeof parts === 'object') log(`${name}: ${line}`)
+    const ms = field(entry, 'ms')
+    const leads = field(entry, 'msg') === 'leads' && typeof ms === 'object' && ms !== null
+    if (leads) this.#takeover = { warm: field(entry, 'warm') === true ? 1 : 0, ...ms }
+    if (leads || Number(field(entry, 'level')) >= 40) log(`${name}: ${line}`)
   }
 }
 

@@ -75,12 +75,17 @@ export function roundLine(round: Round): string {
       : `  (${Object.entries(round.takeover)
           .map(([name, value]) => `${name} ${Math.round(value)}`)
           .join(', ')})`
+  const before = (dark.allMs ?? 0) - (dark.sinceFaultMs ?? dark.allMs ?? 0)
+  const already = before >= BEFORE_MS ? `, of it ${ms(before)} before the fault` : ''
   return [
     `round ${String(round.round).padStart(3)}  ${round.fault.padEnd(8)} ${round.victim} → ${round.successor ?? '?'}`,
-    `dark ${ms(dark.allMs).padStart(7)} (${protocols.join(', ')}; everybody ${ms(dark.everybodyMs)})`,
+    `dark ${ms(dark.allMs).padStart(7)} (${protocols.join(', ')}; everybody ${ms(dark.everybodyMs)}${already})`,
     `${counts.acknowledged} acknowledged, ${counts.duplicated} duplicated, ${bad.length === 0 ? '0 lost, 0 reordered' : bad.join(', ')}${parts}`,
   ].join('  ')
 }
+
+/** Between two acknowledgements of a busy machine; what is longer is told. */
+const BEFORE_MS = 100
 
 export function summaryLines(report: Report): readonly string[] {
   return summaries(report.rounds).map(

@@ -1,6 +1,6 @@
 // Clients of the drill that speak STOMP 1.2, through stompit: its connections, frames and heart-beats; connecting again and sending again are ours.
 import stompit, { type Client, type Message } from 'stompit'
-import { type Address, ANSWER_MS, seek, Silent } from './addresses.ts'
+import { type Address, seek, Silent } from './addresses.ts'
 import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { Access, Actor, Stage } from './stage.ts'
@@ -9,7 +9,8 @@ import type { Access, Actor, Stage } from './stage.ts'
 const HEART_BEAT_MS = 1_000
 
 /** `beats`: without them a connection lasts until one of both ends it. */
-export function connectStomp(access: Access, { host, port }: Address, beats: boolean): Promise<Client> {
+export function connectStomp(access: Access, address: Address, beats: boolean): Promise<Client> {
+  const { host, port } = address
   const { username, password } = access
   const heartBeat = beats ? `${HEART_BEAT_MS},${HEART_BEAT_MS}` : '0,0'
   const headers = { 'accept-version': '1.2', 'heart-beat': heartBeat, ...(username === '' ? {} : { login: username, passcode: password }) }
@@ -17,7 +18,7 @@ export function connectStomp(access: Access, { host, port }: Address, beats: boo
     const timer = setTimeout(() => {
       client.destroy()
       reject(new Silent())
-    }, ANSWER_MS)
+    }, access.addresses.answerMs(address))
     const client = stompit.connect({ host, port, timeout: 0, connectHeaders: headers }, (error, connected) => {
       clearTimeout(timer)
       if (error) {

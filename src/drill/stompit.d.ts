@@ -32,6 +32,21 @@ declare module 'stompit' {
     readonly connectHeaders?: Readonly<Record<string, string>>
   }
 
-  const stompit: { connect(options: ConnectOptions, done: (error: Error | null, client: Client) => void): Client }
+  export interface Failover {
+    connect(done: (error: Error | null, client: Client, reconnect: () => void) => void): void
+  }
+
+  export interface FailoverOptions {
+    readonly initialReconnectDelay?: number
+    readonly maxReconnectDelay?: number
+    readonly useExponentialBackOff?: boolean
+    readonly maxReconnects?: number
+    readonly randomize?: boolean
+  }
+
+  const stompit: {
+    ConnectFailover: new (servers: readonly ConnectOptions[], options?: FailoverOptions) => Failover
+    connect(options: ConnectOptions, done: (error: Error | null, client: Client) => void): Client
+  }
   export default stompit
 }

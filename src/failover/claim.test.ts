@@ -106,7 +106,12 @@ describe('a claim among processes', () => {
   it('follows a stopped process when its lease has run out; woken, that one finds out by itself and writes nothing more', async () => {
     const said = await start(400)
     const sinceMs = realClock.monoMs()
-    const mine = await take(false, () => child?.kill('SIGSTOP'), new AbortController().signal, 400)
+    const stop = async (): Promise<void> => {
+      // Not in the middle of its first heartbeat.
+      while ((await readHeartbeat(realDisk, directory, 1)) === undefined) await new Promise((resolve) => setImmediate(resolve))
+      child?.kill('SIGSTOP')
+    }
+    const mine = await take(false, () => void stop(), new AbortController().signal, 400)
     expect(mine.epoch).toBe(2)
     expect(realClock.monoMs() - sinceMs).toBeGreaterThan(400)
     child?.kill('SIGCONT')

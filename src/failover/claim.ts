@@ -21,6 +21,8 @@ import { watch } from './watch.ts'
 
 export interface Leadership {
   readonly epoch: number
+  /** From the first sight of a free way to the durable claim, in ms. */
+  readonly tookMs?: number
   /** The look (rule 13). True: no higher epoch, this node leads. Issue it after the sync has completed. */
   look(): boolean
   /** The journal names its last committed batch (after rule 14); the next heartbeat tells it. */
@@ -117,10 +119,14 @@ async function attempt(options: ClaimOptions, waiting: Waiting): Promise<HeldCla
     await pause(clock, options.pollMs, options.signal)
     return undefined
   }
+  const freeMs = clock.monoMs()
   if ((await durableHighest(disk, directory)) !== epoch) return undefined
   // Stopped, or held up by the disk, since the lease ran out: what decided is old.
   if (silentMs !== undefined && clock.monoMs() - silentMs > leaseMs / 4) return undefined
-  return (await claimNumber(options, epoch + 1)) ?? epoch + 1
+  const made = await claimNumber(options, epoch + 1)
+  if (made === undefined) return epoch + 1
+  made.tookMs = clock.monoMs() - freeMs
+  return made
 }
 
 /** Rule 19. Nobody was before the first epoch: nothing of it can be acknowledged on an old look. */

@@ -16,6 +16,8 @@ export type HeartbeatWriterOptions = Readonly<{
   batch: () => number
   /** The look before each write; false: nothing more is written, ever (rule 16). Never rejects. */
   leads: () => Promise<boolean>
+  /** The look alone: opening the file may have taken long. */
+  look: () => boolean
 }>
 
 export class HeartbeatWriter {
@@ -55,9 +57,10 @@ export class HeartbeatWriter {
   }
 
   async #write(): Promise<void> {
-    const { epoch, log, batch } = this.#options
+    const { epoch, log, batch, look } = this.#options
     try {
       this.#file ??= await this.#open()
+      if (!look()) return
       await this.#file.write([encodeHeartbeat(epoch, { count: ++this.#count, batch: batch() })], 0)
       if (this.#failed) log?.info({ epoch }, 'heartbeats are written again')
       this.#failed = false

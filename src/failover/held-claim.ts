@@ -10,6 +10,7 @@ const BEATS = 4
 
 export class HeldClaim implements Leadership {
   readonly epoch: number
+  tookMs = 0
   readonly #disk: Disk
   readonly #own: string
   readonly #next: string
@@ -31,8 +32,8 @@ export class HeldClaim implements Leadership {
     this.#file = file
     this.#onLost = onLost
     if (leaseMs > 0) {
-      const [batch, leads] = [() => this.#batch, () => this.#mayBeat()]
-      this.#writer = new HeartbeatWriter({ directory, epoch, everyMs: leaseMs / BEATS, disk, clock, log, batch, leads })
+      const [batch, leads, look] = [() => this.#batch, () => this.#mayBeat(), () => this.look()]
+      this.#writer = new HeartbeatWriter({ directory, epoch, everyMs: leaseMs / BEATS, disk, clock, log, batch, leads, look })
       this.#writer.start()
     }
   }

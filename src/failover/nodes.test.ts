@@ -121,11 +121,39 @@ describe('the presence of nodes', () => {
     await Promise.all([one(), one(), one(), one()])
   })
 
+  it('takes no lock on a file that was removed under it for the name', async () => {
+    const holder = await come('z')
+    let open = (): void => undefined
+    const opened = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    let goOn = (): void => undefined
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const slow: Disk = {
+      ...realDisk,
+      open: async (path, mode) => {
+        const file = await realDisk.open(path, mode)
+        open()
+        await gate
+        return file
+      },
+    }
+    const late = come('z', 2, slow)
+    await opened
+    await holder.release()
+    const next = await come('z', 3)
+    goOn()
+    await expect(late).rejects.toThrow('is in use')
+    expect(next.node).toBe('z')
+  })
+
   it('passes over torn files, foreign files, files of the dead, and copies', async () => {
     const a = await come('a')
     const b = await come('b')
     await seen(a, (others) => others.length === 1)
-    await writeFile(pathOf('dead'), await readFile(pathOf('b')))
+    await writeFile(pathOf('dead'), encodeNodeFile({ ...(await a.others())[0], node: 'dead' }))
     await writeFile(join(directory, 'nodes', 'other'), 'x')
     await writeFile(join(directory, 'nodes', 'heartbeat-0000000001'), 'x')
     expect((await a.others()).map(({ node }) => node)).toEqual(['b'])
@@ -173,9 +201,12 @@ describe('the presence of nodes', () => {
       },
     }
     const [a, b] = [await come('a', 1, disk), await come('b')]
-    for (let batch = 1; batch <= 1_000; batch++) a.tell({ follow: { state: 'warm', batch } })
+    for (let batch = 1; batch <= 1_000; batch++) {
+      a.tell({ follow: { state: 'warm', batch } })
+      if (batch % 100 === 0) await Promise.resolve()
+    }
     await seen(b, ([one]) => one?.follow?.batch === 1_000)
-    expect([most, writes < 5]).toEqual([1, true])
+    expect([most, writes < 50]).toEqual([1, true])
   })
 
   it('is quiet when the disk is not there any more', async () => {

@@ -36,6 +36,8 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const TRIES_GIVEN = 10
 const TRIES_LETTER = 3
 const TRY_MS = 20
+/** How often a notice that is torn is read before it is passed over. */
+const READS = 3
 /** Files looked at by `others`: far more nodes than can make sense, so that a folder full of leftovers costs a bounded time. */
 const FILES_MAX = 1_000
 
@@ -127,7 +129,12 @@ async function readHeld(disk: Disk, path: string): Promise<NodeNotice | undefine
     try {
       if (file.tryLock('shared')) return undefined
       const bytes = Buffer.alloc(NODE_FILE_BYTES)
-      return decodeNodeFile(bytes.subarray(0, await file.read(bytes, 0)))
+      // It may be overwritten just now.
+      for (let i = 0; i < READS; i++) {
+        const notice = decodeNodeFile(bytes.subarray(0, await file.read(bytes, 0)))
+        if (notice !== undefined) return notice
+      }
+      return undefined
     } finally {
       await file.close()
     }

@@ -3,7 +3,7 @@
 // A poll is two calls to the system: the shared lock tried on a descriptor that stays open, and a look for the next number. What may take long on a slow disk
 // (the heartbeat's read, a listing) goes on beside the polls, one of each at most.
 import type { Clock } from '../api.ts'
-import type { Disk, DiskFile } from '../disk.ts'
+import { type Disk, type DiskFile, codeOf } from '../disk.ts'
 import { claimPath, highestEpoch } from './claim-file.ts'
 import { readHeartbeat } from './heartbeat.ts'
 import { Lease } from './lease.ts'
@@ -24,7 +24,7 @@ export type WatchOptions = Readonly<{
   signal: AbortSignal
   /** Asked at each poll once the leader is gone or silent. */
   mayClaim: () => boolean
-  /** Called at each poll that ends in waiting. */
+  /** Called once, when it turns out that there is something to wait for; the next poll waits for it. */
   onWaiting: () => Promise<void>
 }>
 
@@ -33,21 +33,41 @@ export type Verdict = 'free' | 'silent' | 'changed'
 
 /** Rejects when aborted, and when the disk cannot say. */
 export async function watch(options: WatchOptions): Promise<Verdict> {
-  const file = await options.disk.open(claimPath(options.directory, options.epoch), 'read')
-  return new Watching(options, file).run()
+  const { directory, epoch, disk, clock, pollMs, signal } = options
+  let file: DiskFile
+  try {
+    file = await disk.open(claimPath(directory, epoch), 'read')
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    // It was not durable yet, and vanished with the one that made it; or the listing was old.
+    await pause(clock, pollMs, signal)
+    return 'changed'
+  }
+  const watching = new Watching(options, file)
+  try {
+    return await watching.verdict
+  } finally {
+    await watching.stop()
+  }
 }
 
+/** A hundred polls a second, for weeks: each is a plain call from a timer, without a promise of its own. */
 class Watching {
+  readonly verdict: Promise<Verdict>
   readonly #options: WatchOptions
   readonly #next: string
   readonly #lease: Lease
   /** Of the claim; closed as soon as its lock is ours, and at the end. */
   #file: DiskFile | undefined
+  #told = false
   #reading = false
   #readMs: number
   #listing = false
   #listedMs: number
   #changed = false
+  #cancel: () => void = () => {}
+  #resolve: (verdict: Verdict) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
 
   constructor(options: WatchOptions, file: DiskFile) {
     const nowMs = options.clock.monoMs()
@@ -57,33 +77,61 @@ class Watching {
     this.#file = file
     this.#readMs = nowMs - options.leaseMs
     this.#listedMs = nowMs
+    this.verdict = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    options.signal.addEventListener('abort', this.#abort)
+    if (options.signal.aborted) this.#abort()
+    else this.#poll()
   }
 
-  async run(): Promise<Verdict> {
-    const { clock, disk, pollMs, signal, mayClaim, onWaiting } = this.#options
-    try {
-      for (;;) {
-        const nowMs = clock.monoMs()
-        this.#lease.poll(nowMs)
-        if (this.#changed || disk.exists(this.#next)) return 'changed'
-        // Shared: two who probe do not see each other, and a claimant locks its own file before anybody can name it.
-        if (this.#file?.tryLock('shared') === true) await this.#close()
-        const over = this.#file === undefined ? 'free' : this.#lease.over ? 'silent' : undefined
-        if (over !== undefined && mayClaim()) return over
-        if (this.#file !== undefined) this.#read(nowMs)
-        this.#list(nowMs)
-        await onWaiting()
-        await pause(clock, pollMs, signal)
-      }
-    } finally {
-      await this.#close()
-    }
-  }
-
-  async #close(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#cancel()
+    this.#options.signal.removeEventListener('abort', this.#abort)
     const file = this.#file
     this.#file = undefined
     await file?.close()
+  }
+
+  readonly #abort = (): void => {
+    this.#cancel()
+    this.#reject(this.#options.signal.reason)
+  }
+
+  readonly #poll = (): void => {
+    const { clock, pollMs, onWaiting } = this.#options
+    try {
+      const verdict = this.#ask(clock.monoMs())
+      if (verdict !== undefined) this.#resolve(verdict)
+      else if (this.#told) this.#cancel = clock.after(pollMs, this.#poll)
+      else {
+        this.#told = true
+        const goOn = (): void => {
+          if (!this.#options.signal.aborted) this.#cancel = clock.after(pollMs, this.#poll)
+        }
+        onWaiting().then(goOn, this.#reject)
+      }
+    } catch (error) {
+      this.#reject(error)
+    }
+  }
+
+  /** Undefined: to be waited for. */
+  #ask(nowMs: number): Verdict | undefined {
+    const { disk, mayClaim } = this.#options
+    this.#lease.poll(nowMs)
+    if (this.#changed || disk.exists(this.#next)) return 'changed'
+    // Shared: two who probe do not see each other, and a claimant locks its own file before anybody can name it.
+    if (this.#file?.tryLock('shared') === true) {
+      this.#file.close().catch(() => undefined)
+      this.#file = undefined
+    }
+    const over = this.#file === undefined ? 'free' : this.#lease.over ? 'silent' : undefined
+    if (over !== undefined && mayClaim()) return over
+    if (this.#file !== undefined) this.#read(nowMs)
+    this.#list(nowMs)
+    return undefined
   }
 
   #read(nowMs: number): void {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { DIRECTORY, Stage, settle } from '../../test/simulation/stage.ts'
 import { type Finding, checkJournal, dumpJournal } from './check.ts'
+import { OLD_HEADER_BYTES } from './file/old.ts'
 import { encodeHead } from './file/segment.ts'
 import { put } from './journal.contract.ts'
-import type { Journal } from './journal.ts'
+import type { Journal, Range } from './journal.ts'
 import { writeSnapshot } from './replay.ts'
 
 const SEGMENT = `${DIRECTORY}/segments/seg-0000000001-0000000001`
@@ -140,6 +141,27 @@ describe('check', () => {
     stage.disk.bytes(SEGMENT)[5_000] ^= 1
     const findings = await check(stage)
     expect(findings).toContainEqual(expect.objectContaining({ level: 'damage', kind: 'batch', file: 'seg-0000000001-0000000001', offset: 1024 }))
+  })
+
+  it('names a damaged record among moved ones, and notes one at the end', async () => {
+    const stage = await Stage.make()
+    const { journal, leadership } = await stage.lead('a')
+    const places = ['one', 'two', 'three'].map((text) => put(journal, text)).filter((place) => place !== undefined)
+    await journal.drained()
+    const moved = await new Promise<readonly Range[] | undefined>((resolve) => journal.preserve(places, resolve))
+    put(journal, 'says where they went')
+    await journal.drained()
+    await leadership.release()
+    expect(await check(stage)).toEqual([])
+    const [first, , last] = (moved ?? []).map((one) => one.offset)
+    const bytes = stage.disk.bytes(`${DIRECTORY}/segments/old-0000000001-0000000002`)
+    bytes[first] ^= 1
+    expect(await check(stage)).toEqual([
+      expect.objectContaining({ level: 'damage', kind: 'batch', file: 'old-0000000001-0000000002', offset: first - OLD_HEADER_BYTES }),
+    ])
+    bytes[first] ^= 1
+    bytes[last] ^= 1
+    expect(await check(stage)).toEqual([expect.objectContaining({ level: 'note', kind: 'batch', offset: last - OLD_HEADER_BYTES })])
   })
 
   it('says of a directory that is not there that it is not', async () => {

@@ -317,21 +317,31 @@ class Check {
 
   async #records(file: Parameters<typeof scanSegment>[0], name: SegmentName, size: number): Promise<void> {
     const header = Buffer.alloc(OLD_HEADER_BYTES)
+    let broken: number | undefined
     for (let at = HEAD_BYTES; at + OLD_HEADER_BYTES <= size; ) {
       await file.read(header, at)
       const length = header.readUInt32LE(4)
       const bytes = Buffer.alloc(Math.min(length, size - at - OLD_HEADER_BYTES))
       await file.read(bytes, at + OLD_HEADER_BYTES)
-      if (header.readUInt32LE(0) !== OLD_MAGIC || bytes.length < length || header.readUInt32LE(8) !== oldCrc(name.epoch, name.segment, at, bytes))
-        return this.#find(
-          'note',
-          'batch',
-          segmentFile(name),
-          at,
-          'a moved record is not whole: harmless if it is the last, being written or from a crash; otherwise bodies behind it may be damaged',
-        )
+      if (header.readUInt32LE(0) === OLD_MAGIC && bytes.length === length && header.readUInt32LE(8) === oldCrc(name.epoch, name.segment, at, bytes)) {
+        if (broken !== undefined)
+          this.#find('damage', 'batch', segmentFile(name), broken, `a moved record is damaged: a whole later one lies behind it at ${at}`)
+        broken = undefined
+      } else {
+        broken ??= at
+        // Where the next one begins cannot be told.
+        if (header.readUInt32LE(0) !== OLD_MAGIC || bytes.length < length) break
+      }
       at += OLD_HEADER_BYTES + length
     }
+    if (broken !== undefined)
+      this.#find(
+        'note',
+        'batch',
+        segmentFile(name),
+        broken,
+        'a moved record is not whole: harmless if it is the last, being written or from a crash; otherwise bodies behind it may be damaged',
+      )
   }
 
   async #snapshots(recovered: Recovered | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import { program } from '../wire/node-process.ts'
 
 export type Ended = Readonly<{ code: number | null; out: string; err: string }>
 
-export function bascule(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
+export function bascule(args: readonly string[], environment: Readonly<Record<string, string>> = {}, timeoutMs = 15_000): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
     let out = ''
@@ -19,7 +19,7 @@ export function bascule(args: readonly string[], environment: Readonly<Record<st
       err += text
     })
     // A start that should have failed must not hold up the test.
-    const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
     child.on('close', (code) => {
       clearTimeout(timer)
       resolve({ code, out, err })

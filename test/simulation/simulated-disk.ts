@@ -110,6 +110,9 @@ export class SimulatedDisk {
   fail: Fail = () => undefined
   /** Set before the processes begin: they see names as a network mount with cached look-ups does. */
   staleness: Staleness | undefined
+  /** Told when a name was linked, and when a write is there for all to see. */
+  linked: (process: string, path: string) => void = () => undefined
+  written: (process: string, path: string) => void = () => undefined
   /** Switched off, these make mutants: syncs that do nothing, links that overwrite. */
   readonly lies = { sync: false, directorySync: false, link: false }
   readonly #random: Random
@@ -182,6 +185,7 @@ export class SimulatedDisk {
         const [folder, name] = split(to)
         if (this.#folder(folder).names.has(name) && !this.lies.link) throw failure('EEXIST', to)
         change(this.#folder(folder), '', name, inode)
+        this.linked(process, to)
         const failed = this.fail(process, 'link', to)
         if (failed?.after === true) throw failure(failed.code, to)
       },
@@ -267,7 +271,7 @@ export class SimulatedDisk {
         const { bytes, length } = withoutZeros(buffers)
         await enter('write')
         const grows = position + length - inode.data.size
-        if (grows > 0 && this.bytesMax !== Number.POSITIVE_INFINITY && this.#usedBytes() + grows > this.bytesMax) throw failure('ENOSPC', path)
+        if (grows > 0 && this.bytesMax !== Number.POSITIVE_INFINITY && this.usedBytes + grows > this.bytesMax) throw failure('ENOSPC', path)
         // Half of it may be seen, and may stay, before the whole is there.
         const half = Math.min(bytes.length, Math.floor(this.#random.below(length + 1) / SECTOR_BYTES) * SECTOR_BYTES)
         const torn: PendingWrite = { owner: process, position, bytes: bytes.subarray(0, half), length: half, clean: false }
@@ -277,6 +281,7 @@ export class SimulatedDisk {
         inode.pending = inode.pending.filter((one) => one !== torn)
         inode.pending.push({ owner: process, position, bytes, length, clean: false })
         inode.data.write(position, bytes, length)
+        this.written(process, path)
         leave('write')
         if (synced) await sync()
       },
@@ -307,7 +312,7 @@ export class SimulatedDisk {
     }
   }
 
-  #usedBytes(): number {
+  get usedBytes(): number {
     const seen = new Set<Inode>()
     for (const folder of this.#folders.values()) for (const inode of folder.names.values()) seen.add(inode)
     return [...seen].reduce((sum, inode) => sum + inode.data.size, 0)
@@ -396,8 +401,8 @@ export class SimulatedDisk {
   }
 
   /** One durable bit of a file in this folder changes, unasked. Answers which; undefined: there is none. */
-  flip(path: string): Readonly<{ file: string; offset: number }> | undefined {
-    const files = [...this.#folder(path).names].filter(([, inode]) => inode.saved.usedBytes > 0 && inode.data.usedBytes > 0)
+  flip(path: string, may: (file: string) => boolean): Readonly<{ file: string; offset: number }> | undefined {
+    const files = [...this.#folder(path).names].filter(([file, inode]) => may(file) && inode.saved.usedBytes > 0 && inode.data.usedBytes > 0)
     if (files.length === 0) return undefined
     const [file, inode] = files[this.#random.below(files.length)]
     const offset = this.#random.below(Math.min(inode.saved.usedBytes, inode.data.usedBytes))
@@ -405,6 +410,16 @@ export class SimulatedDisk {
     inode.saved.flip(offset, bit)
     inode.data.flip(offset, bit)
     return { file, offset }
+  }
+
+  names(path: string): string[] {
+    return [...this.#folder(path).names.keys()]
+  }
+
+  /** Whether the name is there, in truth and at once. */
+  has(path: string): boolean {
+    const [folder, name] = split(path)
+    return this.#folders.get(folder)?.names.has(name) ?? false
   }
 
   /** The visible bytes of a file, to look at or to damage. */

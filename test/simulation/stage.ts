@@ -34,6 +34,8 @@ export class Stage {
   readonly random: SeededRandom
   /** `name operation path` of every step, in order. */
   readonly trace: string[] = []
+  /** What leaders said as errors. */
+  readonly errors: string[] = []
   #holds: Hold[] = []
   #heartbeats = 0
 
@@ -120,7 +122,12 @@ export class Stage {
       ...(known.from === undefined ? {} : { from: known.from }),
       ...(known.cluster === undefined ? {} : { cluster: known.cluster }),
       listener: heard,
-      log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+      log: {
+        debug: () => undefined,
+        info: () => undefined,
+        warn: () => undefined,
+        error: (details, sentence) => void this.errors.push(`${sentence}: ${'error' in details ? String(details.error) : ''}`),
+      },
     })
     return { name, leadership, journal, heard, replayed }
   }

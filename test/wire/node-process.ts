@@ -31,9 +31,10 @@ export class NodeProcess {
   exit: Readonly<{ code: number | null; signal: NodeJS.Signals | null }> | undefined
   #line = ''
 
-  constructor(options: Readonly<{ data: string; args?: readonly string[]; nodeArgs?: readonly string[] }>) {
-    const { data, args = [], nodeArgs = [] } = options
-    this.child = spawn(process.execPath, [...nodeArgs, program, 'start', '--data', data, '--ports', 'free', ...args], {
+  constructor(options: Readonly<{ data: string; args?: readonly string[]; nodeArgs?: readonly string[]; ports?: false }>) {
+    const { data, args = [], nodeArgs = [], ports } = options
+    const free = ports === false ? [] : ['--ports', 'free']
+    this.child = spawn(process.execPath, [...nodeArgs, program, 'start', '--data', data, ...free, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text))

@@ -37,6 +37,25 @@ describe('a data directory', () => {
     expect(await readdir(root)).toHaveLength(4)
   })
 
+  it('is complete when another node made folders and format between two looks of ours', async () => {
+    const made: string[] = []
+    const late: Disk = {
+      ...realDisk,
+      async checkWritable(path) {
+        const missing = await realDisk.checkWritable(path).then(
+          () => undefined,
+          (error: unknown) => error,
+        )
+        if (missing === undefined) return
+        // The other node is quick, once.
+        if (made.length === 0) made.push((await prepareDirectory(realDisk, root)).cluster)
+        throw missing
+      },
+    }
+    await mkdir(join(root, 'snapshots'))
+    expect((await prepareDirectory(late, root)).cluster).toBe(made[0])
+  })
+
   /** What the refusal says; '' when it was none, or when it changed something. */
   const refusal = async (path: string, disk: Disk = realDisk): Promise<string> => {
     const before = (await readdir(root, { recursive: true })).toSorted()

@@ -90,13 +90,19 @@ async function checkWritable(disk: Disk, directory: string): Promise<void> {
     try {
       await disk.checkWritable(path)
     } catch (error) {
-      if (codeOf(error) === 'ENOENT' && path !== directory) {
-        if (await hasFormat(disk, directory))
-          throw new Error(`${path} is missing: the data directory is not complete. Restore it from a copy, or name another with --data.`)
-        continue
-      }
-      throw refusal(path, error)
+      if (codeOf(error) !== 'ENOENT' || path === directory) throw refusal(path, error)
+      // The folders come before the format: where that is, another node may have made both since the look.
+      if (await hasFormat(disk, directory)) await checkThere(disk, path)
     }
+  }
+}
+
+async function checkThere(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.checkWritable(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw refusal(path, error)
+    throw new Error(`${path} is missing: the data directory is not complete. Restore it from a copy, or name another with --data.`)
   }
 }
 

@@ -1,12 +1,17 @@
-// Reads ranges back from disk, ahead by 256 KiB, into the cache. At most two reads are with the disk at a time: commits share the pool with them.
-import type { Clock } from '../../api.ts'
+// Reads ranges back from disk, ahead by 256 KiB, into the cache: whole batches and records whose CRC holds, nothing else (`checked-window.ts`).
+// At most two reads are with the disk at a time: commits share the pool with them.
+import type { Clock, Log } from '../../api.ts'
 import type { Disk, DiskFile } from '../../disk.ts'
 import type { Cache } from './cache.ts'
+import { type Boundary, READ_AHEAD_BYTES, readChecked } from './checked-window.ts'
+import { HEAD_BYTES, segmentFile } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
+import { Unreadable } from './unreadable.ts'
 
-export const READ_AHEAD_BYTES = 256 * 1024
 const READS_MAX = 2
 const FILES_MAX = 16
+/** Places where batches begin, of the windows read last: who drains a backlog goes on there. */
+const BOUNDARIES_MAX = 64
 
 type Request = Readonly<{ segment: number; offset: number; length: number; done: (bytes: Uint8Array | undefined) => void }>
 type OpenFile = { readonly file: DiskFile; users: number; closing: boolean }
@@ -16,17 +21,20 @@ export class Fetcher {
   readonly #clock: Clock
   readonly #segments: Segments
   readonly #cache: Cache
+  readonly #unreadable: Unreadable
   #queue: Request[] = []
   #next = 0
   #reading = 0
+  #boundaries: (Boundary & Readonly<{ segment: number }>)[] = []
   /** Least lately used first. */
   readonly #files = new Map<number, OpenFile>()
 
-  constructor(disk: Disk, clock: Clock, segments: Segments, cache: Cache) {
+  constructor(disk: Disk, clock: Clock, segments: Segments, cache: Cache, log: Log) {
     this.#disk = disk
     this.#clock = clock
     this.#segments = segments
     this.#cache = cache
+    this.#unreadable = new Unreadable(clock, log)
   }
 
   /** `done` comes in a later turn. */
@@ -53,30 +61,61 @@ export class Fetcher {
   }
 
   async #read(request: Request): Promise<void> {
-    const bytes = await this.#fromDisk(request).catch(() => undefined)
+    const bytes = await this.#fromDisk(request)
     this.#reading -= 1
     request.done(bytes)
     this.#pump()
   }
 
-  async #fromDisk({ segment, offset, length }: Request): Promise<Uint8Array | undefined> {
+  async #fromDisk(request: Request): Promise<Uint8Array | undefined> {
+    const { segment, offset, length } = request
     const known = this.#segments.get(segment)
-    if (known === undefined || offset < 0 || length < 0) return undefined
-    // Never ahead into what is still being written: zeros read there would be taken for content later.
-    const end = Math.min(offset + Math.max(length, READ_AHEAD_BYTES), known.durableBytes)
-    if (offset + length > end) return undefined
+    if (known === undefined || offset < HEAD_BYTES || length < 0 || offset + length > known.durableBytes) return undefined
+    if (this.#unreadable.has(segment, offset)) return undefined
+    try {
+      return await this.#checked(known, request)
+    } catch (error) {
+      if (this.#segments.get(segment) === known) this.#unreadable.tell(segmentFile(known), offset, `a stored record cannot be read: ${String(error)}`)
+      // What the descriptor cannot do, another one may.
+      await this.forget(segment).catch(() => undefined)
+      return undefined
+    }
+  }
+
+  async #checked(known: Segment, { segment, offset, length }: Request): Promise<Uint8Array | undefined> {
     const open = await this.#opened(known)
     try {
-      const buffer = Buffer.allocUnsafeSlow(end - offset)
-      const count = await open.file.read(buffer, offset)
+      const found = await readChecked(open.file, known, { offset, length }, this.#near(segment, offset))
       // Freed meanwhile: the file may already live another life.
-      if (this.#segments.get(segment) !== known || count < length) return undefined
-      this.#cache.add({ segment, base: offset, end: offset + count, buffer, pinned: false })
-      return buffer.subarray(0, length)
+      if (this.#segments.get(segment) !== known) return undefined
+      if ('sentence' in found) {
+        this.#unreadable.add(segment, found.from, found.end)
+        this.#unreadable.tell(segmentFile(known), found.from, found.sentence)
+        return undefined
+      }
+      const { base, bytes, unitBytes } = found
+      this.#begins(known, base, unitBytes)
+      this.#begins(known, base + bytes.length, unitBytes)
+      this.#cache.add({ segment, base, end: base + bytes.length, buffer: bytes, pinned: false })
+      return bytes.subarray(offset - base, offset - base + length)
     } finally {
       open.users -= 1
       if (open.closing && open.users === 0) await open.file.close()
     }
+  }
+
+  /** The last place at or before the record, and not far from it, where a batch is known to begin: there needs to be no search. */
+  #near(segment: number, offset: number): Boundary | undefined {
+    let near = offset - HEAD_BYTES <= READ_AHEAD_BYTES ? { at: HEAD_BYTES, unitBytes: 0 } : undefined
+    for (const one of this.#boundaries)
+      if (one.segment === segment && one.at <= offset && offset - one.at <= READ_AHEAD_BYTES && one.at > (near?.at ?? 0)) near = one
+    return near
+  }
+
+  #begins({ segment, family }: Segment, at: number, unitBytes: number): void {
+    if (family !== 'log' || this.#boundaries.some((one) => one.segment === segment && one.at === at)) return
+    if (this.#boundaries.length === BOUNDARIES_MAX) this.#boundaries.shift()
+    this.#boundaries.push({ segment, at, unitBytes })
   }
 
   async #opened(known: Segment): Promise<OpenFile> {

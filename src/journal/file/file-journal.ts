@@ -8,16 +8,20 @@ import { CodedError } from '../../errors.ts'
 import type { Disk, DiskFile } from '../../disk.ts'
 import type { Leadership } from '../../failover/claim.ts'
 import { type Claim, type Cut, FACT_BYTES_MAX, type Journal, type JournalListener, type Range, type SegmentInfo } from '../journal.ts'
-import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, FACT_HEADER_BYTES, sealBatch } from './batch.ts'
+import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, FACT_HEADER_BYTES } from './batch.ts'
+import { type Batch, BatchWriter } from './batch-writer.ts'
 import { Cache, type Image } from './cache.ts'
 import { Fetcher } from './fetch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { JournalSettings } from './open.ts'
-import { HEAD_BYTES, SEGMENT_MAX, encodeHead, sectorAfter, segmentsIn } from './segment.ts'
+import { HEAD_BYTES, SEGMENT_MAX, encodeHead, sectorAfter } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
+import type { Surveyed } from './stock.ts'
 
 /** Two batches a buffer at full load, and many when batches are small. Fresh memory is zeros and costs nothing until it is touched. */
 const IMAGE_BYTES = 2 * BATCH_BYTES_MAX
+/** How long a close waits for the disk. */
+const CLOSE_MS = 5_000
 /** A batch can hold at least one fact of any size. */
 const BATCH_ROOM_MIN = BATCH_HEADER_BYTES + FACT_HEADER_BYTES + FACT_BYTES_MAX
 
@@ -42,21 +46,12 @@ export type Begin = Readonly<{
   numbersTo: number
   /** Earlier epochs that count, for `cut`. */
   chain: Cut['chain']
+  /** As far as it was read; the survey knows of the rest. */
   sinceSnapshotBytes: number
-  snapshotBytes: number
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
-}>
-
-type Batch = Readonly<{
-  batch: number
-  image: Image
-  segment: Segment
-  before: number
-  start: number
-  length: number
-  numbersTo: number
-  opens: boolean
+  /** See `Stock`. */
+  survey: () => Promise<Surveyed>
 }>
 
 export class FileJournal implements Journal {
@@ -83,14 +78,13 @@ export class FileJournal implements Journal {
   #at = 0
   #limit = 0
   #lazyAt = 0
-  #before = 0
   #opens = false
   #numbersTo: number
 
   readonly #closed: Batch[] = []
   #closedBytes = 0
   #writing: Batch | undefined
-  #file: DiskFile | undefined
+  readonly #writer: BatchWriter
   #urged = false
   #turning = false
   /** Inside `listener.committed`: the next write follows it at once. */
@@ -121,7 +115,6 @@ export class FileJournal implements Journal {
     this.committed = begin.batch
     this.gathering = begin.batch + 1
     this.#numbersTo = begin.numbersTo
-    this.#file = begin.file
     this.#into = segment
     this.#capacity = begin.capacity
     this.#end = { segment: segment.segment, end: segment.bytes }
@@ -129,15 +122,20 @@ export class FileJournal implements Journal {
     this.#rollBytes = Math.max(BATCH_ROOM_MIN, Math.min(BATCH_BYTES_MAX, settings.segmentBytes / 4))
     this.#pressureBytes = Math.max(4 * BATCH_BYTES_MAX, settings.cacheBytes / 4)
     this.#cache = new Cache(settings.cacheBytes)
-    this.#fetcher = new Fetcher(begin.disk, begin.clock, begin.segments, this.#cache)
+    this.#fetcher = new Fetcher(begin.disk, begin.clock, begin.segments, this.#cache, begin.log)
     this.#house = new Housekeeping({
       ...begin,
       cache: this.#cache,
       fetcher: this.#fetcher,
       nextNumber: () => this.#nextNumber(),
       changed: () => this.#recount(),
+      // A warm takeover reads little of what a cold one would: the next snapshot is due by the latter.
+      surveyed: (bytes) => {
+        if (this.#snapshotAtBytes <= 0) this.#snapshotAtBytes = Math.min(this.#snapshotAtBytes, -bytes)
+      },
       failed: (error) => this.#lose(error),
     })
+    this.#writer = new BatchWriter({ ...begin, epoch: this.epoch, takeSpare: () => this.#house.takeSpare() })
     this.#image = this.#newImage(segment.bytes)
     this.segment = segment.segment
     this.buffer = this.#image.buffer
@@ -211,7 +209,6 @@ export class FileJournal implements Journal {
       batch: this.gathering,
       image: this.#image,
       segment: this.#into,
-      before: this.#before,
       start: this.#start,
       length: this.#at - this.#start,
       numbersTo: this.#numbersTo,
@@ -309,44 +306,7 @@ export class FileJournal implements Journal {
     if (batch === undefined) return
     this.#closedBytes -= batch.length
     this.#writing = batch
-    this.#write(batch).then(this.#wrote, this.#failed)
-  }
-
-  /** Rules 11 and 12: into the own epoch's segment only; durable when it ends, the name of a new segment too. */
-  #write(batch: Batch): Promise<void> {
-    const { image, start, length, segment } = batch
-    const offset = image.base + start
-    sealBatch(image.buffer, start, {
-      batch: batch.batch,
-      epoch: this.epoch,
-      segment: segment.segment,
-      offset,
-      wallMs: this.#begin.clock.wallMs(),
-      length,
-      numbersTo: batch.numbersTo,
-      previous: batch.batch - 1,
-      flags: 0,
-    })
-    if (batch.opens) return this.#writeFirst(batch)
-    if (this.#file === undefined) return Promise.reject(new Error('no segment is open'))
-    return this.#file.write([image.buffer.subarray(start, sectorAfter(start + length))], offset)
-  }
-
-  async #writeFirst(batch: Batch): Promise<void> {
-    const { disk, directory } = this.#begin
-    const { image, start, length, segment } = batch
-    const before = this.#file
-    this.#file = undefined
-    await before?.close()
-    const spare = this.#house.takeSpare()
-    if (spare === undefined) this.#file = await disk.open(segment.path, 'create-synced')
-    else {
-      await disk.rename(spare, segment.path)
-      this.#file = await disk.open(segment.path, 'write-synced')
-    }
-    // The head lies before the batch in the same image: both in one write.
-    await this.#file.write([image.buffer.subarray(0, sectorAfter(start + length))], 0)
-    await disk.syncDirectory(segmentsIn(directory))
+    this.#writer.write(batch).then(this.#wrote, this.#failed)
   }
 
   readonly #wrote = (): void => {
@@ -400,9 +360,7 @@ export class FileJournal implements Journal {
 
   /** After a failed sync nothing is tried again on this descriptor but closing it; and never under a write, whose number another file might get. */
   #letGo(): void {
-    const file = this.#file
-    this.#file = undefined
-    void file?.close().catch(() => undefined)
+    void this.#writer.close().catch(() => undefined)
   }
 
   #stop(): void {
@@ -527,8 +485,20 @@ export class FileJournal implements Journal {
     return this.#committedBytes - this.#snapshotAtBytes
   }
 
+  /** A disk that hangs is not waited for without end, or the claim would never be given away: what is on its way may still land, the successor decides. */
   async close(): Promise<void> {
     if (this.#over || this.#closing) return
+    let cancel = (): void => undefined
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#begin.clock.after(CLOSE_MS, resolve)
+    })
+    await Promise.race([this.#closeInOrder(), late])
+    cancel()
+    this.#stop()
+    void this.#house.stop()
+  }
+
+  async #closeInOrder(): Promise<void> {
     try {
       await this.drained()
     } catch {
@@ -541,9 +511,9 @@ export class FileJournal implements Journal {
     // Rule 16 holds at a clean end too: a look before the last touch of our own files.
     if (this.#begin.leadership.look()) {
       await this.#house.discardSpares()
-      if (this.#file !== undefined && this.#end.segment === this.#into.segment) await this.#file.truncate(this.#end.end).catch(() => undefined)
+      if (this.#end.segment === this.#into.segment) await this.#writer.truncate(this.#end.end)
     }
-    await this.#file?.close()
+    await this.#writer.close()
     await this.#fetcher.close()
     this.#cache.clear()
   }

@@ -222,6 +222,35 @@ describe('a follower', () => {
     await expectEqualTakeover(stage, following)
   })
 
+  it('does not take a later epoch’s snapshot for the decision of a void epoch that became whole late', async () => {
+    const stage = await Stage.make()
+    const a = await stage.lead('a')
+    await commit(a.journal, 'one', 'two')
+    const half = stage.hold('b', 'sync', 'segments')
+    void stage.lead('b').catch(() => undefined)
+    await half.reached
+    const file = stage.disk.bytes(`${DIRECTORY}/segments/seg-0000000002-0000000002`)
+    const whole = Buffer.from(file)
+    file.fill(0, 512)
+    // The follower has listed the directory when the third epoch begins, and sleeps until it has stored a snapshot.
+    const listed = stage.hold('s', 'list', 'snapshots')
+    const following = stage.follow('s')
+    await listed.reached
+    const kept = stage.hold('c', 'unlink', 'seg-0000000002')
+    const c = await stage.lead('c')
+    await commit(c.journal, 'three')
+    await kept.reached
+    await writeSnapshot(stage.as('c'), c.journal.cut(), [Buffer.from('s')])
+    whole.copy(file)
+    listed.release()
+    await settle(300)
+    expect(following.follower.status.epoch).toBe(1)
+    await commit(c.journal, 'four')
+    await poll(stage, 6)
+    expect(following.follower.status.epoch).toBe(3)
+    expect(names(following.told)).toEqual(['one', 'two', 'three'])
+  })
+
   it('is told nothing by a header that is not decided and then vanishes', async () => {
     const stage = await Stage.make()
     const following = stage.follow('s')
@@ -273,6 +302,28 @@ describe('a follower', () => {
     expect(names(following.told)).toEqual(['next'])
     // It is everyday: nothing is said.
     expect(following.logged).toEqual([])
+    await expectEqualTakeover(stage, following)
+  })
+
+  it('begins anew when the header where it was told of the last batch is gone', async () => {
+    const stage = await Stage.make()
+    const following = stage.follow('s')
+    await commit((await stage.lead('a')).journal, 'one', 'two')
+    await poll(stage)
+    stage.killAndLose('a')
+    const b = await stage.lead('b')
+    await stage.heartbeat('b', 2, b.journal.committed)
+    expect(await followed(stage, following)).toEqual(['one', 'two'])
+    const c = await stage.lead('c')
+    await settle()
+    await writeSnapshot(stage.as('c'), c.journal.cut(), [Buffer.from('one and two')])
+    c.journal.snapshotTaken(c.journal.committed)
+    c.journal.free([1, 2])
+    await settle()
+    await commit(c.journal, 'three', 'four')
+    expect(await followed(stage, following)).toEqual(['three'])
+    expect(following.told.snapshotText).toBe('one and two')
+    expect(following.begun).toHaveLength(2)
     await expectEqualTakeover(stage, following)
   })
 

@@ -19,14 +19,15 @@ import { ReadAnew, readLog } from './read-log.ts'
 import { type ReadHeader, readEpochHeader } from './recover.ts'
 import { HEAD_BYTES, sectorAfter } from './segment.ts'
 import { type SnapshotName, listSnapshots } from './snapshot.ts'
+import { ifThere } from './stock.ts'
 import { Tail, Vanished } from './tail.ts'
 
 /** After growth it looks again so soon: often enough for the lag, seldom enough for many batches a read. */
 const SOON_MS = 5
 /** The pauses after failures grow from `pollMs` up to this. */
 const PAUSE_MS_MAX = 5_000
-/** A directory of many files takes long to list: at most this part of the time is spent on it. */
-const LIST_SHARE = 20
+/** A directory of many files takes long to list: the time that took is spent again so often before the next. */
+const LIST_SHARE = 100
 
 export type FollowOptions = Readonly<{
   directory: string
@@ -143,8 +144,10 @@ class FileFollower implements Follower {
   /** `end`: something was told, and what comes next is not whole yet. A leader that writes on would keep us here for ever: what else there is can wait. */
   async #advance(): Promise<'more' | 'end' | 'nothing'> {
     const before = this.#told?.batch ?? 0
-    if ((await this.#tail?.read(this.#tell)) === 'more') return 'more'
-    if ((this.#told?.batch ?? 0) !== before) return 'end'
+    if (this.#tail !== undefined) {
+      if ((await this.#tail.read(this.#tell)) === 'more' || (await this.#tail.rollToNext())) return 'more'
+      if ((this.#told?.batch ?? 0) !== before) return 'end'
+    }
     return (await this.#lookAround()) || (await this.#askHeartbeat()) ? 'more' : 'nothing'
   }
 
@@ -188,16 +191,20 @@ class FileFollower implements Follower {
   async #candidate(epoch: number, inventory: Inventory | undefined): Promise<Candidate | undefined> {
     const { disk, directory } = this.#options
     const numbers = inventory?.log.get(epoch)
-    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, epoch, numbers, this.#cluster)
+    // What was listed may be gone by now: a void epoch's, deleted by the leader after it.
+    const header = numbers === undefined ? undefined : await ifThere(readEpochHeader(disk, directory, epoch, numbers, this.#cluster))
     if (header === undefined) return undefined
     const candidate = { header, tail: new Tail({ disk, directory, cluster: this.#cluster, at: behind(header) }) }
     this.#candidates.set(epoch, candidate)
     return candidate
   }
 
-  /** Rule 17: by the batch behind it, by the heartbeat, or by a snapshot, which holds committed facts only. */
+  /**
+   * Rule 17: by the batch behind it, by the heartbeat, or by a snapshot of its epoch, which holds committed facts only. One of a later epoch says nothing:
+   * a header that became whole late may be void in that epoch's chain.
+   */
   async #isDecided({ header, tail }: Candidate, snapshots: readonly SnapshotName[]): Promise<boolean> {
-    if (snapshots.some((name) => name.epoch >= tail.epoch)) return true
+    if (snapshots.some((name) => name.epoch === tail.epoch)) return true
     if (tail.pending === undefined) await tail.read(() => undefined)
     return tail.pending !== undefined || (await this.#isCommitted(tail.epoch, header.header.batch))
   }

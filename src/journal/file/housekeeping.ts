@@ -14,6 +14,7 @@ import { segmentsIn } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
 import { listSnapshots, snapshotsIn } from './snapshot.ts'
 import { Spares } from './spares.ts'
+import type { Surveyed } from './stock.ts'
 
 export type HousekeepingOptions = Readonly<{
   directory: string
@@ -27,8 +28,10 @@ export type HousekeepingOptions = Readonly<{
   segments: Segments
   cache: Cache
   fetcher: Fetcher
-  snapshotBytes: number
   garbage: readonly string[]
+  /** See `Stock`. */
+  survey: () => Promise<Surveyed>
+  surveyed: (sinceSnapshotBytes: number) => void
   nextNumber: () => number
   changed: () => void
   /** Leadership is over. */
@@ -36,7 +39,7 @@ export type HousekeepingOptions = Readonly<{
 }>
 
 export class Housekeeping {
-  snapshotBytes: number
+  snapshotBytes = 0
   readonly #options: HousekeepingOptions
   readonly #spares: Spares
   readonly #old: OldWriter
@@ -45,7 +48,6 @@ export class Housekeeping {
 
   constructor(options: HousekeepingOptions) {
     this.#options = options
-    this.snapshotBytes = options.snapshotBytes
     const { settings, segments, leadership } = options
     this.#spares = new Spares({
       ...options,
@@ -59,6 +61,12 @@ export class Housekeeping {
 
   start(): void {
     this.#spares.fill()
+    this.#then(async () => {
+      const { snapshotBytes, sinceSnapshotBytes } = await this.#options.survey()
+      this.snapshotBytes = snapshotBytes
+      this.#options.surveyed(sinceSnapshotBytes)
+      this.#options.changed()
+    })
     if (this.#options.garbage.length > 0)
       this.#then(async () => {
         for (const path of this.#options.garbage) await this.#unlink(join(this.#options.directory, path))

@@ -2,7 +2,7 @@
 // A failure before the header leaves the directory as it was, but for the claim.
 import type { Clock, Log } from '../../api.ts'
 import { CodedError } from '../../errors.ts'
-import { type Disk, type DiskFile, codeOf } from '../../disk.ts'
+import type { Disk, DiskFile } from '../../disk.ts'
 import { readClaim } from '../../failover/claim-file.ts'
 import type { Leadership } from '../../failover/claim.ts'
 import type { Random } from '../../random.ts'
@@ -12,13 +12,11 @@ import { JournalDamage } from './damage.ts'
 import { readCluster } from './directory.ts'
 import { type ChainEntry, copyOffset, encodeEpochHeader, headerContentBytes } from './epoch-header.ts'
 import { FileJournal } from './file-journal.ts'
-import type { Inventory } from './inventory.ts'
 import { isWithin, readLog } from './read-log.ts'
 import { type Recovered, recover, trimChain } from './recover.ts'
-import { readHead } from './scan.ts'
-import { HEAD_BYTES, encodeHead, sectorAfter, segmentFile, segmentPath, segmentsIn } from './segment.ts'
-import { Segments } from './segments.ts'
-import { isTemporarySnapshot, listSnapshots, snapshotsIn } from './snapshot.ts'
+import { HEAD_BYTES, encodeHead, sectorAfter, segmentPath, segmentsIn } from './segment.ts'
+import { type SnapshotName, listSnapshotFolder } from './snapshot.ts'
+import { takeStock } from './stock.ts'
 
 /** As in the configuration's section `journal`. `segmentBytes` at least 1 MiB. */
 export type JournalSettings = Readonly<{
@@ -51,8 +49,8 @@ export type OpenOptions = Readonly<{
 export { ReadAnew } from './read-log.ts'
 
 const SEGMENT_BYTES_MIN = 1024 * 1024
-/** The first segment of an epoch is small: a start must not wait for a large one to be filled, and each start makes one. */
-const FIRST_SEGMENT_BYTES = 4 * 1024 * 1024
+/** The first segment of an epoch is small: a takeover must not wait for a large one to be filled (2 ms; 4 MiB take 5), and each start makes one. */
+const FIRST_SEGMENT_BYTES = 2 * 1024 * 1024
 
 export async function openFileJournal(options: OpenOptions): Promise<Journal> {
   try {
@@ -69,17 +67,21 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   const { directory, disk, clock, leadership, settings, visitor, log, from } = options
   if (settings.segmentBytes < SEGMENT_BYTES_MIN)
     throw new RangeError(`journal.segmentBytes is ${settings.segmentBytes}; at least ${SEGMENT_BYTES_MIN}`)
-  const cluster = await readCluster(disk, directory, options.cluster)
-  const node = (await readClaim(disk, directory, leadership.epoch))?.node ?? ''
+  const [cluster, claim, snapshots] = await Promise.all([
+    readCluster(disk, directory, options.cluster),
+    readClaim(disk, directory, leadership.epoch),
+    listSnapshotFolder(disk, directory),
+  ])
+  const node = claim?.node ?? ''
   const recovered = await recover(disk, directory, leadership.epoch, { cluster, ...(from === undefined ? {} : { from }) })
   if (recovered.lastWallMs > clock.wallMs() + 60_000)
     log.warn({ lastBatchMs: recovered.lastWallMs, nowMs: clock.wallMs() }, 'the clock of this machine is before the last batch of the journal')
   const chain = trimChain(recovered.chain, recovered.inventory)
-  await refuseOrphans(disk, directory, leadership.epoch, recovered)
+  refuseOrphans(snapshots.names, leadership.epoch, recovered)
   const segment = recovered.numbersTo + 1
   const { last } = recovered
   // Without a batch to copy there never was one but headers, of which the last may yet vanish: nothing to read.
-  const bytesSinceSnapshot =
+  const bytesRead =
     last === undefined
       ? 0
       : await readLog({
@@ -94,8 +96,17 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
           warn: (sentence) => log.warn({}, sentence),
         })
   const batch = recovered.lastBatch + 1
-  const { segments, garbage } = await takeStock(disk, directory, leadership.epoch, recovered, chain, batch)
-  const bytesOfSnapshots = await snapshotBytes(disk, directory)
+  const { inventory } = recovered
+  const { segments, garbage, survey } = takeStock({
+    disk,
+    directory,
+    ourEpoch: leadership.epoch,
+    inventory,
+    snapshots,
+    chain,
+    ourFirstBatch: batch,
+    log,
+  })
   // Nothing is awaited between the look that ends this and the begin.
   const seal = await writeSeal({ ...options, cluster, node, chain, recovered, segment, batch })
   leadership.committed(batch)
@@ -122,15 +133,15 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
     segments,
     numbersTo: segment,
     chain: cutChain(chain),
-    sinceSnapshotBytes: bytesSinceSnapshot,
-    snapshotBytes: bytesOfSnapshots,
+    sinceSnapshotBytes: bytesRead,
     garbage,
+    survey,
   })
 }
 
 /** A snapshot holds committed facts only: one beyond the end of the chain says that committed batches are missing, and to go on would lose them. */
-async function refuseOrphans(disk: Disk, directory: string, ourEpoch: number, { chain, lastBatch }: Recovered): Promise<void> {
-  const orphan = (await listSnapshots(disk, directory)).find((name) => name.epoch < ourEpoch && !isWithin(name, chain, lastBatch))
+function refuseOrphans(snapshots: readonly SnapshotName[], ourEpoch: number, { chain, lastBatch }: Recovered): void {
+  const orphan = snapshots.find((name) => name.epoch < ourEpoch && !isWithin(name, chain, lastBatch))
   if (orphan === undefined) return
   throw new JournalDamage(
     'snapshot',
@@ -178,94 +189,4 @@ async function writeSeal(options: SealOptions): Promise<Readonly<{ file: DiskFil
     throw error
   }
   return { file, end, capacity }
-}
-
-/** The segments that count, with the batches in them, and the files that mean nothing: of void epochs, behind a seal, temporary, or another's spares. */
-async function takeStock(
-  disk: Disk,
-  directory: string,
-  ourEpoch: number,
-  { inventory }: Recovered,
-  chain: readonly ChainEntry[],
-  ourFirstBatch: number,
-): Promise<Readonly<{ segments: Segments; garbage: readonly string[] }>> {
-  const segments = new Segments(directory)
-  const entries = new Map(chain.map((entry) => [entry.epoch, entry]))
-  const garbage: string[] = inventory.spares.map((file) => `segments/${file}`)
-  let nextFirst = ourFirstBatch
-  for (const epoch of [...inventory.log.keys()].sort((a, b) => b - a)) {
-    const entry = entries.get(epoch)
-    for (const segment of [...(inventory.log.get(epoch) ?? [])].reverse()) {
-      const name = { family: 'log', epoch, segment } as const
-      if (epoch >= ourEpoch) continue
-      if (entry === undefined || segment > entry.segment) garbage.push(`segments/${segmentFile(name)}`)
-      else nextFirst = await addLog(disk, directory, segments, name, segment === entry.segment ? entry.end : undefined, nextFirst)
-    }
-  }
-  await addOld(disk, directory, segments, inventory, entries, ourEpoch, garbage)
-  for (const file of await disk.list(snapshotsIn(directory))) if (isTemporarySnapshot(file)) garbage.push(`snapshots/${file}`)
-  return { segments, garbage }
-}
-
-/** Walking downwards: the batches of a segment end where those of the next begin. Answers its first batch. */
-async function addLog(
-  disk: Disk,
-  directory: string,
-  segments: Segments,
-  name: Readonly<{ family: 'log'; epoch: number; segment: number }>,
-  end: number | undefined,
-  nextFirst: number,
-): Promise<number> {
-  const file = await ifThere(disk.open(segmentPath(directory, name), 'read'))
-  // Freed meanwhile by the leader before us, which has not looked yet: it was dead already.
-  if (file === undefined) return nextFirst
-  try {
-    const { size } = await file.stat()
-    const head = await readHead(file)
-    // A head that cannot be read here lies before the snapshot, or the replay would have refused: only bodies are read from it.
-    const firstBatch = typeof head === 'string' || head.segment !== name.segment ? 0 : head.firstBatch
-    const bytes = end ?? size
-    segments.add({ ...name, bytes, durableBytes: bytes, fileBytes: size, sealed: true, keeps: false, firstBatch, lastBatch: nextFirst - 1 })
-    return firstBatch === 0 ? nextFirst : firstBatch
-  } finally {
-    await file.close()
-  }
-}
-
-async function addOld(
-  disk: Disk,
-  directory: string,
-  segments: Segments,
-  inventory: Inventory,
-  entries: ReadonlyMap<number, ChainEntry>,
-  ourEpoch: number,
-  garbage: string[],
-): Promise<void> {
-  for (const name of inventory.old) {
-    if (name.epoch >= ourEpoch) continue
-    const entry = entries.get(name.epoch)
-    if (entry === undefined || entry.segment === 0 || name.segment > entry.numbersTo) {
-      garbage.push(`segments/${segmentFile(name)}`)
-      continue
-    }
-    const stat = await ifThere(disk.stat(segmentPath(directory, name)))
-    if (stat === undefined) continue
-    const { size } = stat
-    segments.add({ ...name, bytes: size, durableBytes: size, fileBytes: size, sealed: true, keeps: false, firstBatch: 0, lastBatch: 0 })
-  }
-}
-
-async function snapshotBytes(disk: Disk, directory: string): Promise<number> {
-  let bytes = 0
-  for (const { file } of await listSnapshots(disk, directory)) bytes += (await ifThere(disk.stat(`${snapshotsIn(directory)}/${file}`)))?.size ?? 0
-  return bytes
-}
-
-async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
-  try {
-    return await found
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -49,7 +49,7 @@ export async function readLog(options: ReadLogOptions): Promise<number> {
   const { disk, directory } = options
   const state = { begun: false }
   for (let attempt = 0; ; attempt++) {
-    const before = await listNames(disk, directory)
+    const before = options.from === undefined ? await listNames(disk, directory) : ''
     try {
       return await readOnce(options, state)
     } catch (error) {
@@ -124,15 +124,22 @@ export function isWithin(name: Position, chain: readonly Pick<ChainEntry, 'epoch
   return name.segment < entry.segment || (name.segment === entry.segment && name.offset <= entry.end)
 }
 
-/** Where else the bytes of a copied batch were told to lie: its first place, and headers between. */
-type Before = Readonly<{ segment: number; offset: number }>
-
 type Place = Readonly<{ epoch: number; segment: number; offset: number }>
 
 type Step =
-  | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number; before: readonly Before[] }>
+  | Readonly<{ kind: 'copy'; copy: CopiedBatch; segment: number; offset: number; before: Place }>
   | Readonly<{ kind: 'header'; header: ReadHeader }>
-  | Readonly<{ kind: 'segment'; file: DiskFile; path: string; head: SegmentHead; segment: number; from: number; to: number | undefined }>
+  | Readonly<{
+      kind: 'segment'
+      file: DiskFile
+      path: string
+      head: SegmentHead
+      segment: number
+      from: number
+      to: number | undefined
+      /** As the head of the next one says. */
+      lastBatch: number | undefined
+    }>
 
 class Plan {
   bytes = 0
@@ -160,7 +167,7 @@ class Plan {
     const covered = (batch: number): boolean => this.#from !== undefined && batch <= this.#from.batch
     let stop: Place | undefined
     if (last !== undefined) {
-      backwards.push([{ kind: 'copy', ...last, before: await this.#before(last.copy, this.#chain, inventory) }])
+      backwards.push([{ kind: 'copy', ...last, before: await this.#before(last.copy, inventory) }])
       stop = covered(last.copy.batch) ? undefined : last.copy
     } else {
       const top = this.#chain.at(-1)
@@ -186,25 +193,23 @@ class Plan {
       backwards.push([{ kind: 'header', header }, ...(await this.#segments(numbers, begin, stop))])
       const copy = header.content.copy
       if (copy === undefined) break
-      backwards.push([{ kind: 'copy', copy, ...copyPlace(header), before: await this.#before(copy, header.content.chain, inventory) }])
+      backwards.push([{ kind: 'copy', copy, ...copyPlace(header), before: await this.#before(copy, inventory) }])
       if (covered(copy.batch)) break
       stop = copy
     }
     this.#steps = backwards.reverse().flat()
   }
 
-  /** Epochs that ended with their header carried the same copy on: a follower may have been told of it there. */
-  async #before(copy: CopiedBatch, chain: readonly Pick<ChainEntry, 'epoch' | 'segment'>[], inventory: Inventory): Promise<Before[]> {
-    const before: Before[] = [{ segment: copy.segment, offset: copy.offset }]
-    // Who was told of nothing yet has no place to forget but the one that facts name.
-    if (this.#from === undefined) return before
-    for (const entry of chain) {
-      const numbers = inventory.log.get(entry.epoch)
-      if (entry.epoch <= copy.epoch || entry.segment === 0 || numbers === undefined) continue
-      const header = await readEpochHeader(this.#options.disk, this.#options.directory, entry.epoch, numbers, this.#options.cluster)
-      if (header?.content.copy?.batch === copy.batch) before.push(copyPlace(header))
-    }
-    return before
+  /** Where the visitor was told that a copied batch lies; its facts, too, name places in it as their author knew them. */
+  async #before(copy: CopiedBatch, inventory: Inventory): Promise<Place> {
+    const from = this.#from
+    if (from === undefined || from.batch < copy.batch || from.epoch <= copy.epoch) return copy
+    // Told of it in the header of an epoch that ended with its header, which carried the same copy on.
+    const { disk, directory, cluster } = this.#options
+    const numbers = inventory.log.get(from.epoch)
+    const header = numbers === undefined ? undefined : await readEpochHeader(disk, directory, from.epoch, numbers, cluster)
+    if (header?.content.copy?.batch !== copy.batch) throw this.#missing(from.epoch, from.segment)
+    return copyPlace(header)
   }
 
   async #segments(numbers: readonly number[], from: Readonly<{ segment: number; offset: number }>, stop: Place): Promise<Step[]> {
@@ -222,6 +227,8 @@ class Plan {
         throw new JournalDamage('head', basename(path), 0, 'the head of the segment is damaged or half-written, and the journal goes on behind it')
       if (segment !== from.segment && head.before !== before) throw this.#missing(stop.epoch, head.before)
       before = segment
+      const previous = steps.at(-1)
+      if (previous?.kind === 'segment') steps[steps.length - 1] = { ...previous, lastBatch: head.firstBatch - 1 }
       steps.push({
         kind: 'segment',
         file,
@@ -230,6 +237,7 @@ class Plan {
         segment,
         from: segment === from.segment ? from.offset : HEAD_BYTES,
         to: segment === stop.segment ? stop.offset : undefined,
+        lastBatch: undefined,
       })
     }
     if (before !== stop.segment && stop.offset !== HEAD_BYTES) throw this.#missing(stop.epoch, stop.segment)
@@ -277,9 +285,10 @@ class Plan {
     if (this.#reached === undefined || copy.batch > this.#reached) {
       this.#expect(copy.batch, copy.batch - 1, copy.segment, copy.epoch)
       this.#batch(copy.bytes, 0, { ...copy, length: copy.bytes.length }, segment, offset)
-      this.#told({ ...copy, length: copy.bytes.length }, copy.segment, copy.offset)
+      // Not yet told to `told`: the header that follows at once says where this copy lies, the place of the first one does not.
+      this.#reached = copy.batch
     }
-    for (const place of before) this.#options.visitor.moved?.(place.segment, place.offset, copy.bytes.length, segment, offset)
+    this.#options.visitor.moved?.(before.segment, before.offset, copy.bytes.length, segment, offset)
   }
 
   /** `segment` and `offset`: where the batch lies within its epoch. */
@@ -315,6 +324,13 @@ class Plan {
         `the batch is damaged: the journal is known to go on to ${step.to} in this segment`,
       )
     if (scanned.later !== undefined) throw damagedBefore(step.path, scanned.end, scanned.later)
+    if (step.lastBatch !== undefined && (this.#reached ?? 0) < step.lastBatch)
+      throw new JournalDamage(
+        'batch',
+        basename(step.path),
+        scanned.end,
+        `the batch is damaged: the next segment goes on behind batch ${step.lastBatch}`,
+      )
   }
 
   /** `segment`/`offset`: where the batch's first byte lies for later readers. */
@@ -342,4 +358,8 @@ class Plan {
 
 const sectorsOf = (header: ReadHeader): number => sectorAfter(header.header.length)
 
-const copyPlace = ({ segment, content }: ReadHeader): Before => ({ segment, offset: HEAD_BYTES + BATCH_HEADER_BYTES + content.copyAt })
+const copyPlace = ({ header: { epoch }, segment, content }: ReadHeader): Place => ({
+  epoch,
+  segment,
+  offset: HEAD_BYTES + BATCH_HEADER_BYTES + content.copyAt,
+})

@@ -111,6 +111,18 @@ describe('a log of several segments', () => {
     await expect(stage.lead('b')).rejects.toThrow(segments[1])
   })
 
+  it('whose last batch of an earlier segment is damaged is refused, naming that segment and offset', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    await large(journal, 0, 12)
+    const [, second] = (await stage.names('segments')).toSorted()
+    const bytes = stage.disk.bytes(`${DIRECTORY}/segments/${second}`)
+    let last = 0
+    for (let at = 512; at < bytes.length; at += 512) if (typeof peekBatch(bytes, at, 1, 2, at) !== 'string') last = at
+    bytes[last + 100] ^= 1
+    await expect(stage.lead('b')).rejects.toMatchObject({ kind: 'batch', file: second, offset: last })
+  })
+
   it('is read on from the snapshot when what the snapshot covers is gone', async () => {
     const stage = await Stage.make()
     const { journal } = await stage.lead('a')

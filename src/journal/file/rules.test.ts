@@ -537,3 +537,89 @@ describe('space', () => {
     expect(stage.disk.bytes(claimPath(DIRECTORY, 1)).toString()).toContain('"node":"node-7"')
   })
 })
+
+describe('a takeover', () => {
+  it('looks into earlier segments only after it leads, and frees none before', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    for (let i = 0; i < 12; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    const surveyed = stage.hold('b', 'open', segment(1, 1), 3)
+    const b = await stage.lead('b')
+    const earlier = (): unknown[] => b.journal.segments.filter((one) => one.segment < 4).map(({ lastBatch, bytes }) => ({ lastBatch, bytes }))
+    expect(earlier()).toContainEqual({ lastBatch: Number.MAX_SAFE_INTEGER, bytes: 0 })
+    surveyed.release()
+    await settle()
+    const infos = b.journal.segments.filter((one) => one.segment < 4).toSorted((x, y) => x.segment - y.segment)
+    expect(infos.map((one) => one.firstBatch)).toEqual([1, ...infos.slice(0, -1).map((one) => one.lastBatch + 1)])
+    expect(infos.every((one) => one.bytes > 500_000)).toBe(true)
+  })
+
+  it('that reads little knows how much a cold one would read, for the next snapshot', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    const following = stage.follow('s')
+    for (let i = 0; i < 4; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    await writeSnapshot(stage.as('a'), journal.cut(), [Buffer.from('s')])
+    journal.snapshotTaken(journal.committed)
+    for (let i = 0; i < 8; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    for (let i = 0; i < 8; i++) {
+      await settle()
+      stage.clock.advance(10)
+    }
+    const from = await following.follower.stop()
+    expect(from?.batch).toBe(journal.committed - 1)
+    const warm = await stage.lead('b', {}, { replayed: following.told, ...(from === undefined ? {} : { from }) })
+    await settle()
+    expect(warm.journal.sinceSnapshotBytes).toBeGreaterThan(8 * 250_000)
+    expect(warm.journal.sinceSnapshotBytes).toBeLessThan(9 * 250_000)
+  })
+
+  it('leads although an earlier segment cannot be looked into, and keeps it', async () => {
+    const stage = await Stage.make()
+    const { journal } = await stage.lead('a')
+    for (let i = 0; i < 12; i++) await commit(journal, `${i};`.padEnd(250_000, '.'))
+    const leadership = await stage.claim('b', true)
+    const b = await stage.open('b', leadership)
+    stage.disk.fail = (name, operation) => (name === 'b' && operation === 'read' ? { code: 'EIO', after: false } : undefined)
+    await settle()
+    await commit(b.journal, 'leads')
+    expect(b.heard.losses).toEqual([])
+    expect(b.journal.segments.some((one) => one.lastBatch === Number.MAX_SAFE_INTEGER)).toBe(true)
+  })
+})
+
+it('a close does not wait for ever for a disk that hangs', async () => {
+  const stage = await Stage.make()
+  const { journal } = await stage.lead('a')
+  const hangs = stage.hold('a', 'sync', 'segments')
+  put(journal, 'never written')
+  journal.urge()
+  await hangs.reached
+  let closed = false
+  const closing = journal.close().then(() => {
+    closed = true
+  })
+  stage.clock.advance(4_999)
+  await settle()
+  expect(closed).toBe(false)
+  stage.clock.advance(1)
+  await closing
+  expect(put(journal, 'more')).toBeUndefined()
+  // What was on its way lands, and nobody minds.
+  hangs.release()
+  await settle()
+  expect((await stage.lead('b')).replayed.texts).toEqual(['never written'])
+})
+
+it('a close does not wait for ever for a spare file that the disk does not take', async () => {
+  const stage = await Stage.make()
+  const hangs = stage.hold('a', 'sync', 'spare')
+  const { journal } = await stage.lead('a', { spareSegments: 1 })
+  await hangs.reached
+  const closing = journal.close()
+  await settle()
+  stage.clock.advance(5_000)
+  await closing
+  expect(put(journal, 'more')).toBeUndefined()
+  hangs.release()
+})

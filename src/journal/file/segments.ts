@@ -16,7 +16,7 @@ export type Segment = {
   sealed: boolean
   /** It holds the header of the running epoch: never freed by this leader, or nobody could tell what its epoch was. */
   readonly keeps: boolean
-  readonly firstBatch: number
+  firstBatch: number
   lastBatch: number
 }
 

@@ -23,23 +23,33 @@ export function snapshotFile(epoch: number, batch: number, segment: number, offs
   return `snap-${padded(epoch, 10)}-${padded(batch, 16)}-${padded(segment, 10)}-${padded(offset, 10)}`
 }
 
-export const isTemporarySnapshot = (file: string): boolean => file.startsWith('.snap-')
-
 export function parseSnapshotFile(file: string): SnapshotName | undefined {
   const match = /^snap-([0-9]{10,15})-([0-9]{16})-([0-9]{10})-([0-9]{10})$/.exec(file)
   if (match === null) return undefined
   return { file, epoch: Number(match[1]), batch: Number(match[2]), segment: Number(match[3]), offset: Number(match[4]) }
 }
 
-/** Newest first. */
-export async function listSnapshots(disk: Disk, directory: string): Promise<SnapshotName[]> {
+export type SnapshotFolder = Readonly<{
+  /** Newest first. */
+  names: readonly SnapshotName[]
+  /** Begun and not finished. */
+  temporary: readonly string[]
+}>
+
+export async function listSnapshotFolder(disk: Disk, directory: string): Promise<SnapshotFolder> {
   const names: SnapshotName[] = []
+  const temporary: string[] = []
   for (const file of await disk.list(snapshotsIn(directory))) {
     const name = parseSnapshotFile(file)
     if (name !== undefined) names.push(name)
+    else if (file.startsWith('.snap-')) temporary.push(file)
   }
-  return names.sort((a, b) => b.batch - a.batch || b.epoch - a.epoch)
+  return { names: names.sort((a, b) => b.batch - a.batch || b.epoch - a.epoch), temporary }
 }
+
+/** Newest first. */
+export const listSnapshots = async (disk: Disk, directory: string): Promise<readonly SnapshotName[]> =>
+  (await listSnapshotFolder(disk, directory)).names
 
 /** Rule 18: a temporary name, synced, renamed, the directory synced. */
 export async function storeSnapshot(disk: Disk, directory: string, name: string, chunks: Iterable<Uint8Array>): Promise<void> {

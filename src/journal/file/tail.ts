@@ -91,6 +91,13 @@ export class Tail {
     tell(pending.header, pending.image, pending.start)
   }
 
+  /** `roll` without a listing, where the next segment has the next number, as it mostly has. */
+  async rollToNext(): Promise<boolean> {
+    const segment = this.#segment + 1
+    const path = segmentPath(this.#options.directory, { family: 'log', epoch: this.epoch, segment })
+    return this.#options.disk.exists(path) && (await this.roll([segment]))
+  }
+
   /**
    * At the end of what is there: goes on to the epoch's next segment, if its leader has begun it. `numbers`: the epoch's segments, listed just now.
    * Throws `Vanished` when what lies between is gone: freed, since a snapshot covers it.

@@ -1,0 +1,4 @@
+// `npm run drill`: failovers under load, with a verdict.
+import { foreground } from './foreground.mjs'
+
+foreground('drill')

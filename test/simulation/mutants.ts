@@ -1,0 +1,273 @@
+// Mistakes, each of which the simulation must find: the same code with one rule broken. A mutant is a text of the source replaced by another in a copy of the tree, so that
+// what runs is real code with a real bug; one whose text is not found exactly once is out of date, and fails.
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Invariant } from './history.ts'
+import type { SimulationOptions } from './simulation.ts'
+
+export type Mutant = Readonly<{
+  name: string
+  /** Any of these may be the first to show it. */
+  caughtBy: readonly Invariant[]
+  patches: readonly Patch[]
+  options?: Partial<SimulationOptions>
+}>
+
+export type Patch = Readonly<{ file: string; from: string; to: string }>
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A copy of the tree with the mistake in it; `remove` when done. */
+export function makeTree(mutant: Mutant): Readonly<{ path: string; remove: () => void }> {
+  const path = mkdtempSync(join(tmpdir(), 'bascule-mutant-'))
+  const remove = (): void => rmSync(path, { recursive: true, force: true })
+  try {
+    for (const part of ['src', 'protocols', 'test/simulation', 'package.json', 'tsconfig.json'])
+      cpSync(join(root, part), join(path, part), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(path, 'node_modules'))
+    for (const { file, from, to } of mutant.patches) {
+      const text = readFileSync(join(path, file), 'utf8')
+      if (text.split(from).length !== 2)
+        throw new Error(`mutant "${mutant.name}": ${file} has the text to replace ${text.split(from).length - 1} times: ${from}`)
+      writeFileSync(
+        join(path, file),
+        text.replace(from, () => to),
+      )
+    }
+  } catch (error) {
+    remove()
+    throw error
+  }
+  return { path, remove }
+}
+
+const FILE_JOURNAL = 'src/journal/file/file-journal.ts'
+const WRITER = 'src/journal/file/batch-writer.ts'
+const OPEN = 'src/journal/file/open.ts'
+const CLAIM = 'src/failover/claim.ts'
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'acknowledges before the sync',
+    caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'one-history', 'same-state', 'no-late-commit', 'no-false-damage'],
+    patches: [
+      {
+        file: FILE_JOURNAL,
+        from: 'this.#writer.write(batch).then(this.#wrote, this.#failed)',
+        to: 'this.#writer.write(batch).catch(this.#failed)\n    void Promise.resolve().then(this.#wrote)',
+      },
+    ],
+  },
+  {
+    name: 'commits are not synced',
+    caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage'],
+    patches: [
+      { file: OPEN, from: "segment }), 'create-synced')", to: "segment }), 'create')" },
+      { file: WRITER, from: "disk.open(segment.path, 'create-synced')", to: "disk.open(segment.path, 'create')" },
+    ],
+  },
+  {
+    name: 'no look',
+    caughtBy: ['no-late-commit', 'look-after-stall'],
+    patches: [{ file: 'src/failover/held-claim.ts', from: 'if (!this.#disk.exists(this.#next)) return true', to: 'return true' }],
+  },
+  {
+    name: 'looks before the write and the sync',
+    caughtBy: ['no-late-commit'],
+    patches: [
+      {
+        file: FILE_JOURNAL,
+        from: 'this.#writer.write(batch).then(',
+        to: 'this.looked = this.#begin.leadership.look()\n    this.#writer.write(batch).then(',
+      },
+      { file: FILE_JOURNAL, from: '    if (!this.#begin.leadership.look()) {\n      this.#lose', to: '    if (!this.looked) {\n      this.#lose' },
+      { file: FILE_JOURNAL, from: '  gathering: number\n  committed: number\n', to: '  gathering: number\n  committed: number\n  looked = true\n' },
+    ],
+  },
+  {
+    name: 'one lock file for all epochs',
+    caughtBy: ['no-needless-claim'],
+    options: { lookup: 'exact' },
+    patches: [
+      {
+        file: CLAIM,
+        from: "    if (!file.tryLock('exclusive'))",
+        to: "    const lockPath = join(epochsIn(directory), 'lock')\n    const openLock = () => disk.open(lockPath, 'create').catch(() => disk.open(lockPath, 'write'))\n    const lock = await openLock().catch(openLock)\n    if (!lock.tryLock('exclusive') && options.leaseMs === 0)",
+      },
+      { file: CLAIM, from: 'new HeldClaim(options, epoch, file,', to: 'new HeldClaim(options, epoch, lock,' },
+      {
+        file: 'src/failover/watch.ts',
+        from: "    file = await disk.open(claimPath(directory, epoch), 'read')\n",
+        to: "    file = await disk.open(`${directory}/epochs/lock`, 'read').catch(() => disk.open(claimPath(directory, epoch), 'read'))\n",
+      },
+    ],
+  },
+  {
+    name: 'the seal is not chained: it names the epoch before only',
+    caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage', 'true-bytes'],
+    patches: [
+      {
+        file: 'src/journal/file/recover.ts',
+        from: 'chain: [...header.content.chain, own, ...voids.reverse()]',
+        to: 'chain: [own, ...voids.reverse()]',
+      },
+    ],
+  },
+  {
+    name: 'the last batch is trusted where it was written, not copied',
+    caughtBy: ['no-false-damage', 'successor-has-all', 'one-history', 'acknowledged-is-kept'],
+    patches: [
+      {
+        file: 'src/journal/file/read-log.ts',
+        from: '      if (covered(copy.batch)) break\n      stop = copy\n',
+        to: '      if (covered(copy.batch)) break\n      backwards.pop()\n      stop = { ...copy, offset: copy.offset + Math.ceil(copy.bytes.length / 512) * 512 }\n',
+      },
+    ],
+  },
+  {
+    name: 'delivers after it stood still, without a look',
+    caughtBy: ['look-after-stall'],
+    patches: [{ file: 'src/core/live.ts', from: 'if (!this.#stillLeads()) {', to: 'if (this.#stillLeads === undefined) {' }],
+  },
+  {
+    name: 'numbers do not jump at a claim',
+    caughtBy: ['one-number-once'],
+    patches: [
+      {
+        file: 'src/core/live.ts',
+        from: 'queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)',
+        to: 'queue.next = queue.replayNext',
+      },
+    ],
+  },
+  {
+    name: 'a claim overwrites another',
+    caughtBy: ['one-leader-an-epoch', 'no-late-commit', 'one-history', 'successor-has-all', 'no-needless-claim'],
+    patches: [
+      { file: CLAIM, from: '    await disk.link(temporary, path)\n', to: '    await disk.rename(temporary, path)\n' },
+      { file: CLAIM, from: '    await disk.unlink(temporary)\n    return new', to: '    return new' },
+    ],
+  },
+  {
+    name: 'names of segments are not synced',
+    caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage', 'one-leader-an-epoch'],
+    patches: [
+      { file: OPEN, from: '    await disk.syncDirectory(segmentsIn(directory))\n', to: '' },
+      { file: WRITER, from: '    await disk.syncDirectory(segmentsIn(directory))\n', to: '' },
+    ],
+  },
+  {
+    name: 'a claim is not durable before the journal is read',
+    caughtBy: ['one-leader-an-epoch', 'no-late-commit', 'successor-has-all', 'one-history'],
+    patches: [
+      {
+        file: CLAIM,
+        from: '    await disk.syncDirectory(epochsIn(directory))\n    await disk.unlink(temporary)\n',
+        to: '    await disk.unlink(temporary)\n',
+      },
+    ],
+  },
+  {
+    name: 'a follower applies the last batch without waiting',
+    caughtBy: ['one-history', 'successor-has-all', 'same-state'],
+    patches: [
+      {
+        file: 'src/journal/file/tail.ts',
+        from: '      this.#at += sectorAfter(header.length)\n',
+        to: '      this.#at += sectorAfter(header.length)\n      this.decide(tell)\n',
+      },
+    ],
+  },
+  {
+    name: 'old looks, and nobody waits for their age',
+    caughtBy: ['no-late-commit', 'successor-has-all', 'one-history'],
+    patches: [],
+    options: { lookup: 'cached', settle: 0 },
+  },
+  {
+    name: 'a settlement is answered before its commit',
+    caughtBy: ['settled-stays-settled'],
+    patches: [
+      {
+        file: 'src/core/consumer.ts',
+        from: 'return live.batches.ticket(this.session, answered && written)',
+        to: 'return live.batches.ticket(this.session, false)',
+      },
+    ],
+  },
+  {
+    name: 'a publish is acknowledged before its commit',
+    caughtBy: ['acknowledged-is-kept'],
+    patches: [
+      {
+        file: 'src/core/session.ts',
+        from: "return this.#live.batches.ticket(this, true)\n      case 'done'",
+        to: "return this.#live.batches.ticket(this, false)\n      case 'done'",
+      },
+    ],
+  },
+  {
+    name: 'delivers before the commit',
+    caughtBy: ['acknowledged-is-kept', 'one-number-once'],
+    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0) {', to: 'if (row < 0) {' }],
+  },
+  {
+    name: 'a snapshot holds what is not committed',
+    caughtBy: ['same-state', 'one-history', 'acknowledged-is-kept', 'no-false-damage', 'successor-has-all'],
+    patches: [
+      {
+        file: FILE_JOURNAL,
+        from: 'chain: [...chain, { epoch: this.epoch, ...this.#end }] }',
+        to: 'chain: [...chain, { epoch: this.epoch, ...(this.#writing === undefined ? this.#end : { segment: this.#writing.segment.segment, end: this.#writing.image.base + sectorAfter(this.#writing.start + this.#writing.length) }) }] }',
+      },
+    ],
+  },
+  {
+    name: 'a failed sync is tried again',
+    caughtBy: ['successor-has-all', 'acknowledged-is-kept', 'no-false-damage'],
+    patches: [
+      {
+        file: WRITER,
+        from: 'return this.#file.write([image.buffer.subarray(start, sectorAfter(start + length))], offset)',
+        to: 'const file = this.#file\n    return file.write([image.buffer.subarray(start, sectorAfter(start + length))], offset).catch(() => file.sync())',
+      },
+    ],
+  },
+  {
+    name: 'the lease runs out too soon',
+    caughtBy: ['no-needless-claim'],
+    patches: [
+      { file: 'src/failover/lease.ts', from: 'startedMs - this.#sinceMs >= this.#leaseMs)', to: 'startedMs - this.#sinceMs >= this.#leaseMs / 8)' },
+    ],
+  },
+  {
+    name: 'heartbeats do not name the last batch',
+    caughtBy: ['a-standby-catches-up'],
+    patches: [{ file: 'src/failover/held-claim.ts', from: '    this.#batch = batch\n', to: '    this.#batch = batch < 0 ? batch : 0\n' }],
+  },
+  {
+    name: 'of a run of settlements a reader applies the first',
+    caughtBy: ['same-state', 'settled-stays-settled'],
+    patches: [{ file: 'src/core/apply.ts', from: 'sequence < first + count; sequence++', to: 'sequence < first + Math.min(1, count); sequence++' }],
+  },
+  {
+    name: 'of the queues of a topic a message reaches the first',
+    caughtBy: ['all-or-none', 'acknowledged-is-kept'],
+    patches: [
+      {
+        file: 'src/core/apply.ts',
+        from: 'i < set.queues.length; i++) if (set.queues[i].alive) state',
+        to: 'i < 1; i++) if (set.queues[i].alive) state',
+      },
+    ],
+  },
+  {
+    name: 'what is given back goes behind the others',
+    caughtBy: ['in-order', 'acknowledged-is-kept'],
+    patches: [
+      { file: 'src/core/queue.ts', from: 'if (ready.tail === 0 || entries.double(ready.tail, SEQUENCE) < sequence) {', to: 'if (sequence > 0) {' },
+    ],
+  },
+]
