@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { AMQP_HEADER, SASL_HEADER } from './codec.ts'
 import { addressTerm, amqpDefaults, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes, told } from './fake-node.ts'
+import { frame } from './frames.ts'
 import { openFrame } from './on/open.ts'
 import { TermReader } from './reader.ts'
 import { splitSections } from './sections.ts'
@@ -259,6 +260,36 @@ describe('a silent connection', () => {
     node.core.clock.advance(9000)
     expect(Raw.condition(await raw.next(0x18))).toBe('amqp:resource-limit-exceeded')
     await raw.closed
+  })
+})
+
+describe('the end of a link', () => {
+  it('that comes before its attach was answered is answered after it', async () => {
+    const node = await startNode()
+    const raw = await node.begun()
+    const source = described(0x28, list([text('topic://a'), uint(2), symbol('never')]))
+    for (const receives of [true, false]) {
+      const [from, to] = receives ? [source, addressTerm(0x29, 'me')] : [addressTerm(0x28, 'me'), addressTerm(0x29, 'b')]
+      const attach = frame(0, 0x12, [text('x'), uint(0), boolean(receives), undefined, undefined, from, to])
+      // In one read: the attach waits for a commit.
+      raw.write(Buffer.concat([attach, frame(0, 0x16, [uint(0), boolean(true)])]))
+      expect([(await raw.next()).code, (await raw.next()).code]).toEqual([0x12, 0x16])
+    }
+    expect(node.core.core.figures()).toMatchObject({ bindings: 0 })
+  })
+
+  it('leaves what waits for room waiting: it finds it all the same', async () => {
+    const node = await startNode({}, { destinations: { limitMessages: 1 } })
+    const raw = await node.begun()
+    await sender(raw)
+    const data = Buffer.from([0x00, 0x53, 0x75, 0xa0, 0x00])
+    for (let i = 0; i < 4; i++) raw.send(0, 0x14, [uint(0), uint(i), tag(String(i)), uint(0), boolean(true)], data)
+    raw.send(0, 0x16, [uint(0), boolean(true)])
+    await raw.next(0x16)
+    const inbox = await openReceiver(await node.rhea(), 'a')
+    for (let i = 0; i < 4; i++) (await inbox.next()).delivery?.accept()
+    // The link's own session of the core ends with the last of them: only the two connections' are left.
+    while (node.core.core.figures().sessions > 2) await new Promise((resolve) => setImmediate(resolve))
   })
 })
 
