@@ -385,6 +385,18 @@ describe('a link', () => {
   })
 })
 
+it.each([true, false])(
+  'an attach that is refused (receiver: %s) is answered without source and target, and a detach with the reason',
+  async (receives) => {
+    const node = await startNode()
+    const raw = await node.begun()
+    const terms = [addressTerm(0x28, receives ? 'a,b' : 'me'), addressTerm(0x29, receives ? 'me' : 'a,b')]
+    raw.send(0, ATTACH, [text('x'), uint(0), boolean(receives), undefined, undefined, ...terms])
+    expect((await raw.next(ATTACH)).fields.slice(5, 7)).toMatchObject([{ type: 'null' }, { type: 'null' }])
+    expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
+  },
+)
+
 describe('a transfer', () => {
   it('that is aborted is forgotten, and the next is a message', async () => {
     const node = await startNode({ creditWindow: 2 })

@@ -68,24 +68,36 @@ export function python(name: string, version: string): Tool {
   }
 }
 
-/** The class path of a Java client in a folder here with a `pom.xml`, compiled with its libraries and kept until its files change. */
+/** The class path of a Java client in a folder here with a `pom.xml`. */
 export function maven(name: string): Tool {
+  const goals = ['compile', 'dependency:build-classpath', '-Dmdep.outputFile=class-path.txt']
+  const made = build(name, 'mvn', ['--quiet', '--batch-mode', ...goals])
+  if (!made.found) return made
+  return { found: true, path: `${join(made.path, 'target/classes')}:${readFileSync(join(made.path, 'class-path.txt'), 'utf8').trim()}` }
+}
+
+/** The program of a Go client in a folder here with a `go.mod`. */
+export function goProgram(name: string): Tool {
+  const made = build(name, 'go', ['build', '-o', 'client', '.'])
+  return made.found ? { found: true, path: join(made.path, 'client') } : made
+}
+
+/** A copy of the folder, built with its libraries and kept until its files change. */
+function build(name: string, command: string, args: readonly string[]): Tool {
   const source = join(here, name)
   const files = readdirSync(source).toSorted()
   const hash = createHash('sha256')
   for (const file of files) hash.update(readFileSync(join(source, file)))
   const home = join(cache, `${name}-${hash.digest('hex').slice(0, 12)}`)
-  const classPath = (): string => `${join(home, 'target/classes')}:${readFileSync(join(home, 'class-path.txt'), 'utf8').trim()}`
-  if (existsSync(home)) return { found: true, path: classPath() }
+  if (existsSync(home)) return { found: true, path: home }
   mkdirSync(cache, { recursive: true })
   const fresh = mkdtempSync(join(cache, 'new-'))
   try {
     for (const file of files) copyFileSync(join(source, file), join(fresh, file))
-    const goals = ['compile', 'dependency:build-classpath', '-Dmdep.outputFile=class-path.txt']
-    const made = spawnSync('mvn', ['--quiet', '--batch-mode', ...goals], { cwd: fresh, encoding: 'utf8', timeout: 180_000 })
-    if (made.status !== 0) return { found: false, reason: `mvn compile: ${made.error?.message ?? firstLine(made.stdout)}` }
+    const made = spawnSync(command, args, { cwd: fresh, encoding: 'utf8', timeout: 180_000 })
+    if (made.status !== 0) return { found: false, reason: `${command} ${args[0]}: ${made.error?.message ?? firstLine(made.stderr || made.stdout)}` }
     renameSync(fresh, home)
-    return { found: true, path: classPath() }
+    return { found: true, path: home }
   } finally {
     rmSync(fresh, { recursive: true, force: true })
   }

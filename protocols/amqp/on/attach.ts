@@ -143,14 +143,9 @@ function answered(channel: Channel, link: IncomingLink | OutgoingLink): void {
   if (link.leaving !== undefined) leave(channel, link, link.leaving.closed)
 }
 
-/** An attach without a terminus of its own kind, and a detach that says why (part 2.6.3). */
+/** An attach without source and target, and a detach that says why (part 2.6.3; Go's client waits for the reason only if both are missing). */
 function refuse(channel: Channel, attach: Attach, error: AmqpError): void {
-  write(
-    channel,
-    attach,
-    attach.receives || attach.source === undefined ? undefined : terminusTerm(attach.source),
-    attach.receives && attach.target !== undefined && attach.target.kind !== 'coordinator' ? terminusTerm(attach.target) : undefined,
-  )
+  write(channel, attach, undefined, undefined)
   channel.refused(attach.handle, error)
 }
 
