@@ -231,6 +231,11 @@ export interface Consumer {
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
   /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
   mark(tag: number, mark: number): Ticket
+  /**
+   * Calls back once, after a turn in which nothing (more) could be handed to it: its queues have nothing ready, or its credit is used up. Needed where a
+   * client asks for what there is and to be told that that was all (AMQP drain). A later call replaces an earlier one that has not been answered.
+   */
+  whenIdle(run: () => void): void
   /** What is unsettled goes back to its place, uncounted as failure, before everything else. */
   close(): void
 }

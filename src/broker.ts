@@ -196,7 +196,8 @@ export class Node implements Managed {
           onWaiting: () => {
             if (this.#standby === undefined) this.#stand()
           },
-          mayClaim: (highest) => this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
+          mayClaim: (highest) =>
+            this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
         })
       } catch (error) {
         if (signal.aborted) break

@@ -98,6 +98,8 @@ export class FakeConsumer implements Consumer {
     return this.#session.ticket()
   }
 
+  whenIdle(): void {}
+
   close(): void {
     this.calls.push('close')
   }

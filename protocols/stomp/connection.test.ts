@@ -838,6 +838,8 @@ class PlayedConsumer implements Consumer {
   mark(): number {
     return this.core.ticket()
   }
+  whenIdle(): void {}
+
   close(): void {
     this.closed = true
   }

@@ -48,7 +48,9 @@ export async function drill(args: readonly string[]): Promise<number> {
   let report: Report
   try {
     const faults = offered(target, plan.faults)
-    console.log(`drill on ${target.name}: ${plan.rounds} rounds of ${[...new Set(faults)].join(', ')}, seed ${plan.seed}, ${plan.queued} messages queued`)
+    console.log(
+      `drill on ${target.name}: ${plan.rounds} rounds of ${[...new Set(faults)].join(', ')}, seed ${plan.seed}, ${plan.queued} messages queued`,
+    )
     const onRound = (round: Report['rounds'][number]): void => {
       console.log(roundLine(round))
       for (const sentence of round.sentences) console.log(`           ${sentence}`)

@@ -26,6 +26,8 @@ export class CoreConsumer implements Consumer {
   over = false
   /** Something was delivered since the last flush. */
   unflushed = false
+  /** To be called when nothing can be handed over. */
+  idle: (() => void) | undefined
   readonly #live: Live
   #ring = new Uint32Array(8)
   /** Oldest tag that may be unsettled, and the newest given. */
@@ -121,9 +123,17 @@ export class CoreConsumer implements Consumer {
     return live.batches.ticket(this.session, true)
   }
 
+  whenIdle(run: () => void): void {
+    if (this.over) return
+    this.idle = run
+    this.#live.dispatch.awaitIdle(this)
+    this.#live.wake()
+  }
+
   close(): void {
     if (this.over) return
     this.over = true
+    this.idle = undefined
     this.#return(undefined)
     for (const queue of [...this.queues]) this.#live.dispatch.detach(this, queue)
     this.#live.dispatch.remove(this)

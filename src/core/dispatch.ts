@@ -21,6 +21,8 @@ export class Dispatch {
   readonly #consumers = new Map<number, CoreConsumer>()
   #nextConsumer = 1
   #unflushed: CoreConsumer[] = []
+  /** Those that want to be told when nothing can be handed to them. */
+  readonly #awaitIdle = new Set<CoreConsumer>()
   #budget = 0
   #nowMs = 0
 
@@ -55,6 +57,11 @@ export class Dispatch {
 
   remove(consumer: CoreConsumer): void {
     this.#consumers.delete(consumer.number)
+    this.#awaitIdle.delete(consumer)
+  }
+
+  awaitIdle(consumer: CoreConsumer): void {
+    this.#awaitIdle.add(consumer)
   }
 
   attach(consumer: CoreConsumer, queue: Queue): void {
@@ -90,7 +97,12 @@ export class Dispatch {
 
   /** Gives out what can be given. True: more is left for the next turn. */
   run(): boolean {
-    if (this.#dirty.length === 0) return false
+    if (this.#dirty.length > 0) this.#run()
+    if (this.#awaitIdle.size > 0) this.#tellIdle()
+    return this.#dirty.length > 0
+  }
+
+  #run(): void {
     this.#budget = DELIVERIES_MAX
     this.#nowMs = this.#live.clock.wallMs()
     const queues = this.#dirty
@@ -114,7 +126,21 @@ export class Dispatch {
         this.#live.faulty(consumer.session, error)
       }
     }
-    return this.#dirty.length > 0
+  }
+
+  /** A queue whose turn is to come, whose bodies are being read, or whose entries a stalled consumer may not have yet, is not the end. */
+  #tellIdle(): void {
+    for (const consumer of this.#awaitIdle) {
+      if (consumer.queues.some((queue) => queue.scheduled || queue.loading || (queue.ready.head !== 0 && consumer.stalled))) continue
+      this.#awaitIdle.delete(consumer)
+      const { idle } = consumer
+      consumer.idle = undefined
+      try {
+        idle?.()
+      } catch (error) {
+        this.#live.faulty(consumer.session, error)
+      }
+    }
   }
 
   #queue(queue: Queue): void {

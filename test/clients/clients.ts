@@ -1,6 +1,7 @@
 // What the tests with foreign clients share: one broker a file, and tools that may not be there.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,12 +12,13 @@ import { NodeProcess } from '../wire/node-process.ts'
 export interface Ports {
   mqtt: number
   stomp: number
+  amqp: number
   websocket: number
 }
 
 /** A broker for the tests of this file. The ports are there when the first test runs. */
 export function brokerForThisFile(): Ports {
-  const ports: Ports = { mqtt: 0, stomp: 0, websocket: 0 }
+  const ports: Ports = { mqtt: 0, stomp: 0, amqp: 0, websocket: 0 }
   let data = ''
   let node: NodeProcess | undefined
   beforeAll(async () => {
@@ -25,6 +27,7 @@ export function brokerForThisFile(): Ports {
     const ready = await node.leads()
     ports.mqtt = addressOf(ready.listeners['mqtt'] ?? '').port
     ports.stomp = addressOf(ready.listeners['stomp'] ?? '').port
+    ports.amqp = addressOf(ready.listeners['amqp'] ?? '').port
     ports.websocket = addressOf(ready.listeners['websocket'] ?? '').port
   })
   afterAll(async () => {
@@ -62,6 +65,41 @@ export function python(name: string, version: string): Tool {
     if (installed.status !== 0) return { found: false, reason: `pip install ${name}==${version}: ${firstLine(installed.stderr)}` }
     renameSync(fresh, home)
     return { found: true, path }
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+}
+
+/** The class path of a Java client in a folder here with a `pom.xml`. */
+export function maven(name: string): Tool {
+  const goals = ['compile', 'dependency:build-classpath', '-Dmdep.outputFile=class-path.txt']
+  const made = build(name, 'mvn', ['--quiet', '--batch-mode', ...goals])
+  if (!made.found) return made
+  return { found: true, path: `${join(made.path, 'target/classes')}:${readFileSync(join(made.path, 'class-path.txt'), 'utf8').trim()}` }
+}
+
+/** The program of a Go client in a folder here with a `go.mod`. */
+export function goProgram(name: string): Tool {
+  const made = build(name, 'go', ['build', '-o', 'client', '.'])
+  return made.found ? { found: true, path: join(made.path, 'client') } : made
+}
+
+/** A copy of the folder, built with its libraries and kept until its files change. */
+function build(name: string, command: string, args: readonly string[]): Tool {
+  const source = join(here, name)
+  const files = readdirSync(source).toSorted()
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(readFileSync(join(source, file)))
+  const home = join(cache, `${name}-${hash.digest('hex').slice(0, 12)}`)
+  if (existsSync(home)) return { found: true, path: home }
+  mkdirSync(cache, { recursive: true })
+  const fresh = mkdtempSync(join(cache, 'new-'))
+  try {
+    for (const file of files) copyFileSync(join(source, file), join(fresh, file))
+    const made = spawnSync(command, args, { cwd: fresh, encoding: 'utf8', timeout: 180_000 })
+    if (made.status !== 0) return { found: false, reason: `${command} ${args[0]}: ${made.error?.message ?? firstLine(made.stderr || made.stdout)}` }
+    renameSync(fresh, home)
+    return { found: true, path: home }
   } finally {
     rmSync(fresh, { recursive: true, force: true })
   }

@@ -23,12 +23,11 @@ export function sabotage(how: Sabotage, data: string): void {
   }
 }
 
-/** The large file that was written last. */
+/** The segment that was written last; not a spare that was just being filled. */
 function newestLog(data: string): string {
-  const files = readdirSync(data, { recursive: true, withFileTypes: true })
-    .filter((each) => each.isFile())
-    .map((each) => join(each.parentPath, each.name))
-    .filter((path) => statSync(path).size >= 64 * 1024)
+  const files = readdirSync(join(data, 'segments'))
+    .filter((name) => name.startsWith('seg-'))
+    .map((name) => join(data, 'segments', name))
   const newest = files.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0]
   if (newest === undefined) throw new Error(`no log in ${data}`)
   return newest

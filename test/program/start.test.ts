@@ -26,9 +26,9 @@ describe('a node that starts alone', () => {
     const readyFile = folder.path('ready')
     const broker = keep(await spawnBroker({ data: folder.path('one'), args: ['--ready-file', readyFile, '--node', 'n1'] }))
     expect(broker.ready).toMatchObject({ role: 'active', node: 'n1', epoch: 1 })
-    expect(Object.keys(broker.ready.listeners)).toEqual(['mqtt', 'stomp', 'websocket', 'http'])
+    expect(Object.keys(broker.ready.listeners)).toEqual(['mqtt', 'stomp', 'amqp', 'websocket', 'http'])
     expect(JSON.parse(readFileSync(readyFile, 'utf8').slice('ready '.length))).toEqual(broker.ready)
-    for (const listener of ['mqtt', 'stomp', 'websocket']) {
+    for (const listener of ['mqtt', 'stomp', 'amqp', 'websocket']) {
       const socket = connect(broker.port(listener), '127.0.0.1')
       await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
       socket.destroy()
@@ -108,7 +108,7 @@ describe('a second node on the same directory', () => {
   it('takes over the very ports of a first that is stopped', async () => {
     const data = folder.path('ports')
     const first = keep(await spawnBroker({ data, args: ['--node', 'a'] }))
-    const ports = ['mqtt', 'stomp', 'websocket'].flatMap((name) => ['--listen', `${name}=${first.port(name)}`])
+    const ports = ['mqtt', 'stomp', 'amqp', 'websocket'].flatMap((name) => ['--listen', `${name}=${first.port(name)}`])
     const second = keep(new NodeProcess({ data, args: ['--node', 'b', '--ports', 'fixed', '--listen', 'http=0', ...ports] }))
     await second.stands()
     await first.kill('SIGTERM')

@@ -78,7 +78,7 @@ describe('the program refuses', () => {
 
   it('an address in use, for each listener, and leaves no directory behind', async () => {
     const data = folder.path('in-use')
-    for (const listener of ['mqtt', 'stomp', 'http', 'websocket']) {
+    for (const listener of ['mqtt', 'stomp', 'amqp', 'http', 'websocket']) {
       const port = await taken()
       const ended = await bascule([
         'start',
@@ -90,6 +90,8 @@ describe('the program refuses', () => {
         'mqtt=0',
         '--listen',
         'stomp=0',
+        '--listen',
+        'amqp=0',
         '--listen',
         'http=0',
         '--listen',

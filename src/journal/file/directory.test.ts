@@ -49,7 +49,7 @@ describe('a data directory', () => {
         if (missing === undefined) return
         // The other node is quick, once.
         if (made.length === 0) made.push((await prepareDirectory(realDisk, root)).cluster)
-        throw missing
+        throw missing as Error
       },
     }
     await mkdir(join(root, 'snapshots'))

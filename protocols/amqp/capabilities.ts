@@ -1,0 +1,7 @@
+// Names of capabilities (part 2.8 and Qpid's extensions) that more than one file knows.
+
+/** Who asks for it is alone of its container id, or refused. */
+export const SOLE_CONNECTION = 'sole-connection-for-container'
+export const DELAYED_DELIVERY = 'DELAYED_DELIVERY'
+export const ANONYMOUS_RELAY = 'ANONYMOUS-RELAY'
+export const SHARED_SUBSCRIPTIONS = 'SHARED-SUBS'

@@ -1,0 +1,362 @@
+// One session of AMQP (part 2.5; called a channel here, since a session is the core's): windows, handles, delivery ids, what waits to be sent.
+import type { Ticket } from '../../src/api.ts'
+import type { AmqpConnection } from './connection.ts'
+import { type AmqpError, fault } from './errors.ts'
+import { detach, disposition, end, flow } from './frames.ts'
+import type { IncomingLink } from './incoming-link.ts'
+import { ACCEPTED, isTerminal, type Outcome, outcomeTerm } from './outcome.ts'
+import { type Outbound, writeTransfer } from './outbound.ts'
+import type { OutgoingLink } from './outgoing-link.ts'
+import type { Begin, Disposition, Flow } from './performatives.ts'
+import { TermWriter } from './writer.ts'
+
+export type Link = IncomingLink | OutgoingLink
+
+type Unsettled = Readonly<{ link: OutgoingLink; coreTag: number }>
+export type Sending = Readonly<{ tag: Buffer; coreTag: number; settled: boolean; state: Buffer | undefined; parts: readonly Uint8Array[] }>
+
+export class Channel {
+  readonly connection: AmqpConnection
+  readonly number: number
+  readonly links = new Map<number, Link>()
+  /** Ended by us: what the client still says there is dropped until it has read that. */
+  ending = false
+  /** Handles that we detached and the client has not yet. */
+  readonly #detached = new Set<number>()
+  // What the client sends.
+  #nextIncomingId: number
+  #incomingWindow: number
+  #flowDue = false
+  readonly #linkFlows = new Set<Link>()
+  // A run of accepted deliveries that one disposition tells.
+  #acceptedFirst = 0
+  #acceptedLast = 0
+  #acceptedCount = 0
+  #acceptedSettled = true
+  /** Accepted by us, to be settled by the client first (rcv-settle-mode second). */
+  readonly #halfSettled = new Map<number, IncomingLink>()
+  // What we send.
+  #nextOutgoingId = 0
+  #nextDeliveryId = 0
+  #remoteWindow: number
+  #queue: Outbound[] = []
+  #queueAt = 0
+  readonly #unsettled = new Map<number, Unsettled>()
+  #stalled = false
+
+  constructor(connection: AmqpConnection, number: number, begin: Begin) {
+    this.connection = connection
+    this.number = number
+    this.#nextIncomingId = begin.nextOutgoingId
+    this.#incomingWindow = connection.shared.settings.incomingWindow
+    this.#remoteWindow = begin.incomingWindow
+  }
+
+  // ---- Links
+
+  add(link: Link): void {
+    this.links.set(link.handle, link)
+    if (link.receives && this.#stalled) link.stall(true)
+  }
+
+  taken(handle: number): boolean {
+    return this.links.has(handle) || this.#detached.has(handle)
+  }
+
+  /** True: the client speaks to a link that we detached; it does not know yet. */
+  isDetached(handle: number): boolean {
+    return this.#detached.has(handle)
+  }
+
+  /** We detach; the client answers. */
+  detach(link: Link, closed: boolean, error: AmqpError | undefined): void {
+    if (this.links.get(link.handle) !== link) return
+    this.forget(link)
+    this.#detached.add(link.handle)
+    this.connection.write(detach(this.number, link.handle, closed, error))
+    this.connection.released(link, false)
+  }
+
+  /** An attach was refused: attached and detached in one breath (part 2.6.3). */
+  refused(handle: number, error: AmqpError): void {
+    this.#detached.add(handle)
+    this.connection.write(detach(this.number, handle, true, error))
+  }
+
+  /** The client's answer to our detach. */
+  detachedByBoth(handle: number): void {
+    this.#detached.delete(handle)
+  }
+
+  /** The link is no more; what it had is given up. */
+  forget(link: Link): void {
+    this.links.delete(link.handle)
+    this.#linkFlows.delete(link)
+    if (link.receives) {
+      link.release()
+      this.#queue = this.#queue.slice(this.#queueAt).filter((out) => out.link !== link)
+      this.#queueAt = 0
+      for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
+      return
+    }
+    for (const [id, half] of this.#halfSettled) if (half === link) this.#halfSettled.delete(id)
+    link.release(false)
+  }
+
+  /** Ends it with an error (part 2.5.6). */
+  end(error: AmqpError): void {
+    if (this.ending) return
+    this.close(false)
+    this.ending = true
+    this.connection.write(end(this.number, error))
+  }
+
+  /** All links go. */
+  close(gone: boolean): void {
+    for (const link of this.links.values()) {
+      if (link.receives) link.release()
+      else link.release(gone)
+      this.connection.released(link, gone)
+    }
+    this.links.clear()
+    this.#queue = []
+    this.#queueAt = 0
+    this.#unsettled.clear()
+    this.#halfSettled.clear()
+    this.#linkFlows.clear()
+    this.#acceptedCount = 0
+    this.#flowDue = false
+  }
+
+  // ---- Flow
+
+  /** One transfer frame came. False: it was one too many, and the session is ended. */
+  received(): boolean {
+    if (this.#incomingWindow === 0) {
+      this.end({ condition: 'amqp:session:window-violation', description: 'A transfer came that the incoming-window did not allow.' })
+      return false
+    }
+    this.#nextIncomingId = (this.#nextIncomingId + 1) >>> 0
+    this.#incomingWindow--
+    if (this.#incomingWindow * 2 < this.connection.shared.settings.incomingWindow) this.flowSoon()
+    return true
+  }
+
+  onFlow(told: Flow): void {
+    // Part 2.5.6: what the client has not yet counted is still on its way to it.
+    const underWay = Math.max(0, (this.#nextOutgoingId - (told.nextIncomingId ?? 0)) | 0)
+    this.#remoteWindow = Math.max(0, told.incomingWindow - underWay)
+    const link = told.handle === undefined ? undefined : this.links.get(told.handle)
+    if (told.handle !== undefined && link === undefined) {
+      if (!this.#detached.has(told.handle)) this.#unattached(told.handle)
+      return
+    }
+    if (link?.receives === true) link.flow(told)
+    // Answered once, and an answer asks for none: two that echo each other would never end.
+    if (told.echo) {
+      if (link === undefined) this.flowSoon()
+      else this.flowLater(link)
+    }
+    this.pump()
+  }
+
+  #unattached(handle: number): void {
+    this.end({ condition: 'amqp:session:unattached-handle', description: `There is no link with the handle ${handle}.` })
+  }
+
+  /** The link of this handle; undefined: none, and the client has been told or is about to learn. */
+  linkOf(handle: number): Link | undefined {
+    const link = this.links.get(handle)
+    if (link === undefined && !this.#detached.has(handle)) this.#unattached(handle)
+    return link
+  }
+
+  flowLater(link: Link): void {
+    this.#linkFlows.add(link)
+    this.connection.flushLater(this)
+  }
+
+  flowSoon(): void {
+    this.#flowDue = true
+    this.connection.flushLater(this)
+  }
+
+  // ---- Dispositions of what the client sent
+
+  accept(id: number): void {
+    this.#accepted(id, true)
+  }
+
+  /** We have it; the client settles first. */
+  acceptFirst(id: number, link: IncomingLink): void {
+    this.#halfSettled.set(id, link)
+    this.#accepted(id, false)
+  }
+
+  #accepted(id: number, settled: boolean): void {
+    if (this.#acceptedCount > 0 && this.#acceptedSettled === settled && (this.#acceptedLast + 1) >>> 0 === id) {
+      this.#acceptedLast = id
+      this.#acceptedCount++
+      return
+    }
+    this.#tellAccepted()
+    this.#acceptedFirst = id
+    this.#acceptedLast = id
+    this.#acceptedCount = 1
+    this.#acceptedSettled = settled
+    this.connection.flushLater(this)
+  }
+
+  #tellAccepted(): void {
+    if (this.#acceptedCount === 0) return
+    this.#acceptedCount = 0
+    this.connection.write(disposition(this.number, true, this.#acceptedFirst, this.#acceptedLast, this.#acceptedSettled, ACCEPTED_BYTES))
+  }
+
+  reject(id: number, error: AmqpError): void {
+    this.#tellAccepted()
+    const state = outcomeBytes({ kind: 'rejected', reason: '' }, error)
+    this.connection.write(disposition(this.number, true, id, id, true, state))
+  }
+
+  onDisposition(told: Disposition): void {
+    if (told.outcome?.kind === 'transactional') {
+      this.end(fault('unsupported', 'Transactions are not offered yet.'))
+      return
+    }
+    if (told.received) this.#settle(told)
+    else if (told.settled) this.#settledByClient(told)
+  }
+
+  #settledByClient({ first, last }: Disposition): void {
+    const length = (last - first) >>> 0
+    for (const [id, link] of this.#halfSettled) {
+      if ((id - first) >>> 0 > length) continue
+      this.#halfSettled.delete(id)
+      link.settledByBoth()
+    }
+  }
+
+  // ---- What we send
+
+  send(link: OutgoingLink, { tag, coreTag, settled, state, parts }: Sending): void {
+    const deliveryId = this.#nextDeliveryId
+    this.#nextDeliveryId = (deliveryId + 1) >>> 0
+    if (coreTag !== 0) this.#unsettled.set(deliveryId, { link, coreTag })
+    let total = 0
+    for (const part of parts) total += part.length
+    this.#queue.push({ link, deliveryId, tag, settled, state, parts, total, sent: 0 })
+    this.pump()
+  }
+
+  /** Sends what the windows allow. */
+  pump(): void {
+    const { connection } = this
+    while (this.#queueAt < this.#queue.length && this.#remoteWindow > 0 && !connection.congestedOut) {
+      const out = this.#queue[this.#queueAt]
+      if (out.sent === 0) out.link.begun()
+      const last = writeTransfer(out, this.number, connection.frameBytesOut, connection.writeBytes)
+      this.#remoteWindow--
+      this.#nextOutgoingId = (this.#nextOutgoingId + 1) >>> 0
+      if (!last) continue
+      this.#queueAt++
+      out.link.sent()
+    }
+    if (this.#queueAt === this.#queue.length && this.#queueAt > 0) {
+      this.#queue = []
+      this.#queueAt = 0
+    }
+    this.stall()
+  }
+
+  /** While nothing may be sent, nothing is taken from queues. */
+  stall(): void {
+    const stalled = this.#remoteWindow === 0 || this.connection.congestedOut
+    if (stalled === this.#stalled) return
+    this.#stalled = stalled
+    for (const link of this.links.values()) if (link.receives) link.stall(stalled)
+  }
+
+  /** The client's word on what we sent. Runs of one link are settled together. */
+  #settle(told: Disposition): void {
+    const { first, last } = told
+    const length = (last - first) >>> 0
+    // What was never sent cannot be settled; what was settled before may be said again. A range is as long as what is unsettled, never longer.
+    if (((this.#nextDeliveryId - 1 - last) | 0) < 0 || ((last - first) | 0) < 0) {
+      this.end(
+        fault('invalid', `A disposition speaks of deliveries ${first} to ${last}, and the last one sent is ${(this.#nextDeliveryId - 1) >>> 0}.`),
+      )
+      return
+    }
+    if (!told.settled && (told.outcome === undefined || !isTerminal(told.outcome))) return
+    let run: Run | undefined
+    const take = (id: number, unsettled: Unsettled): void => {
+      this.#unsettled.delete(id)
+      if (run !== undefined && run.link === unsettled.link && run.lastTag + 1 === unsettled.coreTag && run.lastId + 1 === id) {
+        run.lastTag++
+        run.lastId++
+        return
+      }
+      if (run !== undefined) this.#settleRun(run, told)
+      run = { link: unsettled.link, firstId: id, lastId: id, firstTag: unsettled.coreTag, lastTag: unsettled.coreTag }
+    }
+    if (length < this.#unsettled.size) {
+      for (let i = 0; i <= length; i++) {
+        const id = (first + i) >>> 0
+        const unsettled = this.#unsettled.get(id)
+        if (unsettled !== undefined) take(id, unsettled)
+      }
+    } else {
+      for (const [id, unsettled] of this.#unsettled) if ((id - first) >>> 0 <= length) take(id, unsettled)
+    }
+    if (run !== undefined) this.#settleRun(run, told)
+  }
+
+  #settleRun(run: Run, { settled, outcome }: Disposition): void {
+    const ticket = run.link.settle(run.firstTag, run.lastTag, outcome, !settled)
+    // Settled first by the client: nobody waits for it. Else we settle once it is durable (part 2.6.12).
+    if (settled || outcome === undefined || !isTerminal(outcome)) return
+    this.#answerSettled(ticket, run.firstId, run.lastId, outcome)
+  }
+
+  #answerSettled(ticket: Ticket, first: number, last: number, outcome: Outcome): void {
+    if (!isTerminal(outcome)) return
+    const bytes = disposition(this.number, false, first, last, true, outcomeBytes(outcome))
+    this.connection.after(ticket, () => {
+      if (!this.ending) this.connection.write(bytes)
+    })
+  }
+
+  // ---- The end of a turn
+
+  flush(): void {
+    if (this.ending) return
+    this.#tellAccepted()
+    for (const link of this.#linkFlows) this.#writeFlow(link)
+    if (this.#linkFlows.size === 0 && this.#flowDue) this.#writeFlow(undefined)
+    this.#linkFlows.clear()
+    this.#flowDue = false
+  }
+
+  #writeFlow(link: Link | undefined): void {
+    this.#incomingWindow = this.connection.shared.settings.incomingWindow
+    this.connection.write(
+      flow(this.number, {
+        nextIncomingId: this.#nextIncomingId,
+        incomingWindow: this.#incomingWindow,
+        nextOutgoingId: this.#nextOutgoingId,
+        outgoingWindow: 0x7f_ff_ff_ff,
+        link: link?.flowState,
+      }),
+    )
+  }
+}
+
+type Run = { readonly link: OutgoingLink; readonly firstId: number; lastId: number; readonly firstTag: number; lastTag: number }
+
+function outcomeBytes(outcome: Parameters<typeof outcomeTerm>[0], error?: AmqpError): Buffer {
+  if (outcome.kind === 'accepted') return ACCEPTED_BYTES
+  return new TermWriter(64).term(outcomeTerm(outcome, error)).bytes()
+}
+
+const ACCEPTED_BYTES = new TermWriter(8).term(outcomeTerm(ACCEPTED)).bytes()

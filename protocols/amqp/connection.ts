@@ -1,0 +1,491 @@
+// One AMQP client's connection: its state, its channels, what it owes, and what closes it. What each performative does is in on/.
+// Not here: bytes ↔ frames (codec.ts), sessions of AMQP (channel.ts), links (incoming-link.ts, outgoing-link.ts).
+//
+//     header ─SASL─▶ sasl ─init─▶ login ─ok─▶ second ─AMQP─▶ greeted ─Open─▶ opening ─committed─▶ open ─Close─▶ ended
+//        └───────────────AMQP (bare)──────────────────────────▶ greeted         │                    │
+//        └──────────────────── Close with an error, silence, or the wire gone ──┴────────────────────┴──▶ ended
+import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+import { TEMPORARY } from './address.ts'
+import { SOLE_CONNECTION } from './capabilities.ts'
+import type { Channel, Link } from './channel.ts'
+import { AMQP_HEADER, FRAME_AMQP, FRAME_SASL, type Frame, Parser, SASL_HEADER } from './codec.ts'
+import { type AmqpError, ConnectionFault, errorOf, fault } from './errors.ts'
+import { close, HEARTBEAT, saslMechanisms, saslOutcome } from './frames.ts'
+import { Idle, type IdleOwner } from './idle.ts'
+import type { IncomingLink } from './incoming-link.ts'
+import type { OutgoingLink } from './outgoing-link.ts'
+import { type Open, type Performative, readPerformative } from './performatives.ts'
+import { TermReader } from './reader.ts'
+import type { AmqpSettings } from './settings.ts'
+
+/** What all connections of the front end share. */
+export type Shared = Readonly<{
+  broker: Broker
+  settings: AmqpSettings
+  log: Log
+  /** Every link by principal, container, role and name: who attaches one again takes it over. */
+  links: Map<string, () => void>
+  /** Links that take from a durable subscription, by its queue. */
+  subscribers: Map<string, number>
+  connectionId: () => string
+  handle: Handler
+  openFrame: (connection: AmqpConnection) => Buffer
+}>
+
+/** Does what one performative of an open connection asks for. Throws `ConnectionFault` for what ends the connection, nothing else on what a client sent. */
+export type Handler = (connection: AmqpConnection, frame: Frame, performative: Performative) => void
+
+type State = 'header' | 'sasl' | 'login' | 'second' | 'greeted' | 'opening' | 'open' | 'ended'
+
+export class AmqpConnection implements Connection, Replies, IdleOwner {
+  readonly shared: Shared
+  readonly reader: TermReader
+  readonly channels = new Map<number, Channel>()
+  /** Links that are detached and have messages that wait for room. */
+  readonly lingering = new Set<IncomingLink>()
+  readonly id: string
+  containerId = ''
+  principal = ''
+  /** Largest frame that the client takes. */
+  frameBytesOut = 512
+  congestedOut = false
+  readonly #wire: Wire
+  readonly #parser: Parser
+  #state: State = 'header'
+  #session: Session | undefined
+  #idle: Idle | undefined
+  #numbers = 0
+  #holds = 0
+  #pressures = 0
+  #partialBytes = 0
+  #doneUpTo: Ticket = 0
+  #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
+  readonly #held = new Map<string, number>()
+  readonly #unflushed = new Set<Channel>()
+  #flushWaits = false
+  readonly #topUps = new Set<OutgoingLink>()
+  #topUpWaits = false
+  #cancelConnectTimeout: () => void
+
+  constructor(shared: Shared, wire: Wire) {
+    const { settings } = shared
+    this.shared = shared
+    this.#wire = wire
+    this.id = shared.connectionId()
+    this.reader = new TermReader(settings)
+    this.#parser = new Parser(settings.frameBytesMax, settings.sessionsMax - 1)
+    this.#cancelConnectTimeout = shared.broker.schedule(settings.connectTimeoutMs, () => {
+      this.fail(fault('timeout', `No Open came within ${settings.connectTimeoutMs} ms (connectTimeoutMs).`))
+    })
+  }
+
+  get over(): boolean {
+    return this.#state === 'ended'
+  }
+
+  get paused(): boolean {
+    return this.#holds !== 0
+  }
+
+  get remote(): string {
+    return this.#wire.remote
+  }
+
+  /** Only performatives of an open connection reach a handler. */
+  get session(): Session {
+    if (this.#session === undefined) throw new Error('a performative was handled without a session')
+    return this.#session
+  }
+
+  get creditWindow(): number {
+    return this.shared.settings.creditWindow
+  }
+
+  // ---- The wire
+
+  data(bytes: Uint8Array): void {
+    this.#idle?.read()
+    if (this.over) return
+    this.#parser.push(bytes)
+    this.#work()
+  }
+
+  congested(high: boolean): void {
+    if (this.over) return
+    this.congestedOut = high
+    this.#hold(HOLD.output, high)
+    for (const channel of this.channels.values()) {
+      if (high) channel.stall()
+      else channel.pump()
+    }
+  }
+
+  closed(): void {
+    if (!this.over) this.#end('lost')
+  }
+
+  shutdown(error: BrokerError): void {
+    this.fail(errorOf(error))
+  }
+
+  readonly writeBytes = (bytes: Uint8Array): void => {
+    this.#wire.write(bytes)
+    this.#idle?.wrote()
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.over) this.writeBytes(bytes)
+  }
+
+  beat(): void {
+    this.write(HEARTBEAT)
+  }
+
+  silent(): void {
+    this.fail(fault('timeout', 'The client was silent for longer than twice the idle-time-out that it was told.'))
+  }
+
+  // ---- What the core tells
+
+  done(upTo: Ticket): void {
+    this.#doneUpTo = upTo
+    let ran = 0
+    while (ran < this.#after.length && this.#after[ran].ticket <= upTo) this.#after[ran++].run()
+    if (ran > 0) this.#after.splice(0, ran)
+    this.flush()
+  }
+
+  /** Publishes are on the links' own sessions. */
+  admitted(): void {}
+
+  refused(): void {}
+
+  pressure(high: boolean): void {
+    this.pressed(high)
+  }
+
+  /** Whether what is in flight happened is unknown: no disposition speaks of it. */
+  ended(error: BrokerError): void {
+    this.shutdown(error)
+  }
+
+  // ---- What handlers and links call
+
+  /** One session of the core more or less that wants us to stop reading. */
+  pressed(high: boolean): void {
+    this.#pressures += high ? 1 : -1
+    if (!this.over) this.#hold(HOLD.journal, this.#pressures > 0)
+  }
+
+  /** `run` when this ticket of the connection's session is committed; at once if it is. */
+  after(ticket: Ticket, run: () => void): void {
+    if (ticket <= this.#doneUpTo) run()
+    else this.#after.push({ ticket, run })
+  }
+
+  flushLater(channel: Channel): void {
+    this.#unflushed.add(channel)
+    if (this.#flushWaits) return
+    this.#flushWaits = true
+    this.shared.broker.clock.turn(() => {
+      this.#flushWaits = false
+      this.flush()
+    })
+  }
+
+  flush(): void {
+    if (this.#unflushed.size === 0) return
+    for (const channel of this.#unflushed) if (!this.over) channel.flush()
+    this.#unflushed.clear()
+  }
+
+  /** Credit goes back to the core, not from inside a call of the core. */
+  topUpLater(link: OutgoingLink): void {
+    this.#topUps.add(link)
+    if (this.#topUpWaits) return
+    this.#topUpWaits = true
+    this.shared.broker.clock.turn(() => {
+      this.#topUpWaits = false
+      const links = [...this.#topUps]
+      this.#topUps.clear()
+      if (!this.over) for (const each of links) each.topUp()
+    })
+  }
+
+  /** More (or fewer) bytes of unfinished messages; false: too many. */
+  keepPartial(bytes: number): boolean {
+    this.#partialBytes += bytes
+    return this.#partialBytes <= this.shared.settings.partialBytesMax
+  }
+
+  /** A number for something of this connection. */
+  number(): number {
+    return ++this.#numbers
+  }
+
+  temporary(kind: 'queue' | 'topic'): Address {
+    return this.shared.broker.address(kind, [TEMPORARY, this.id, String(this.number())])
+  }
+
+  /** Keeps a queue that lives by being held; several links may. False: `session.refusal`. */
+  hold(queue: Address): boolean {
+    const key = queue.path.join('\0')
+    const holders = this.#held.get(key) ?? 0
+    if (holders === 0 && this.session.hold(queue, 0) === 0) return false
+    this.#held.set(key, holders + 1)
+    return true
+  }
+
+  letGo(queue: Address): void {
+    const key = queue.path.join('\0')
+    const holders = (this.#held.get(key) ?? 1) - 1
+    if (holders > 0) {
+      this.#held.set(key, holders)
+      return
+    }
+    this.#held.delete(key)
+    this.#session?.release(queue)
+  }
+
+  linkKey(name: string, receives: boolean): string {
+    return `${this.principal}\0${this.containerId}\0${receives ? 'receiver' : 'sender'}\0${name}`
+  }
+
+  /** A link is no more: its name is free, and its temporary queue goes. */
+  released(link: Link, gone: boolean): void {
+    this.shared.links.delete(this.linkKey(link.attach.name, link.receives))
+    if (!link.receives) return
+    const { source } = link
+    if (source.durable && !source.lookup) this.#subscriber(source.queue, -1)
+    // With the connection goes the session that holds it.
+    if (source.temporary && !gone) this.letGo(source.queue)
+  }
+
+  /** Counts who takes from a durable subscription, here and on other connections. */
+  #subscriber(queue: Address, change: number): number {
+    const { subscribers } = this.shared
+    const key = queue.path.join('\0')
+    const count = (subscribers.get(key) ?? 0) + change
+    if (count > 0) subscribers.set(key, count)
+    else subscribers.delete(key)
+    return count
+  }
+
+  subscribed(queue: Address): void {
+    this.#subscriber(queue, 1)
+  }
+
+  subscribersOf(queue: Address): number {
+    return this.#subscriber(queue, 0)
+  }
+
+  /** The client closes (part 2.7.9): our Close answers it. */
+  leave(): void {
+    this.write(close(undefined))
+    this.#end('clean')
+    this.#wire.end()
+  }
+
+  /** A Close with an error, and the end. What is outstanding goes back; what is not decided is not spoken of. */
+  fail(error: AmqpError): void {
+    if (this.over) return
+    if (error.condition === 'amqp:internal-error') {
+      this.shared.log.error({ remote: this.remote, sentence: error.description }, 'amqp: a connection was ended by a fault of the broker')
+    }
+    this.flush()
+    // Before our header is sent there is nothing else to say (part 2.2), and during SASL no Close.
+    if (this.#state === 'header') this.write(AMQP_HEADER)
+    if (this.#state === 'greeted' || this.#state === 'opening') this.write(this.shared.openFrame(this))
+    if (this.#state === 'greeted' || this.#state === 'opening' || this.#state === 'open') this.write(close(error))
+    this.#end('lost')
+    this.#wire.end()
+  }
+
+  /** SASL named a user, or a bare header nobody. Nothing is read meanwhile. */
+  login(user: string | undefined, password: Uint8Array | undefined, then: (outcome: unknown) => void): void {
+    this.#hold(HOLD.login, true)
+    this.shared.broker.authenticate({ user, password, remote: this.remote, secure: this.#wire.secure }).then(
+      (principal) => {
+        this.principal = principal
+        this.#logged(then, undefined)
+      },
+      (error: unknown) => this.#logged(then, error ?? new Error('refused')),
+    )
+  }
+
+  #logged(then: (outcome: unknown) => void, error: unknown): void {
+    if (this.over) return
+    then(error)
+    if (this.over) return
+    this.#hold(HOLD.login, false)
+    this.#work()
+  }
+
+  /** Open was read and is good: the session of the core, then our Open. */
+  open(opened: Open): void {
+    const { settings, broker } = this.shared
+    this.containerId = opened.containerId
+    this.frameBytesOut = Math.min(opened.frameBytesMax, OUT_FRAME_BYTES_MAX)
+    this.#state = 'opening'
+    this.#hold(HOLD.login, true)
+    // Only who asks to be alone of its name is: container ids are often the name of the program.
+    const alone = opened.desired.includes(SOLE_CONNECTION)
+    const options = {
+      principal: this.principal,
+      protocol: 'amqp',
+      remote: this.remote,
+      clash: 'refuse',
+      keepMs: 0,
+      fresh: false,
+      will: undefined,
+    } as const
+    try {
+      this.#session = broker.open({ ...options, clientId: alone ? opened.containerId : '' }, this)
+    } catch (error) {
+      const refused = errorOf(error)
+      const taken = alone && refused.condition === 'amqp:resource-locked'
+      this.fail(taken ? { condition: 'amqp:invalid-field', description: refused.description, info: { 'invalid-field': 'container-id' } } : refused)
+      return
+    }
+    this.after(this.#session.opened, () => {
+      if (this.#state !== 'opening') return
+      this.write(this.shared.openFrame(this))
+      this.#state = 'open'
+      this.#cancelConnectTimeout()
+      this.#idle = new Idle(broker, this, opened.idleTimeoutMs, settings.idleTimeoutMs)
+      this.#hold(HOLD.login, false)
+      // What came with Open; not from inside a call of the core.
+      broker.clock.turn(() => this.#work())
+    })
+  }
+
+  // ---- Inside
+
+  #work(): void {
+    try {
+      while (this.#step());
+    } catch (error) {
+      if (!(error instanceof ConnectionFault)) throw error
+      this.fail({ condition: error.condition, description: error.message })
+    }
+    this.flush()
+  }
+
+  /** Takes one header or frame; false: none is there, or it is not the time. */
+  #step(): boolean {
+    switch (this.#state) {
+      case 'header':
+      case 'second': {
+        const header = this.#parser.header()
+        if (header !== undefined) this.#onHeader(header)
+        return header !== undefined
+      }
+      case 'sasl': {
+        const frame = this.#parser.frame(FRAME_SASL)
+        if (frame !== undefined) this.#onSasl(frame)
+        return frame !== undefined
+      }
+      case 'greeted':
+      case 'open': {
+        if (this.#holds & HOLD.login) return false
+        const frame = this.#parser.frame(FRAME_AMQP)
+        if (frame !== undefined) this.#onFrame(frame)
+        return frame !== undefined
+      }
+      default:
+        return false
+    }
+  }
+
+  #onHeader(header: Buffer): void {
+    if (header.equals(SASL_HEADER) && this.#state === 'header') {
+      this.write(SASL_HEADER)
+      this.write(saslMechanisms(MECHANISMS))
+      this.#state = 'sasl'
+    } else if (header.equals(AMQP_HEADER)) {
+      this.write(AMQP_HEADER)
+      const bare = this.#state === 'header'
+      this.#state = 'greeted'
+      if (bare) this.login(undefined, undefined, (error) => error !== undefined && this.fail(errorOf(error)))
+    } else {
+      // Another protocol or version: we say what we speak, and close (part 2.2).
+      this.write(header[4] === 3 || header[4] === 2 ? SASL_HEADER : AMQP_HEADER)
+      this.#end('lost')
+      this.#wire.end()
+    }
+  }
+
+  #onSasl(frame: Frame): void {
+    const init = readPerformative(this.reader.over(frame.bytes, frame.start))
+    const credentials = init.kind === 'sasl-init' ? credentialsOf(init.mechanism, init.response) : undefined
+    if (credentials === undefined) {
+      this.#saslFailed(1)
+      return
+    }
+    this.#state = 'login'
+    this.login(credentials.user, credentials.password, (error) => {
+      if (error === undefined) {
+        this.write(saslOutcome(0))
+        this.#state = 'second'
+      } else this.#saslFailed(errorOf(error).condition === 'amqp:unauthorized-access' ? 1 : 4)
+    })
+  }
+
+  #saslFailed(code: number): void {
+    this.write(saslOutcome(code))
+    this.#end('lost')
+    this.#wire.end()
+  }
+
+  #onFrame(frame: Frame): void {
+    if (frame.start === frame.bytes.length) return
+    const performative: Performative = readPerformative(this.reader.over(frame.bytes, frame.start))
+    if (this.#state === 'greeted' && performative.kind !== 'open') {
+      throw new ConnectionFault('amqp:not-allowed', 'The first performative of a connection is Open.')
+    }
+    this.shared.handle(this, frame, performative)
+  }
+
+  /** Stops reading for a reason, or takes it back. Whoever tells us twice is heard once. */
+  #hold(reason: number, on: boolean): void {
+    const before = this.#holds
+    this.#holds = on ? before | reason : before & ~reason
+    if (before === 0 && this.#holds !== 0) this.#wire.pause()
+    if (before !== 0 && this.#holds === 0) this.#wire.resume()
+  }
+
+  #end(how: 'clean' | 'lost'): void {
+    this.#state = 'ended'
+    this.#cancelConnectTimeout()
+    this.#idle?.stop()
+    for (const channel of this.channels.values()) channel.close(true)
+    for (const link of [...this.lingering]) link.release(true)
+    this.channels.clear()
+    this.#unflushed.clear()
+    this.#topUps.clear()
+    this.#after = []
+    const session = this.#session
+    this.#session = undefined
+    session?.close(how)
+  }
+}
+
+/** Logging in is by a name and a password, or not at all. */
+const MECHANISMS = ['PLAIN', 'ANONYMOUS']
+
+/** RFC 4616 and 4505; undefined: another mechanism, or not as they say. */
+function credentialsOf(
+  mechanism: string,
+  response: Buffer | undefined,
+): Readonly<{ user: string | undefined; password: Buffer | undefined }> | undefined {
+  if (mechanism === 'ANONYMOUS') return { user: undefined, password: undefined }
+  if (mechanism !== 'PLAIN' || response === undefined) return undefined
+  const first = response.indexOf(0)
+  const second = response.indexOf(0, first + 1)
+  if (first < 0 || second < 0) return undefined
+  return { user: response.toString('utf8', first + 1, second), password: response.subarray(second + 1) }
+}
+
+const HOLD = { login: 1, journal: 2, output: 4 } as const
+/** Frames that we send are no larger, whatever the client would take: others on the connection want their turn. */
+const OUT_FRAME_BYTES_MAX = 262_144

@@ -1,0 +1,217 @@
+// The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
+// (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
+import type { Broker, Canonical, Dialect, Lost, Message, Value } from '../../src/api.ts'
+import { listToJson } from '../shared/json.ts'
+import { formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
+import { readBody, writeBody } from './body.ts'
+import { DIALECT, numberOf } from './incoming-message.ts'
+import { TermReader } from './reader.ts'
+import { APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, MESSAGE_ANNOTATIONS, PROPERTIES, type Section, splitSections } from './sections.ts'
+import type { AmqpSettings } from './settings.ts'
+import { pairs, symbol, type Term, textOf, toValue, ubyte, uint } from './term.ts'
+import { TermWriter } from './writer.ts'
+
+export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
+  return {
+    name: DIALECT,
+    toCanonical: (message) => toCanonical(broker, settings, message),
+    fromCanonical,
+  }
+}
+
+type Pair = readonly [string, Value]
+
+function toCanonical(broker: Broker, settings: AmqpSettings, message: Message): Canonical {
+  const bytes = message.head.length === 0 ? bufferOf(message.body) : Buffer.concat([message.head, message.body])
+  const reader = new TermReader(settings)
+  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const find = (code: number): Section | undefined => sections.find((section) => section.code === code)
+  const read = (section: Section | undefined): Term | undefined =>
+    section === undefined ? undefined : reader.over(bytes, section.value, section.end).term()
+  const properties: Pair[] = []
+  const annotations = new Map<string, Term>()
+  for (const [key, value] of pairsOf(read(find(APPLICATION_PROPERTIES)))) properties.push([nameOf(key), toValue(value)])
+  for (const [key, value] of pairsOf(read(find(MESSAGE_ANNOTATIONS)))) annotations.set(nameOf(key), value)
+
+  const fields = read(find(PROPERTIES))
+  const at = (index: number): Term | undefined => {
+    const term = fields?.type === 'terms' ? fields.value[index] : undefined
+    return term?.type === 'null' ? undefined : term
+  }
+  const userId = at(1)
+  const replyTo = textOf(at(4))
+  const kind = kindOfAnnotation(numberOf(annotations.get('x-opt-jms-reply-to')))
+  const replyAddress = replyTo === undefined ? undefined : parseAddress(broker, replyTo, kind)
+  const reply = replyAddress === undefined || 'condition' in replyAddress ? undefined : replyAddress
+  // A reply-to that is no address of ours is still worth something to who wrote it.
+  if (replyTo !== undefined && reply === undefined) properties.push(['reply-to', { type: 'string', value: replyTo }])
+  const replyGroup = textOf(at(12))
+  if (replyGroup !== undefined) properties.push(['JMS_AMQP_ReplyToGroupID', { type: 'string', value: replyGroup }])
+  addAnnotations(properties, annotations)
+  for (const [key, value] of pairsOf(read(find(DELIVERY_ANNOTATIONS)))) properties.push([`JMS_AMQP_DA_${nameOf(key)}`, toValue(value)])
+  for (const [key, value] of pairsOf(read(find(FOOTER)))) properties.push([`JMS_AMQP_FT_${nameOf(key)}`, toValue(value)])
+
+  const contentType = textOf(at(6))
+  const qos = numberOf(annotations.get('x-opt-mqtt-qos'))
+  const retain = annotations.get('x-opt-retain')
+  return {
+    messageId: idOf(at(0)),
+    correlationId: idOf(at(5)),
+    replyTo: reply,
+    type: textOf(at(3)),
+    contentType,
+    contentEncoding: textOf(at(7)),
+    timestampMs: numberOf(at(9)),
+    userId: userId?.type === 'binary' ? Buffer.from(userId.value).toString('utf8') : textOf(userId),
+    groupSequence: numberOf(at(11)),
+    qos: qos === 0 || qos === 1 || qos === 2 ? qos : undefined,
+    retain: retain?.type === 'boolean' && retain.value,
+    properties,
+    body: readBody(reader, bytes, sections, contentType, numberOf(annotations.get('x-opt-jms-msg-type'))),
+  }
+}
+
+/** Annotations that mean something to others go by their names there; the rest by ActiveMQ's prefix, from which they come back. */
+function addAnnotations(properties: Pair[], annotations: ReadonlyMap<string, Term>): void {
+  for (const [name, value] of annotations) {
+    if (FIELDS.has(name)) continue
+    const known = RENAMED.get(name)
+    properties.push([known ?? `${ANNOTATION_PREFIX}${name}`, toValue(value)])
+  }
+}
+
+function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> {
+  const annotations: (readonly [Term, Term])[] = []
+  const deliveryAnnotations: (readonly [Term, Term])[] = []
+  const footer: (readonly [Term, Term])[] = []
+  const applications: (readonly [Term, Term])[] = []
+  const seen = new Set<string>()
+  let replyGroup: Term | undefined
+  for (const [name, value] of canonical.properties) {
+    // A map has each key once: readers that know only one take the first.
+    if (seen.has(name)) {
+      lost('properties')
+      continue
+    }
+    seen.add(name)
+    if (name.startsWith(ANNOTATION_PREFIX)) annotations.push([symbol(name.slice(ANNOTATION_PREFIX.length)), value])
+    else if (name.startsWith('JMS_AMQP_DA_')) deliveryAnnotations.push([symbol(name.slice(12)), value])
+    else if (name.startsWith('JMS_AMQP_FT_')) footer.push([symbol(name.slice(12)), value])
+    else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
+    else applications.push([{ type: 'string', value: name }, simple(value, lost)])
+  }
+  const written = writeBody(canonical.body, footer)
+  annotations.push([symbol('x-opt-jms-msg-type'), { type: 'int8', value: written.jmsType }])
+  const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
+  if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
+  if (canonical.replyTo !== undefined && replyTo !== undefined) {
+    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: canonical.replyTo.kind === 'queue' ? 0 : 1 }])
+  }
+  if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
+  if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])
+  if (message.deliverAtMs > 0) annotations.push([symbol('x-opt-delivery-time'), { type: 'int64', value: BigInt(message.deliverAtMs) }])
+
+  const contentType = canonical.contentType ?? (canonical.body.kind === 'object' ? canonical.body.contentType : undefined)
+  const writer = new TermWriter(512)
+  if (deliveryAnnotations.length > 0) section(writer, DELIVERY_ANNOTATIONS).term(pairs(deliveryAnnotations))
+  section(writer, MESSAGE_ANNOTATIONS).term(pairs(annotations))
+  writer.composite(PROPERTIES, [
+    idTerm(canonical.messageId, lost),
+    canonical.userId === undefined ? undefined : { type: 'binary', value: Buffer.from(canonical.userId, 'utf8') },
+    undefined,
+    optional(canonical.type),
+    optional(replyTo),
+    idTerm(canonical.correlationId, lost),
+    contentType === undefined ? undefined : asciiSymbol(contentType, 'contentType', lost),
+    canonical.contentEncoding === undefined ? undefined : asciiSymbol(canonical.contentEncoding, 'contentEncoding', lost),
+    message.expiresAtMs > 0 ? { type: 'timestamp', value: BigInt(message.expiresAtMs) } : undefined,
+    canonical.timestampMs === undefined ? undefined : { type: 'timestamp', value: BigInt(Math.trunc(canonical.timestampMs)) },
+    message.group === '' ? undefined : { type: 'string', value: message.group },
+    canonical.groupSequence === undefined ? undefined : uint(canonical.groupSequence >>> 0),
+    replyGroup,
+  ])
+  if (applications.length > 0) section(writer, APPLICATION_PROPERTIES).term(pairs(applications))
+  return { head: writer.bytes(), body: written.bytes }
+}
+
+export function section(writer: TermWriter, code: number): TermWriter {
+  return writer.u8(0).u8(0x53).u8(code)
+}
+
+/** Application properties are simple values (part 3.2.5): what is not goes as JSON. */
+function simple(value: Value, lost: Lost): Term {
+  if (value.type !== 'list' && value.type !== 'map') return value
+  lost('propertyTypes')
+  return { type: 'string', value: value.type === 'list' ? listToJson(value.value) : listToJson([value]).slice(1, -1) }
+}
+
+/** Identifiers are one of four types (part 3.2.4); whole numbers become ulong if they are not negative, the rest is text. */
+function idTerm(id: Value | undefined, lost: Lost): Term | undefined {
+  if (id === undefined) return undefined
+  switch (id.type) {
+    case 'null':
+      return undefined
+    case 'uint64':
+    case 'uuid':
+    case 'binary':
+    case 'string':
+      return id
+    case 'symbol':
+    case 'char':
+      return { type: 'string', value: id.value }
+    case 'list':
+    case 'map':
+      lost('idTypes')
+      return { type: 'string', value: listToJson([id]) }
+    default:
+      lost('idTypes')
+      return { type: 'string', value: String(id.value) }
+  }
+}
+
+/** Symbols are ASCII (part 1.6.21). */
+function asciiSymbol(value: string, field: string, lost: Lost): Term | undefined {
+  if (/^[\x20-\x7e]*$/.test(value)) return symbol(value)
+  lost(field)
+  return undefined
+}
+
+function optional(value: string | undefined): Term | undefined {
+  return value === undefined ? undefined : { type: 'string', value }
+}
+
+function idOf(term: Term | undefined): Value | undefined {
+  return term === undefined ? undefined : toValue(term)
+}
+
+function pairsOf(term: Term | undefined): readonly (readonly [Term, Term])[] {
+  return term?.type === 'pairs' ? term.value : []
+}
+
+/** Keys of annotations are symbols (or numbers, reserved), those of properties strings. */
+function nameOf(key: Term): string {
+  const value = toValue(key)
+  return value.type === 'string' || value.type === 'symbol' ? value.value : listToJson([value]).slice(1, -1)
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+const ANNOTATION_PREFIX = 'JMS_AMQP_MA_'
+/** Annotations that are fields of the message, or say how its parts are to be read. */
+const FIELDS: ReadonlySet<string> = new Set([
+  'x-opt-jms-msg-type',
+  'x-opt-jms-dest',
+  'x-opt-jms-reply-to',
+  'x-opt-delivery-time',
+  'x-opt-delivery-delay',
+  'x-opt-mqtt-qos',
+  'x-opt-retain',
+])
+const RENAMED: ReadonlyMap<string, string> = new Map([
+  ['x-opt-dedup-id', '_AMQ_DUPL_ID'],
+  ['x-opt-delivery-repeat', 'AMQ_SCHEDULED_REPEAT'],
+  ['x-opt-delivery-period', 'AMQ_SCHEDULED_PERIOD'],
+  ['x-opt-delivery-cron', 'AMQ_SCHEDULED_CRON'],
+])

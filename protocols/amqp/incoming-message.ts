@@ -1,0 +1,98 @@
+// A message as it came in by AMQP → the core's. Hot: sections are found, not read, but for the header and a few fields.
+//
+//     head   delivery annotations, message annotations, properties, application properties, as they came
+//     body   body sections and footer, as they came
+//
+// The header is the broker's to change (part 3.2.1) and lives in the message's own fields; on the way out it is written anew.
+import type { Message } from '../../src/api.ts'
+import type { TermReader } from './reader.ts'
+import {
+  annotation,
+  DATA,
+  FOOTER,
+  HEADER,
+  MESSAGE_ANNOTATIONS,
+  PROPERTIES,
+  readHeader,
+  readRouting,
+  type Section,
+  splitSections,
+} from './sections.ts'
+import type { Term } from './term.ts'
+
+export const DIALECT = 'amqp'
+
+export type Incoming = Readonly<{
+  message: Message
+  /** The property `to`: where a message of an anonymous sender goes. */
+  to: string | undefined
+  /** The annotation x-opt-jms-dest, if there is one: kind of `to`. */
+  toKind: number | undefined
+  retain: 'no' | 'set' | 'clear'
+}>
+
+/** Throws `DecodeFault` when it is none. */
+export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: number, wallMs: number): Incoming {
+  const sections = splitSections(reader, bytes, sectionsMax)
+  let durable = false
+  let priority = 4
+  let ttlMs: number | undefined
+  let headAt = 0
+  let bodyAt = bytes.length
+  let annotations
+  let routing
+  for (const section of sections) {
+    if (section.code === HEADER) {
+      ;({ durable, priority, ttlMs } = readHeader(reader, bytes, section))
+      headAt = section.end
+    } else if (section.code === MESSAGE_ANNOTATIONS) annotations = section
+    else if (section.code === PROPERTIES) routing = readRouting(reader, bytes, section)
+    else if (section.code >= DATA && section.code < FOOTER && bodyAt === bytes.length) bodyAt = section.start
+  }
+  const body = bytes.subarray(bodyAt)
+  const message: Message = {
+    dialect: DIALECT,
+    head: bytes.subarray(headAt, bodyAt),
+    body,
+    durable,
+    priority,
+    // The earlier of the two, should they differ.
+    expiresAtMs: earlier(ttlMs === undefined || ttlMs === 0 ? 0 : wallMs + ttlMs, routing?.expiresAtMs ?? 0),
+    deliverAtMs: deliverAt(
+      annotation(reader, bytes, annotations, 'x-opt-delivery-time'),
+      annotation(reader, bytes, annotations, 'x-opt-delivery-delay'),
+      wallMs,
+    ),
+    group: routing?.group ?? '',
+  }
+  const retain = annotation(reader, bytes, annotations, 'x-opt-retain')
+  const retains = retain?.type === 'boolean' && retain.value
+  return {
+    message,
+    to: routing?.to,
+    toKind: numberOf(annotation(reader, bytes, annotations, 'x-opt-jms-dest')),
+    retain: !retains ? 'no' : isEmpty(sections) ? 'clear' : 'set',
+  }
+}
+
+export function numberOf(term: Term | undefined): number | undefined {
+  if (term === undefined || term.type === 'null') return undefined
+  if (typeof term.value === 'number') return term.value
+  return typeof term.value === 'bigint' ? Number(term.value) : undefined
+}
+
+function earlier(one: number, other: number): number {
+  return one === 0 ? other : other === 0 ? one : Math.min(one, other)
+}
+
+function deliverAt(time: Term | undefined, delay: Term | undefined, wallMs: number): number {
+  const at = numberOf(time)
+  if (at !== undefined && at > 0 && Number.isSafeInteger(at)) return at
+  const after = numberOf(delay)
+  return after !== undefined && after > 0 && Number.isSafeInteger(wallMs + after) ? wallMs + after : 0
+}
+
+/** No body, or nothing but empty data: then a topic forgets what it retains, as with MQTT and STOMP. */
+function isEmpty(sections: readonly Section[]): boolean {
+  return sections.every(({ code, value, end }) => code < DATA || code === FOOTER || (code === DATA && end - value === 2))
+}

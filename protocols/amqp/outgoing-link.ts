@@ -1,0 +1,265 @@
+// A link on which the client receives (part 2.6): takes deliveries from one queue as its credit and the session's window allow, and settles.
+// Hot room. Not here: how its queue came to be (sources.ts), frames (outbound.ts), delivery ids (channel.ts).
+//
+// What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
+// socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
+import type { Address, BrokerError, Consumer, Delivery, Message, Outcome as CoreOutcome, Sink, Ticket } from '../../src/api.ts'
+import { formatAddress } from './address.ts'
+import type { Channel } from './channel.ts'
+import { deadHead } from './dead.ts'
+import { errorOf } from './errors.ts'
+import { section } from './format.ts'
+import { DIALECT } from './incoming-message.ts'
+import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
+import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
+import type { Attach, Flow } from './performatives.ts'
+import { DELIVERY_ANNOTATIONS } from './sections.ts'
+import { pairs, symbol, text } from './term.ts'
+import { TermWriter } from './writer.ts'
+
+/** Where a link takes from, and what becomes of that when it ends. */
+export type Source = Readonly<{
+  queue: Address
+  /** As the answer names it. */
+  address: string
+  /** Goes with the link. */
+  temporary: boolean
+  /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
+  durable: boolean
+  exclusive: boolean
+  /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
+  lookup: boolean
+  /** Of more than one topic: each delivery says which. */
+  wildcard: boolean
+}>
+
+export class OutgoingLink implements Sink, OutboundLink {
+  readonly attach: Attach
+  readonly handle: number
+  readonly receives = true
+  readonly source: Source
+  readonly settled: boolean
+  answered = false
+  leaving: Readonly<{ closed: boolean }> | undefined
+  readonly #channel: Channel
+  readonly #defaultOutcome: CoreOutcome
+  #consumer: Consumer | undefined
+  #over = false
+  /** Begun on the wire, and handed over but not yet begun. */
+  #deliveryCount = 0
+  #waiting = 0
+  /** What the client allows beyond those. */
+  #credit = 0
+  /** What the core may still hand over. */
+  #granted = 0
+  #grantedBytes = false
+  #bytesBack = 0
+  #unsettled = 0
+  #drain = false
+  /** Tags that the client brought back from an earlier connection, with what became of them there. */
+  readonly #resumed: Map<string, CoreOutcome> | undefined
+  #lastTo: Address | undefined
+  #lastToSection: Uint8Array = EMPTY
+
+  constructor(channel: Channel, attach: Attach, source: Source) {
+    this.#channel = channel
+    this.attach = attach
+    this.handle = attach.handle
+    this.source = source
+    this.settled = attach.senderSettles === 1
+    const standard = attach.source?.defaultOutcome
+    const outcome = standard === undefined ? undefined : readOutcome(standard)
+    this.#defaultOutcome = outcome !== undefined && isTerminal(outcome) ? outcome : RELEASED
+    this.#resumed = resumedOf(attach)
+  }
+
+  open(consumer: Consumer | undefined): void {
+    this.#consumer = consumer
+  }
+
+  get flowState(): Readonly<{ handle: number; deliveryCount: number; credit: number; drain: boolean }> {
+    return { handle: this.handle, deliveryCount: this.#deliveryCount, credit: this.#credit, drain: this.#drain }
+  }
+
+  // ---- Credit
+
+  flow(flow: Flow): void {
+    const credit = flow.linkCredit ?? 0
+    // Part 2.6.7: link-credit := delivery-count(receiver) + link-credit(receiver) − delivery-count(sender).
+    const known = flow.deliveryCount ?? 0
+    const left = (known + credit - this.#deliveryCount - this.#waiting) | 0
+    this.#credit = credit > 0x7f_ff_ff_ff ? credit : Math.max(0, left)
+    this.#drain = flow.drain
+    this.topUp()
+    if (this.#drain) this.#drainLater()
+  }
+
+  /** Tells the core what it may hand over now. */
+  topUp(): void {
+    const consumer = this.#consumer
+    if (consumer === undefined || !this.answered) return
+    const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
+    const wanted = Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.#unsettled))
+    const messages = wanted - this.#granted
+    let bytes = 0
+    if (!this.#grantedBytes) {
+      this.#grantedBytes = true
+      bytes = prefetchBytes
+    } else if (this.#bytesBack * 2 >= prefetchBytes || this.#waiting === 0) {
+      bytes = this.#bytesBack
+      this.#bytesBack = 0
+    }
+    if (messages === 0 && bytes === 0) return
+    this.#granted = wanted
+    consumer.grant(messages, bytes)
+  }
+
+  /** The window or the socket is closed: others may have what is there. */
+  stall(stalled: boolean): void {
+    this.#consumer?.stall(stalled)
+    if (!stalled) {
+      this.topUp()
+      if (this.#drain) this.#drainLater()
+    }
+  }
+
+  #drainLater(): void {
+    this.#consumer?.whenIdle(() => this.#drained())
+    if (this.#consumer === undefined) this.#drained()
+  }
+
+  /** Part 2.6.7: nothing is left to send, so the credit is used up. */
+  #drained(): void {
+    if (this.#over || !this.#drain || this.#waiting > 0) return
+    this.#deliveryCount = (this.#deliveryCount + this.#credit) >>> 0
+    this.#credit = 0
+    this.topUp()
+    this.#channel.flowLater(this)
+    this.#channel.connection.flush()
+    this.#drain = false
+  }
+
+  // ---- Deliveries
+
+  deliver(delivery: Delivery): void {
+    if (this.#over) return
+    this.#granted--
+    const { message } = delivery
+    this.#bytesBack += message.head.length + message.body.length
+    const ours = message.dialect === DIALECT ? message : this.#channel.connection.shared.broker.translate(message, DIALECT)
+    if (ours === undefined) {
+      this.#cannotTake(delivery, `no AMQP form for a message of dialect ${message.dialect}`)
+      return
+    }
+    this.#send(delivery, ours)
+  }
+
+  /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
+  #cannotTake(delivery: Delivery, reason: string): void {
+    if (delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
+  }
+
+  #send(delivery: Delivery, message: Message): void {
+    const { broker } = this.#channel.connection.shared
+    const tag = deliveryTag(delivery)
+    const outcome = this.#resumed === undefined ? undefined : this.#resume(tag)
+    const settled = delivery.tag === 0 || outcome !== undefined
+    if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
+    const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
+    const parts = state === undefined ? this.#partsOf(delivery, message, broker.clock.wallMs()) : []
+    const { messageBytesMax } = this.attach
+    if (messageBytesMax > 0 && parts.reduce((sum, part) => sum + part.length, 0) > messageBytesMax) {
+      this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
+      return
+    }
+    if (!settled) this.#unsettled++
+    this.#credit--
+    this.#waiting++
+    this.#channel.send(this, { tag, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
+  }
+
+  #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
+    const header = headerSection(message, delivery, wallMs)
+    const head = delivery.dead === undefined ? message.head : deadHead(this.#channel.connection.reader, message.head, delivery.dead)
+    // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
+    const says = this.source.wildcard || message !== delivery.message
+    return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]
+  }
+
+  #addressSection(to: Address): Uint8Array {
+    if (to === this.#lastTo) return this.#lastToSection
+    const name = formatAddress(to)
+    this.#lastTo = to
+    this.#lastToSection =
+      name === undefined
+        ? EMPTY
+        : section(new TermWriter(), DELIVERY_ANNOTATIONS)
+            .term(pairs([[symbol('x-opt-to'), text(name)]]))
+            .bytes()
+    return this.#lastToSection
+  }
+
+  /** What the client said became of this entry, by the sequence in its tag. */
+  #resume(tag: Buffer): CoreOutcome | undefined {
+    const key = tag.toString('hex', 0, 7)
+    const outcome = this.#resumed?.get(key)
+    this.#resumed?.delete(key)
+    return outcome
+  }
+
+  flush(): void {
+    this.#channel.connection.flush()
+    this.#channel.connection.topUpLater(this)
+  }
+
+  ended(error: BrokerError): void {
+    this.#consumer = undefined
+    this.#channel.detach(this, true, errorOf(error))
+    this.#channel.connection.flush()
+  }
+
+  begun(): void {
+    this.#waiting--
+    this.#deliveryCount = (this.#deliveryCount + 1) >>> 0
+  }
+
+  sent(): void {
+    if (this.#drain && this.#waiting === 0) this.#drainLater()
+  }
+
+  // ---- Outcomes
+
+  /** Answers the ticket of the settlement; 0: the entry is gone already. */
+  settle(first: number, last: number, outcome: Outcome | undefined, answered: boolean): Ticket {
+    this.#unsettled -= last - first + 1
+    const core = outcome !== undefined && isTerminal(outcome) ? outcome : this.#defaultOutcome
+    const ticket = this.#consumer?.settle(first, last, core, answered) ?? 0
+    this.#channel.connection.topUpLater(this)
+    return ticket
+  }
+
+  // ---- Its end
+
+  /** What is unsettled goes back to its queue. */
+  release(): void {
+    this.#over = true
+    this.#consumer?.close()
+    this.#consumer = undefined
+  }
+}
+
+function hasDeliveryAnnotations(head: Uint8Array): boolean {
+  return head.length > 2 && head[1] === 0x53 && head[2] === DELIVERY_ANNOTATIONS
+}
+
+const EMPTY = new Uint8Array(0)
+
+function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
+  const resumed = new Map<string, CoreOutcome>()
+  for (const [tag, state] of attach.unsettled ?? []) {
+    if (tag.type !== 'binary' || state.type === 'null') continue
+    const outcome = readOutcome(state)
+    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, 7), outcome)
+  }
+  return resumed.size === 0 ? undefined : resumed
+}

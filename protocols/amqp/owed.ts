@@ -1,0 +1,33 @@
+// Deliveries that are owed an answer, in the order of their tickets. Hot: two columns and a place, no object for each.
+import type { Ticket } from '../../src/api.ts'
+
+export class Owed {
+  #tickets: Ticket[] = []
+  #ids: number[] = []
+  #next = 0
+
+  get count(): number {
+    return this.#ids.length - this.#next
+  }
+
+  push(ticket: Ticket, id: number): void {
+    this.#tickets.push(ticket)
+    this.#ids.push(id)
+  }
+
+  /** The oldest up to this ticket; undefined: none. */
+  take(upTo: Ticket): number | undefined {
+    if (this.#next === this.#ids.length || this.#tickets[this.#next] > upTo) return undefined
+    const id = this.#ids[this.#next++]
+    if (this.#next === this.#ids.length) {
+      this.#tickets = []
+      this.#ids = []
+      this.#next = 0
+    } else if (this.#next >= 1024 && this.#next * 2 >= this.#ids.length) {
+      this.#tickets.splice(0, this.#next)
+      this.#ids.splice(0, this.#next)
+      this.#next = 0
+    }
+    return id
+  }
+}

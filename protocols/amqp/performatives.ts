@@ -1,0 +1,240 @@
+// The performatives that clients send (parts 2.7, 5.3), read into objects. What they do is in on/. What we send is written in frames.ts.
+import { ConnectionFault } from './errors.ts'
+import { Fields } from './fields.ts'
+import type { TermReader } from './reader.ts'
+import { type Outcome, readOutcome } from './outcome.ts'
+import { readTerminus, type Terminus } from './terminus.ts'
+import type { Term } from './term.ts'
+
+export type Pairs = readonly (readonly [Term, Term])[]
+
+export type Open = Readonly<{
+  kind: 'open'
+  containerId: string
+  hostname: string | undefined
+  frameBytesMax: number
+  channelMax: number
+  idleTimeoutMs: number
+  desired: readonly string[]
+}>
+
+export type Begin = Readonly<{
+  kind: 'begin'
+  remoteChannel: number | undefined
+  nextOutgoingId: number
+  incomingWindow: number
+  outgoingWindow: number
+  handleMax: number
+}>
+
+export type Attach = Readonly<{
+  kind: 'attach'
+  name: string
+  handle: number
+  /** The client receives: we send. */
+  receives: boolean
+  /** 0 unsettled, 1 settled, 2 mixed. */
+  senderSettles: number
+  /** 0 first, 1 second. */
+  receiverSettles: number
+  source: Terminus | undefined
+  target: Terminus | undefined
+  unsettled: Pairs | undefined
+  initialDeliveryCount: number | undefined
+  messageBytesMax: number
+  desired: readonly string[]
+}>
+
+export type Flow = Readonly<{
+  kind: 'flow'
+  nextIncomingId: number | undefined
+  incomingWindow: number
+  nextOutgoingId: number
+  outgoingWindow: number
+  handle: number | undefined
+  deliveryCount: number | undefined
+  linkCredit: number | undefined
+  drain: boolean
+  echo: boolean
+}>
+
+export type Transfer = Readonly<{
+  kind: 'transfer'
+  handle: number
+  deliveryId: number | undefined
+  tag: Buffer | undefined
+  format: number | undefined
+  settled: boolean | undefined
+  more: boolean
+  aborted: boolean
+  outcome: Outcome | undefined
+  /** Where in the frame the payload begins. */
+  payload: number
+}>
+
+export type Disposition = Readonly<{
+  kind: 'disposition'
+  /** The client received what this speaks of: we sent it. */
+  received: boolean
+  first: number
+  last: number
+  settled: boolean
+  outcome: Outcome | undefined
+}>
+
+export type Detach = Readonly<{ kind: 'detach'; handle: number; closed: boolean }>
+export type SaslInit = Readonly<{ kind: 'sasl-init'; mechanism: string; response: Buffer | undefined }>
+
+export type Performative =
+  | Open
+  | Begin
+  | Attach
+  | Flow
+  | Transfer
+  | Disposition
+  | Detach
+  | Readonly<{ kind: 'end' }>
+  | Readonly<{ kind: 'close' }>
+  | SaslInit
+
+const UINT_MAX = 0xff_ff_ff_ff
+
+/** `reader` is over the body of a frame. */
+export function readPerformative(reader: TermReader): Performative {
+  const descriptor = reader.code() === 0 ? reader.descriptor() : -1
+  switch (descriptor) {
+    case 0x10:
+      return readOpen(new Fields(reader, 'open'))
+    case 0x11:
+      return readBegin(new Fields(reader, 'begin'))
+    case 0x12:
+      return readAttach(new Fields(reader, 'attach'))
+    case 0x13:
+      return readFlow(new Fields(reader, 'flow'))
+    case 0x14:
+      return readTransfer(new Fields(reader, 'transfer'), reader)
+    case 0x15:
+      return readDisposition(new Fields(reader, 'disposition'))
+    case 0x16:
+      return readDetach(new Fields(reader, 'detach'))
+    case 0x17:
+      return { kind: 'end' }
+    case 0x18:
+      return { kind: 'close' }
+    case 0x41:
+      return readSaslInit(new Fields(reader, 'sasl-init'))
+    default:
+      throw new ConnectionFault('amqp:connection:framing-error', 'A frame holds no performative that is known here.')
+  }
+}
+
+function readOpen(fields: Fields): Open {
+  const containerId = fields.must(fields.string('container-id'), 'container-id')
+  const hostname = fields.string('hostname')
+  const frameBytesMax = fields.uint('max-frame-size') ?? UINT_MAX
+  const channelMax = fields.ushort('channel-max') ?? 65_535
+  const idleTimeoutMs = fields.uint('idle-time-out') ?? 0
+  fields.skip(3)
+  const desired = fields.symbols('desired-capabilities')
+  fields.close()
+  return { kind: 'open', containerId, hostname, frameBytesMax, channelMax, idleTimeoutMs, desired }
+}
+
+function readBegin(fields: Fields): Begin {
+  const begin: Begin = {
+    kind: 'begin',
+    remoteChannel: fields.ushort('remote-channel'),
+    nextOutgoingId: fields.must(fields.uint('next-outgoing-id'), 'next-outgoing-id'),
+    incomingWindow: fields.must(fields.uint('incoming-window'), 'incoming-window'),
+    outgoingWindow: fields.must(fields.uint('outgoing-window'), 'outgoing-window'),
+    handleMax: fields.uint('handle-max') ?? UINT_MAX,
+  }
+  fields.close()
+  return begin
+}
+
+function readAttach(fields: Fields): Attach {
+  const name = fields.must(fields.string('name'), 'name')
+  const handle = fields.must(fields.uint('handle'), 'handle')
+  const receives = fields.must(fields.boolean('role'), 'role')
+  const senderSettles = fields.ubyte('snd-settle-mode') ?? 2
+  const receiverSettles = fields.ubyte('rcv-settle-mode') ?? 0
+  const source = readTerminus(fields.term())
+  const target = readTerminus(fields.term())
+  const unsettled = fields.map('unsettled')
+  fields.skip(1)
+  const initialDeliveryCount = fields.uint('initial-delivery-count')
+  const messageBytesMax = fields.ulong('max-message-size') ?? 0
+  fields.skip(1)
+  const desired = fields.symbols('desired-capabilities')
+  fields.close()
+  return {
+    kind: 'attach',
+    name,
+    handle,
+    receives,
+    senderSettles,
+    receiverSettles,
+    source,
+    target,
+    unsettled,
+    initialDeliveryCount,
+    messageBytesMax,
+    desired,
+  }
+}
+
+function readFlow(fields: Fields): Flow {
+  const nextIncomingId = fields.uint('next-incoming-id')
+  const incomingWindow = fields.must(fields.uint('incoming-window'), 'incoming-window')
+  const nextOutgoingId = fields.must(fields.uint('next-outgoing-id'), 'next-outgoing-id')
+  const outgoingWindow = fields.must(fields.uint('outgoing-window'), 'outgoing-window')
+  const handle = fields.uint('handle')
+  const deliveryCount = fields.uint('delivery-count')
+  const linkCredit = fields.uint('link-credit')
+  fields.skip(1)
+  const drain = fields.boolean('drain') ?? false
+  const echo = fields.boolean('echo') ?? false
+  fields.close()
+  return { kind: 'flow', nextIncomingId, incomingWindow, nextOutgoingId, outgoingWindow, handle, deliveryCount, linkCredit, drain, echo }
+}
+
+function readTransfer(fields: Fields, reader: TermReader): Transfer {
+  const handle = fields.must(fields.uint('handle'), 'handle')
+  const deliveryId = fields.uint('delivery-id')
+  const tag = fields.binary('delivery-tag')
+  const format = fields.uint('message-format')
+  const settled = fields.boolean('settled')
+  const more = fields.boolean('more') ?? false
+  fields.skip(1)
+  const state = fields.term()
+  fields.skip(1)
+  const aborted = fields.boolean('aborted') ?? false
+  fields.close()
+  const outcome = state === undefined ? undefined : readOutcome(state)
+  return { kind: 'transfer', handle, deliveryId, tag, format, settled, more, aborted, outcome, payload: reader.position }
+}
+
+function readDisposition(fields: Fields): Disposition {
+  const received = fields.must(fields.boolean('role'), 'role')
+  const first = fields.must(fields.uint('first'), 'first')
+  const last = fields.uint('last') ?? first
+  const settled = fields.boolean('settled') ?? false
+  const state = fields.term()
+  fields.close()
+  return { kind: 'disposition', received, first, last, settled, outcome: state === undefined ? undefined : readOutcome(state) }
+}
+
+function readDetach(fields: Fields): Detach {
+  const handle = fields.must(fields.uint('handle'), 'handle')
+  const closed = fields.boolean('closed') ?? false
+  fields.close()
+  return { kind: 'detach', handle, closed }
+}
+
+function readSaslInit(fields: Fields): SaslInit {
+  const mechanism = fields.must(fields.symbol('mechanism'), 'mechanism')
+  const response = fields.binary('initial-response')
+  fields.close()
+  return { kind: 'sasl-init', mechanism, response }
+}

@@ -1,0 +1,168 @@
+// Where a receiving link takes from: a queue as it is, or the queue that is a subscription. What is refused is refused by its name.
+//
+//     queue://a            the queue a                                   made on first use
+//     topic://a.*          a volatile queue of this link                 goes with it
+//       durable            ['durable', container, link name]             one receiver at a time; goes when its link is closed
+//       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
+//     dynamic              a temporary queue, or a temporary topic and a subscription to it
+import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
+import { kindOf, NAMESPACE, parseNode, formatAddress, isTemporary } from './address.ts'
+import type { AmqpConnection } from './connection.ts'
+import { type AmqpError, errorOf, fault, quote } from './errors.ts'
+import type { Source } from './outgoing-link.ts'
+import type { Attach } from './performatives.ts'
+import { codeOf } from './outcome.ts'
+import { textOf } from './term.ts'
+import type { Terminus } from './terminus.ts'
+
+/** `pattern`: to be bound once the queue is consumed. */
+export type Prepared = Readonly<{ source: Source; pattern: Pattern | undefined; ticket: Ticket }>
+
+export function prepareSource(connection: AmqpConnection, attach: Attach): Prepared | AmqpError {
+  const { source } = attach
+  if (source === undefined) return lookUp(connection, attach)
+  const refused = refusedFilter(source)
+  if (refused !== undefined) return refused
+  if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', attach)
+  const name = source.address ?? ''
+  const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
+  if ('condition' in node) return node
+  if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
+  return topicSource(connection, attach, source, node.kind === 'pattern' ? node.pattern : node.address.path, name)
+}
+
+/** Selectors and no-local change what is received: a receiver must not believe that they are in force. Other filters are left out of the answer. */
+function refusedFilter(source: Terminus): AmqpError | undefined {
+  for (const [key, value] of source.filter) {
+    const code = value.type === 'described' ? codeOf(value.descriptor) : -1
+    const name = value.type === 'described' ? (textOf(value.descriptor) ?? '') : ''
+    if (code === SELECTOR || name.includes('selector-filter') || textOf(key) === 'jms-selector') {
+      return fault('unsupported', 'Selectors are not offered yet.')
+    }
+    if (code === NO_LOCAL || name.includes('no-local-filter') || textOf(key) === 'no-local') {
+      return fault('unsupported', 'Leaving out messages of the own connection (no-local) is not offered yet.')
+    }
+  }
+  return undefined
+}
+
+const SELECTOR = 0x0000_468c_0000_0004
+const NO_LOCAL = 0x0000_468c_0000_0003
+
+function queueSource(connection: AmqpConnection, source: Terminus, queue: Address, name: string): Prepared | AmqpError {
+  if (source.distribution === 'copy') return fault('unsupported', 'Browsing a queue (distribution-mode copy) is not offered yet.')
+  if (isTemporary(queue)) return { source: plain(queue, name), pattern: undefined, ticket: 0 }
+  const ticket = connection.session.declare(queue, PERMANENT)
+  return ticket === 0 ? errorOf(connection.session.refusal) : { source: plain(queue, name), pattern: undefined, ticket }
+}
+
+function topicSource(connection: AmqpConnection, attach: Attach, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {
+  const durable = source.durable > 0 || source.expiry === 'never'
+  const shared = source.capabilities.includes('shared')
+  if (!durable && !shared) return volatileSource(connection, pattern, name)
+  const queue = shared ? sharedQueue(connection, attach, durable) : durableQueue(connection, attach)
+  const options = durable ? PERMANENT : backlog(connection)
+  const ticket = connection.session.declare(queue, options)
+  if (ticket === 0) return errorOf(connection.session.refusal)
+  if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
+  return {
+    source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern) },
+    pattern,
+    ticket,
+  }
+}
+
+function durableQueue(connection: AmqpConnection, attach: Attach): Address {
+  return connection.shared.broker.address('queue', ['durable', connection.containerId, nameOf(attach)], NAMESPACE)
+}
+
+/** JMS clients number the links of one shared subscription behind a bar: `sub`, `sub|2`, `sub|global`. */
+function sharedQueue(connection: AmqpConnection, attach: Attach, durable: boolean): Address {
+  const scope = attach.source?.capabilities.includes('global') === true ? '' : connection.containerId
+  return connection.shared.broker.address('queue', [durable ? 'shared' : 'shared-volatile', scope, subscriptionOf(attach)], NAMESPACE)
+}
+
+function volatileSource(connection: AmqpConnection, pattern: Pattern, name: string): Prepared | AmqpError {
+  const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
+  const ticket = connection.session.declare(queue, backlog(connection))
+  if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
+  return {
+    source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern) },
+    pattern,
+    ticket,
+  }
+}
+
+/** A node of the client's own (part 3.5.3): the broker names it, and any protocol can send to it while the link is there. */
+function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', _attach: Attach): Prepared | AmqpError {
+  const node = connection.temporary(kind)
+  const name = formatAddress(node) ?? ''
+  if (kind === 'topic') return volatileSource(connection, node.path, name)
+  const ticket = connection.session.declare(node, backlog(connection))
+  if (ticket === 0 || !connection.hold(node)) return errorOf(connection.session.refusal)
+  return { source: { ...plain(node, name), temporary: true }, pattern: undefined, ticket }
+}
+
+/** A receiver without a source asks for a durable subscription of its link's name: JMS clients do before they delete one. */
+function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpError {
+  const { broker } = connection.shared
+  const name = subscriptionOf(attach)
+  const global = nameOf(attach).includes('|global') || attach.desired.includes('global')
+  const candidates = [
+    durableQueue(connection, attach),
+    broker.address('queue', ['shared', global ? '' : connection.containerId, name], NAMESPACE),
+    broker.address('queue', ['shared', '', name], NAMESPACE),
+  ]
+  for (const queue of candidates) {
+    const [pattern] = connection.session.patterns(queue)
+    if (pattern === undefined) continue
+    const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
+    const address = `topic://${segments.join('.')}`
+    return {
+      source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false },
+      pattern: undefined,
+      ticket: 0,
+    }
+  }
+  return fault('not-found', `There is no durable subscription ${quote(name)}.`)
+}
+
+/** After the queue is consumed: who is refused a subscription that is in use must not have changed it. Undefined: `session.refusal`. */
+export function bindSource(connection: AmqpConnection, prepared: Prepared, settled: boolean): Ticket | undefined {
+  const { pattern, source, ticket } = prepared
+  if (pattern === undefined) return ticket
+  // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
+  const wanted = JSON.stringify(pattern)
+  for (const earlier of connection.session.patterns(source.queue)) {
+    if (JSON.stringify(earlier) !== wanted) connection.session.unbind(source.queue, earlier)
+  }
+  const binding: Binding = { pattern, queue: source.queue, tag: 0, settle: settled ? 'settled' : 'unsettled', absent: 'keep', retained: 'never' }
+  const bound = connection.session.bind(binding)
+  return bound === 0 ? undefined : bound
+}
+
+function subscriptionOf(attach: Attach): string {
+  const name = nameOf(attach)
+  const bar = name.indexOf('|')
+  return bar > 0 ? name.slice(0, bar) : name
+}
+
+/** A copy: a piece of a longer string would keep the whole frame. */
+function nameOf(attach: Attach): string {
+  return Buffer.from(attach.name).toString()
+}
+
+function plain(queue: Address, address: string): Source {
+  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false, wildcard: false }
+}
+
+function isWild(pattern: Pattern): boolean {
+  return pattern.some((segment) => typeof segment !== 'string')
+}
+
+function backlog(connection: AmqpConnection): QueueOptions {
+  const { topicBacklogMessages, topicBacklogBytes } = connection.shared.settings
+  return { durable: false, lifetime: 'held', limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: 'drop-oldest' }
+}
+
+export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }

@@ -1,0 +1,285 @@
+// One scenario of the Qpid JMS tests: java QpidJms PORT SCENARIO. Prints `ok`, or fails with a trace.
+import jakarta.jms.BytesMessage;
+import jakarta.jms.Connection;
+import jakarta.jms.DeliveryMode;
+import jakarta.jms.InvalidClientIDException;
+import jakarta.jms.InvalidDestinationException;
+import jakarta.jms.JMSException;
+import jakarta.jms.MapMessage;
+import jakarta.jms.Message;
+import jakarta.jms.MessageConsumer;
+import jakarta.jms.MessageProducer;
+import jakarta.jms.ObjectMessage;
+import jakarta.jms.Queue;
+import jakarta.jms.Session;
+import jakarta.jms.StreamMessage;
+import jakarta.jms.TemporaryQueue;
+import jakarta.jms.TemporaryTopic;
+import jakarta.jms.TextMessage;
+import jakarta.jms.Topic;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.qpid.jms.JmsConnectionFactory;
+
+public class QpidJms {
+  static final int WAIT = 5000;
+  static String url;
+
+  interface Call {
+    void run() throws Exception;
+  }
+
+  public static void main(String[] args) throws Exception {
+    url = "amqp://127.0.0.1:" + args[0] + "?jms.closeTimeout=3000&jms.requestTimeout=5000";
+    switch (args[1]) {
+      case "bodies" -> bodies();
+      case "temporary" -> temporary();
+      case "durable" -> durable();
+      case "shared" -> shared();
+      case "recover" -> recover();
+      case "prefetch" -> prefetch();
+      case "refused" -> refused();
+      case "client-id" -> clientId();
+      case "time" -> time();
+      case "listener" -> listener();
+      default -> throw new IllegalArgumentException(args[1]);
+    }
+    System.out.println("ok");
+    System.exit(0);
+  }
+
+  static Connection connect(String clientId, String options) throws Exception {
+    JmsConnectionFactory factory = new JmsConnectionFactory(url + options);
+    if (clientId != null) factory.setClientID(clientId);
+    Connection connection = factory.createConnection("user", "password");
+    connection.start();
+    return connection;
+  }
+
+  static Session session(Connection connection) throws Exception {
+    return connection.createSession(Session.AUTO_ACKNOWLEDGE);
+  }
+
+  static void check(boolean ok, String what) {
+    if (!ok) throw new AssertionError(what);
+  }
+
+  static void refuses(String word, Call call) throws Exception {
+    try {
+      call.run();
+    } catch (JMSException error) {
+      check(error.getMessage().contains(word), error.getMessage());
+      return;
+    }
+    throw new AssertionError("not refused: " + word);
+  }
+
+  static int drain(MessageConsumer consumer) throws Exception {
+    int count = 0;
+    while (consumer.receive(300) != null) count++;
+    return count;
+  }
+
+  static void bodies() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.bodies");
+    MessageProducer producer = session.createProducer(queue);
+    MessageConsumer consumer = session.createConsumer(queue);
+    TextMessage text = session.createTextMessage("grün 😀");
+    text.setStringProperty("a", "x");
+    text.setIntProperty("n", 5);
+    text.setJMSType("type");
+    text.setJMSCorrelationID("c");
+    producer.send(text);
+    TextMessage got = (TextMessage) consumer.receive(WAIT);
+    check(got.getText().equals("grün 😀") && got.getStringProperty("a").equals("x") && got.getIntProperty("n") == 5, "text and properties");
+    check(got.getJMSType().equals("type") && got.getJMSCorrelationID().equals("c") && got.getJMSMessageID().equals(text.getJMSMessageID()), "headers");
+    check(got.getJMSDestination().equals(queue) && got.getJMSDeliveryMode() == DeliveryMode.PERSISTENT && !got.getJMSRedelivered(), "delivery");
+    MapMessage map = session.createMapMessage();
+    map.setInt("i", 1);
+    map.setBytes("b", new byte[] {1});
+    producer.send(map);
+    check(((MapMessage) consumer.receive(WAIT)).getInt("i") == 1, "map");
+    StreamMessage stream = session.createStreamMessage();
+    stream.writeString("x");
+    stream.writeLong(3);
+    producer.send(stream);
+    StreamMessage streamed = (StreamMessage) consumer.receive(WAIT);
+    check(streamed.readString().equals("x") && streamed.readLong() == 3, "stream");
+    BytesMessage bytes = session.createBytesMessage();
+    bytes.writeBytes(new byte[100_000]);
+    producer.send(bytes);
+    check(((BytesMessage) consumer.receive(WAIT)).getBodyLength() == 100_000, "bytes");
+    producer.send(session.createObjectMessage(new ArrayList<>(List.of("x"))));
+    check(consumer.receive(WAIT) instanceof ObjectMessage, "object");
+    producer.send(session.createMessage());
+    check(consumer.receive(WAIT) != null, "no body");
+    connection.close();
+  }
+
+  static void temporary() throws Exception {
+    Connection asks = connect(null, "");
+    Session session = session(asks);
+    TemporaryQueue replies = session.createTemporaryQueue();
+    MessageConsumer consumer = session.createConsumer(replies);
+    TextMessage question = session.createTextMessage("question");
+    question.setJMSReplyTo(replies);
+    session.createProducer(session.createQueue("jms.questions")).send(question);
+    Connection answers = connect(null, "");
+    Session other = session(answers);
+    Message got = other.createConsumer(other.createQueue("jms.questions")).receive(WAIT);
+    other.createProducer(null).send(got.getJMSReplyTo(), other.createTextMessage("answer"));
+    check(((TextMessage) consumer.receive(WAIT)).getText().equals("answer"), "answer");
+    consumer.close();
+    replies.delete();
+    TemporaryTopic topic = session.createTemporaryTopic();
+    MessageConsumer subscriber = session.createConsumer(topic);
+    session.createProducer(topic).send(session.createTextMessage("t"));
+    check(subscriber.receive(WAIT) != null, "temporary topic");
+    asks.close();
+    answers.close();
+  }
+
+  static void durable() throws Exception {
+    Connection first = connect("jms-durable", "");
+    Session session = session(first);
+    session.createDurableSubscriber(session.createTopic("jms.durable"), "sub").close();
+    first.close();
+    Connection sends = connect(null, "");
+    Session other = session(sends);
+    MessageProducer producer = other.createProducer(other.createTopic("jms.durable"));
+    producer.send(other.createTextMessage("kept"));
+    Connection again = connect("jms-durable", "");
+    session = session(again);
+    Topic topic = session.createTopic("jms.durable");
+    MessageConsumer consumer = session.createDurableSubscriber(topic, "sub");
+    check(((TextMessage) consumer.receive(WAIT)).getText().equals("kept"), "kept");
+    consumer.close();
+    session.unsubscribe("sub");
+    producer.send(other.createTextMessage("missed"));
+    consumer = session.createDurableSubscriber(topic, "sub");
+    check(consumer.receive(300) == null, "missed");
+    consumer.close();
+    session.unsubscribe("sub");
+    Session last = session;
+    try {
+      last.unsubscribe("none");
+      check(false, "there is no such subscription");
+    } catch (InvalidDestinationException expected) {
+      // As it should be.
+    }
+    sends.close();
+    again.close();
+  }
+
+  static void shared() throws Exception {
+    Connection connection = connect("jms-shared", "");
+    Session session = session(connection);
+    Topic topic = session.createTopic("jms.shared");
+    MessageConsumer one = session.createSharedConsumer(topic, "volatile");
+    MessageConsumer two = session.createSharedConsumer(topic, "volatile");
+    MessageConsumer kept = session.createSharedDurableConsumer(topic, "durable");
+    MessageProducer producer = session.createProducer(topic);
+    for (int i = 0; i < 10; i++) producer.send(session.createTextMessage("" + i));
+    check(drain(one) + drain(two) == 10, "shared by two");
+    check(drain(kept) == 10, "shared and durable");
+    kept.close();
+    producer.send(session.createTextMessage("later"));
+    kept = session.createSharedDurableConsumer(topic, "durable");
+    check(kept.receive(WAIT) != null, "kept");
+    kept.close();
+    session.unsubscribe("durable");
+    connection.close();
+  }
+
+  static void recover() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = connection.createSession(Session.CLIENT_ACKNOWLEDGE);
+    Queue queue = session.createQueue("jms.recover");
+    session.createProducer(queue).send(session.createTextMessage("x"));
+    MessageConsumer consumer = session.createConsumer(queue);
+    consumer.receive(WAIT);
+    session.recover();
+    Message again = consumer.receive(WAIT);
+    check(again.getJMSRedelivered() && again.getIntProperty("JMSXDeliveryCount") == 2, "redelivered");
+    again.acknowledge();
+    check(consumer.receiveNoWait() == null, "settled");
+    connection.close();
+  }
+
+  static void prefetch() throws Exception {
+    Connection connection = connect(null, "&jms.prefetchPolicy.all=0");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.prefetch");
+    MessageConsumer consumer = session.createConsumer(queue);
+    check(consumer.receiveNoWait() == null, "empty");
+    MessageProducer producer = session.createProducer(queue);
+    for (int i = 0; i < 20; i++) producer.send(session.createTextMessage("" + i));
+    for (int i = 0; i < 20; i++) check(((TextMessage) consumer.receiveNoWait()).getText().equals("" + i), "message " + i);
+    check(consumer.receive(200) == null, "empty again");
+    connection.close();
+  }
+
+  static void refused() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.refused");
+    refuses("Selectors", () -> session.createConsumer(queue, "x > 1"));
+    refuses("no-local", () -> session.createConsumer(session.createTopic("jms.refused"), null, true));
+    refuses("copy", () -> session.createBrowser(queue).getEnumeration().hasMoreElements());
+    refuses("Transactions", () -> {
+      Session transacted = connection.createSession(Session.SESSION_TRANSACTED);
+      transacted.createProducer(queue).send(transacted.createTextMessage("x"));
+      transacted.commit();
+    });
+    session.createProducer(queue).send(session.createTextMessage("goes on"));
+    connection.close();
+  }
+
+  static void clientId() throws Exception {
+    Connection connection = connect("jms-alone", "");
+    try {
+      connect("jms-alone", "");
+      check(false, "a second connection of that client id");
+    } catch (InvalidClientIDException expected) {
+      // As it should be.
+    }
+    connection.close();
+    connect("jms-alone", "").close();
+  }
+
+  static void time() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.time");
+    MessageProducer producer = session.createProducer(queue);
+    producer.setDeliveryDelay(700);
+    long begun = System.nanoTime();
+    producer.send(session.createTextMessage("late"));
+    MessageConsumer consumer = session.createConsumer(queue);
+    check(consumer.receive(WAIT) != null && System.nanoTime() - begun > 600_000_000L, "delay");
+    consumer.close();
+    producer.setDeliveryDelay(0);
+    producer.setTimeToLive(1);
+    producer.send(session.createTextMessage("gone"));
+    consumer = session.createConsumer(queue);
+    check(consumer.receive(300) == null, "time to live");
+    connection.close();
+  }
+
+  static void listener() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.listener");
+    CountDownLatch left = new CountDownLatch(1000);
+    session.createConsumer(queue).setMessageListener(message -> left.countDown());
+    Session sends = session(connection);
+    MessageProducer producer = sends.createProducer(queue);
+    for (int i = 0; i < 1000; i++) producer.send(sends.createTextMessage("" + i));
+    check(left.await(20, TimeUnit.SECONDS), "left: " + left.getCount());
+    connection.close();
+  }
+}

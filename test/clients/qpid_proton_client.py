@@ -1,0 +1,237 @@
+"""One scenario of the qpid-proton tests: python qpid_proton_client.py PORT SCENARIO. Prints `ok`, or fails with a trace."""
+
+import sys
+import uuid
+
+from proton import Delivery, Message, symbol, ulong
+from proton.handlers import MessagingHandler, TransactionHandler
+from proton.reactor import AtMostOnce, Container, Copy, DurableSubscription, LinkOption, Selector
+from proton.utils import BlockingConnection, LinkDetached, SendException
+
+PORT = int(sys.argv[1])
+WAIT = 10
+CREDIT = 50
+
+
+def connect(**options):
+    return BlockingConnection(f"amqp://127.0.0.1:{PORT}", timeout=WAIT, **options)
+
+
+def login():
+    for options in ({"sasl_enabled": False}, {"allowed_mechs": "ANONYMOUS"}, {"user": "me", "password": "secret", "allowed_mechs": "PLAIN", "allow_insecure_mechs": True}):
+        connection = connect(**options)
+        sender = connection.create_sender("proton.login")
+        sender.send(Message(body="x", durable=True))
+        connection.close()
+
+
+def bodies():
+    connection = connect()
+    sender = connection.create_sender("proton.bodies")
+    receiver = connection.create_receiver("proton.bodies", credit=CREDIT)
+    for body in ("grün 😀", b"\x00\xff", {"a": 1, "b": [True, None]}, [1, "two", 3.5], None, 7, ulong(2**63), uuid.uuid4(), symbol("s")):
+        sent = Message(body=body, durable=True, properties={"n": 5, "s": "x"}, subject="sub", correlation_id="c", annotations={symbol("x-opt-mine"): "m"})
+        sender.send(sent)
+        got = receiver.receive()
+        assert got.body == body, (got.body, body)
+        assert got.properties == {"n": 5, "s": "x"} and got.subject == "sub" and got.correlation_id == "c"
+        assert got.annotations == {symbol("x-opt-mine"): "m"} and got.durable
+        receiver.accept()
+    connection.close()
+
+
+def outcomes():
+    connection = connect()
+    connection.create_sender("proton.outcomes").send(Message(body="x", durable=True))
+    receiver = connection.create_receiver("proton.outcomes", credit=1)
+    first = receiver.receive()
+    assert first.delivery_count == 0 and first.first_acquirer
+    receiver.release(delivered=False)
+    receiver.flow(1)
+    second = receiver.receive()
+    assert second.delivery_count == 0 and not second.first_acquirer
+    delivery = receiver.fetcher.unsettled.popleft()
+    delivery.local.failed = True
+    delivery.update(Delivery.MODIFIED)
+    delivery.settle()
+    receiver.flow(1)
+    third = receiver.receive()
+    assert third.delivery_count == 1
+    receiver.reject()
+    dead = connection.create_receiver("ActiveMQ.DLQ", credit=1).receive()
+    assert dead.body == "x" and dead.annotations[symbol("x-opt-ORIG-QUEUE")] == "proton.outcomes"
+    connection.close()
+
+
+def order():
+    connection = connect()
+    sender = connection.create_sender("proton.order")
+    receiver = connection.create_receiver("proton.order", credit=CREDIT)
+    for i in range(500):
+        sender.send(Message(body=i, durable=True))
+    for i in range(500):
+        assert receiver.receive().body == i
+        receiver.accept()
+    connection.close()
+
+
+def large():
+    connection = connect(max_frame_size=8192)
+    body = bytes(range(256)) * 12000
+    connection.create_sender("proton.large").send(Message(body=body, durable=True))
+    receiver = connection.create_receiver("proton.large", credit=1)
+    assert receiver.receive().body == body
+    receiver.accept()
+    connection.close()
+
+
+def settled():
+    connection = connect()
+    receiver = connection.create_receiver("proton.settled", credit=CREDIT, options=AtMostOnce())
+    sender = connection.create_sender("proton.settled", options=AtMostOnce())
+    for i in range(10):
+        sender.link.send(Message(body=i))
+    for i in range(10):
+        assert receiver.receive().body == i
+    connection.close()
+
+
+def topics():
+    connection = connect()
+    one = connection.create_receiver("topic://proton.t.*", credit=CREDIT)
+    two = connection.create_receiver("topic://proton.>", credit=CREDIT)
+    connection.create_sender("topic://proton.t.x").send(Message(body="hello"))
+    for receiver in (one, two):
+        assert receiver.receive().body == "hello"
+        receiver.accept()
+    connection.close()
+
+
+class Topic(LinkOption):
+    def apply(self, link):
+        link.source.capabilities.put_object(symbol("topic"))
+
+    def test(self, link):
+        return link.is_receiver
+
+
+def durable():
+    first = connect(container_id="proton-durable")
+    receiver = first.create_receiver("topic://proton.durable", credit=CREDIT, name="sub", options=[DurableSubscription(), Topic()])
+    receiver.link.detach()
+    first.close()
+    other = connect()
+    other.create_sender("topic://proton.durable").send(Message(body="kept", durable=True))
+    again = connect(container_id="proton-durable")
+    back = again.create_receiver("topic://proton.durable", credit=CREDIT, name="sub", options=[DurableSubscription(), Topic()])
+    assert back.receive().body == "kept"
+    back.accept()
+    back.close()
+    other.close()
+    again.close()
+
+
+def dynamic():
+    connection = connect()
+    receiver = connection.create_receiver(None, dynamic=True, credit=1)
+    address = receiver.link.remote_source.address
+    connection.create_sender(address).send(Message(body="reply"))
+    assert receiver.receive().body == "reply"
+    connection.close()
+
+
+def relay():
+    connection = connect()
+    sender = connection.create_sender(None)
+    for name in ("proton.relay.a", "proton.relay.b"):
+        sender.send(Message(address=f"queue://{name}", body=name))
+        assert connection.create_receiver(f"queue://{name}", credit=1).receive().body == name
+    connection.close()
+
+
+def refused(options, word):
+    connection = connect()
+    try:
+        connection.create_receiver("proton.refused", credit=1, options=options)
+    except LinkDetached as error:
+        assert error.condition == "amqp:not-implemented" and word in str(error), error
+    else:
+        raise AssertionError("not refused")
+    connection.create_sender("proton.refused").send(Message(body="goes on"))
+    connection.close()
+
+
+def selector():
+    refused(Selector("x > 1"), "Selectors")
+
+
+def browse():
+    refused(Copy(), "copy")
+
+
+class Declares(MessagingHandler, TransactionHandler):
+    def __init__(self):
+        super().__init__()
+        self.condition = None
+
+    def on_start(self, event):
+        self.connection = event.container.connect(f"amqp://127.0.0.1:{PORT}", reconnect=False)
+        event.container.declare_transaction(self.connection, handler=self)
+
+    def on_link_error(self, event):
+        self.condition = event.link.remote_condition.name
+        self.connection.close()
+
+    def on_link_closed(self, event):
+        if event.link.remote_condition:
+            self.condition = event.link.remote_condition.name
+        self.connection.close()
+
+
+def transaction():
+    handler = Declares()
+    Container(handler).run()
+    assert handler.condition == "amqp:not-implemented", handler.condition
+
+
+def heartbeats():
+    connection = connect(heartbeat=1)
+    sender = connection.create_sender("proton.beats")
+    receiver = connection.create_receiver("proton.beats", credit=1)
+    try:
+        receiver.receive(timeout=3)
+    except Exception as error:
+        assert "timed out" in str(error), error
+    sender.send(Message(body="still here"))
+    assert receiver.receive().body == "still here"
+    connection.close()
+
+
+def drain():
+    connection = connect()
+    sender = connection.create_sender("proton.drain")
+    for i in range(3):
+        sender.send(Message(body=i))
+    receiver = connection.create_receiver("proton.drain", credit=0)
+    receiver.link.drain(10)
+    connection.wait(lambda: receiver.link.credit == 0)
+    assert len(receiver.fetcher.incoming) == 3, len(receiver.fetcher.incoming)
+    connection.close()
+
+
+def bad_address():
+    connection = connect()
+    sender = connection.create_sender(None)
+    try:
+        sender.send(Message(address="queue://a,b", body="x"))
+    except SendException as error:
+        assert error.state == Delivery.REJECTED, error.state
+    else:
+        raise AssertionError("not refused")
+    connection.close()
+
+
+SCENARIOS = {f.__name__: f for f in (login, bodies, outcomes, order, large, settled, topics, durable, dynamic, relay, selector, browse, transaction, heartbeats, drain, bad_address)}
+
+SCENARIOS[sys.argv[2]]()
+print("ok")
