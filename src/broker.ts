@@ -77,6 +77,8 @@ export class Node implements Managed {
   #announced = false
   /** The epoch that this node gave away, and until when it leaves the next to others. */
   #yielded = { epoch: 0, untilMs: 0 }
+  /** After a term that ended badly it watches at once, and claims from here on. */
+  #notBeforeMs = 0
   #failures = 0
   #running: Promise<void> | undefined
 
@@ -197,7 +199,8 @@ export class Node implements Managed {
             if (this.#standby === undefined) this.#stand()
           },
           mayClaim: (highest) =>
-            this.#standby?.status.state !== 'cold' && (highest !== this.#yielded.epoch || clock.monoMs() >= this.#yielded.untilMs),
+            this.#standby?.status.state !== 'cold' &&
+            clock.monoMs() >= (highest === this.#yielded.epoch ? Math.max(this.#yielded.untilMs, this.#notBeforeMs) : this.#notBeforeMs),
         })
       } catch (error) {
         if (signal.aborted) break
@@ -243,7 +246,7 @@ export class Node implements Managed {
       if (overtaken) log.warn({ epoch, error }, 'another node claimed while this one took over')
       else log.error({ epoch, error }, 'this node could not take over: it gives its claim away and tries again later')
       await release()
-      await this.#stepDown(signal)
+      this.#stepDown(signal)
       return
     }
     this.#term = term
@@ -266,18 +269,22 @@ export class Node implements Managed {
     log.error({ epoch: leadership.epoch, reason: end.error }, 'leadership lost: clients are closed, this node becomes a standby')
     await term.abandon(end.error, release)
     this.#term = undefined
-    await this.#stepDown(signal)
+    this.#stepDown(signal)
   }
 
   /** A standby at once; a claimant only after a pause, longer each time. */
-  async #stepDown(signal: AbortSignal): Promise<void> {
+  #stepDown(signal: AbortSignal): void {
     if (signal.aborted) return
     this.#stand()
-    await this.#pause(signal)
+    this.#notBeforeMs = this.#options.clock.monoMs() + this.#againMs()
+  }
+
+  #againMs(): number {
+    return Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.#failures++)
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
-    const pauseMs = Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.#failures++)
+    const pauseMs = this.#againMs()
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.after(pauseMs, resolve)
       signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
