@@ -51,7 +51,10 @@ class OwnPair implements Target {
     this.#http = NAMES.map((_, node) => at(node, 2))
     this.housekeeping = options.watch
     this.#processes = NAMES.map((name, node) => {
-      const listen = [`mqtt=${at(node, 0)}`, `stomp=${at(node, 1)}`, `http=${at(node, 2)}`, 'websocket=off'].flatMap((each) => ['--listen', each])
+      const listen = [`mqtt=${at(node, 0)}`, `stomp=${at(node, 1)}`, `http=${at(node, 2)}`, 'amqp=off', 'websocket=off'].flatMap((each) => [
+        '--listen',
+        each,
+      ])
       return new NodeProcess({
         name,
         program,

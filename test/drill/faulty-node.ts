@@ -43,7 +43,9 @@ const { values } = parseArgs({
   },
 })
 
-const listen = (values.listen ?? []).map((each) => each.replace(/^(\w+)=.*:(\d+)$/, 'listeners.$1.port=$2'))
+const listen = (values.listen ?? []).map((each) =>
+  each.replace(/^(\w+)=.*:(\d+)$/, 'listeners.$1.port=$2').replace(/^(\w+)=off$/, 'listeners.$1.enabled=false'),
+)
 const settings = await loadSettings(
   { file: '', environment: {}, flags: { data: values.data, node: values.node }, sets: [...listen, ...(values.set ?? [])] },
   protocols,
