@@ -1,4 +1,4 @@
-// The crash test: producers and consumers of both protocols, a broker that is killed at random instants and started again, and a ledger
+// The crash test: producers and consumers of every protocol, a broker that is killed at random instants and started again, and a ledger
 // that decides whether every promise was kept.
 //   npm run test:crash -- [--rounds N] [--seed S] [--slice K/N] [--sabotage tail|past] [--keep] [--verbose]
 // A run prints its seed; the same seed chooses the same kinds and instants of kills (the broker's own timing is the machine's).

@@ -1,16 +1,17 @@
-// Everybody who takes part in the crash test, and the judge: five producers, five consumers, a retained topic, one broker that dies.
+// Everybody who takes part in the crash test, and the judge: eight producers, eight consumers, a retained topic, one broker that dies.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../../src/random.ts'
 import { addressOf, until } from '../wire/bytes.ts'
 import { MqttWire } from '../wire/mqtt-wire.ts'
 import { NodeProcess, type Ready } from '../wire/node-process.ts'
 import type { Actor, Producer, Stage } from './actor.ts'
+import { AmqpConsumer, AmqpProducer } from './amqp-actors.ts'
 import { Ledger } from './ledger.ts'
 import { MqttConsumer, MqttOnceProducer, MqttProducer } from './mqtt-actors.ts'
 import { StompConsumer, StompProducer } from './stomp-actors.ts'
 
 /** An unanswered settlement may be lost if it was sent in the last 20 ms before the crash. What this test adds: the settlement's way to a
- *  broker that shares two cores with ten clients, and the commit under way, which a busy disk can hold up. Both were seen to stay below this. */
+ *  broker that shares two cores with seventeen clients, and the commit under way, which a busy disk can hold up. Both were seen to stay below this. */
 const LAZY_MS = 20 + 230
 
 export interface WorldOptions {
@@ -40,18 +41,27 @@ export class World {
       new StompProducer('stomp-t', '/topic/crash.stomp', 10, stage),
       new MqttProducer('mqtt-1', 'crash/one', { window: 20 }, stage),
       new MqttOnceProducer('mqtt-2', 'crash/two', 10, stage),
+      new AmqpProducer('amqp-1', 'queue://crash.three', { window: 20, receiverSettles: 'first' }, stage),
+      new AmqpProducer('amqp-2', 'queue://crash.four', { window: 50, receiverSettles: 'second' }, stage),
+      new AmqpProducer('amqp-t', 'topic://crash.amqp', { window: 10, receiverSettles: 'first' }, stage),
       this.#keeper,
     ]
-    const topics = ['stomp-t', 'mqtt-1', 'mqtt-2']
+    const topics = ['stomp-t', 'mqtt-1', 'mqtt-2', 'amqp-t']
     this.ledger.recipient('queue-one', { producers: ['stomp-1'] })
     this.ledger.recipient('queue-two', { producers: ['stomp-2'] })
+    this.ledger.recipient('queue-three', { producers: ['amqp-1'] })
+    this.ledger.recipient('queue-four', { producers: ['amqp-2'] })
     this.ledger.recipient('durable', { producers: topics })
+    this.ledger.recipient('shared', { producers: topics })
     this.ledger.recipient('session-1', { producers: topics })
     this.ledger.recipient('session-2', { producers: ['mqtt-2'], exactlyOnce: true })
     this.#consumers = [
       new StompConsumer('queue-one', { destination: '/queue/crash.one', ack: 'client-individual', receipts: 'all' }, stage),
       new StompConsumer('queue-two', { destination: '/queue/crash.two', ack: 'client', receipts: 'none' }, stage),
       new StompConsumer('durable', { destination: '/topic/crash.>', ack: 'client-individual', receipts: 'even', clientId: 'durable' }, stage),
+      new AmqpConsumer('queue-three', { address: 'queue://crash.three', receiverSettles: 'first', dispositions: 'ranges' }, stage),
+      new AmqpConsumer('queue-four', { address: 'queue://crash.four', receiverSettles: 'second', dispositions: 'ranges' }, stage),
+      new AmqpConsumer('shared', { address: 'topic://crash.>', receiverSettles: 'second', dispositions: 'single', durable: true }, stage),
       new MqttConsumer('session-1', 'crash/#', 1, stage),
       new MqttConsumer('session-2', 'crash/two', 2, stage),
     ]
@@ -106,6 +116,7 @@ export class World {
     const quiet = () => this.producers.every((each) => each.idle) && this.#consumers.every((each) => each.idle) && this.ledger.missing(1).length === 0
     while (!quiet() && performance.now() < end) await sleep(10)
     for (const each of this.producers) if (!each.idle) this.wrongs.push(`${each.name}: a publish was not answered within ${timeoutMs} ms`)
+    for (const each of this.#consumers) if (!each.idle) this.wrongs.push(`${each.name}: a settlement was not answered within ${timeoutMs} ms`)
     this.wrongs.push(...this.ledger.missing())
   }
 
