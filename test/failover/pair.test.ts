@@ -1,4 +1,5 @@
 // An active node and its standby as real processes: what a takeover, a hand-over and a rolling restart leave of what clients were promised.
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -13,7 +14,7 @@ import { openFileJournal } from '../../src/journal/file/open.ts'
 import { realRandom } from '../../src/random.ts'
 import { addressOf, until } from '../wire/bytes.ts'
 import { MqttWire } from '../wire/mqtt-wire.ts'
-import type { NodeProcess, Ready } from '../wire/node-process.ts'
+import { type NodeProcess, program, type Ready } from '../wire/node-process.ts'
 import { ask, digests, eventually, Faithful, followOf, Pair, stompTo, warm } from './nodes.ts'
 
 const pairs: Pair[] = []
@@ -25,6 +26,12 @@ function newPair(): Pair {
   const pair = new Pair()
   pairs.push(pair)
   return pair
+}
+
+function bascule(...args: string[]): Promise<Readonly<{ code: number; out: string; err: string }>> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }))
+  })
 }
 
 /** One that nobody had a moment ago. */
@@ -98,6 +105,26 @@ describe('a standby', () => {
     await second.leads()
     const again = pair.start('')
     expect((await again.stands()).node).toBe('a')
+  })
+})
+
+describe('the commands', () => {
+  it('compare the nodes with each other and with their directory, and hand over', { timeout: 60_000 }, async () => {
+    const pair = newPair()
+    const { first, second, ready } = await pair.both()
+    await work(ready, 1)
+    await digests(first, second)
+    const of = async (...args: string[]): Promise<string> => (await bascule('state', 'digest', ...args)).out.trim()
+    const [url, other] = [first, second].map((node) => node.ready.at(-1)?.listeners['http'] ?? '')
+    const leader = await of('--url', url)
+    expect(leader).toMatch(/^\d+ [0-9a-f]{64} a active$/)
+    const state = leader.split(' ').slice(0, 2).join(' ')
+    expect(await of('--url', other)).toBe(`${state} b standby`)
+    expect(await of('--data', pair.data)).toBe(state)
+    expect(await bascule('failover', '--url', other)).toMatchObject({ code: 1, err: expect.stringContaining('does not lead') })
+    expect(await bascule('failover', '--url', url)).toMatchObject({ code: 0, out: 'handed over epoch 1; b is warm and takes over\n' })
+    await second.leads()
+    expect(await bascule('state', 'digest', '--url', '127.0.0.1:1')).toMatchObject({ code: 1, err: expect.stringContaining('does not answer') })
   })
 })
 
