@@ -166,7 +166,7 @@ describe('a node that stops', () => {
     const data = mkdtempSync(join(tmpdir(), 'bascule-websocket-'))
     const first = new NodeProcess({ data, args: ['--node', 'a'] })
     const address = (await first.leads()).listeners['websocket'] ?? ''
-    const listen = ['mqtt=0', 'stomp=0', 'http=0', `websocket=${address}`].flatMap((each) => ['--listen', each])
+    const listen = ['mqtt=0', 'stomp=0', 'amqp=0', 'http=0', `websocket=${address}`].flatMap((each) => ['--listen', each])
     const second = new NodeProcess({ data, args: ['--node', 'b', '--ports', 'fixed', ...listen] })
     await second.stands()
     const said: Record<string, string[]> = { 'v12.stomp': [], mqtt: [] }

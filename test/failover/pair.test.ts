@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import rhea, { type ConnectionOptions } from 'rhea'
 import { afterEach, describe, expect, it } from 'vitest'
 import { realClock } from '../../src/clock.ts'
 import { defaults } from '../../src/config/defaults.ts'
@@ -26,6 +27,19 @@ function newPair(): Pair {
   const pair = new Pair()
   pairs.push(pair)
   return pair
+}
+
+/** A connection of AMQP: what its Open says of the pair, and with what condition the broker closed it. */
+async function amqpTo(ready: Ready): Promise<Readonly<{ servers: unknown; condition: () => string | undefined }>> {
+  const { host, port } = addressOf(ready.listeners['amqp'] ?? '')
+  const connection = rhea.create_container().connect({ host, port, reconnect: false } as ConnectionOptions)
+  let condition: string | undefined
+  connection.on('connection_error', () => {
+    condition = (connection.error as Readonly<{ condition?: string }> | undefined)?.condition
+  })
+  connection.on('disconnected', () => {})
+  await new Promise<void>((resolve) => connection.once('connection_open', () => resolve()))
+  return { servers: (connection.properties as Readonly<Record<string, unknown>>)['failover-server-list'], condition: () => condition }
 }
 
 function bascule(...args: string[]): Promise<Readonly<{ code: number; out: string; err: string }>> {
@@ -183,11 +197,15 @@ describe('a hand-over', () => {
     const ready = await first.leads()
     // Fixed ports are known before the standby leads, free ones are not.
     const port = await freePort()
+    const amqpPort = await freePort()
     const second = pair.start(
       'b',
       '--ports',
       'fixed',
-      ...[`stomp=127.0.0.1:${port}`, 'mqtt=off', 'websocket=off', 'http=127.0.0.1:0'].flatMap((each) => ['--listen', each]),
+      ...[`stomp=127.0.0.1:${port}`, `amqp=127.0.0.1:${amqpPort}`, 'mqtt=off', 'websocket=off', 'http=127.0.0.1:0'].flatMap((each) => [
+        '--listen',
+        each,
+      ]),
     )
     await second.stands()
     await eventually(
@@ -195,6 +213,8 @@ describe('a hand-over', () => {
       () => ask<{ peers: { follow?: { state: string } }[] }>(first, '/api/status'),
       (status) => status.peers[0]?.follow?.state === 'warm',
     )
+    const amqp = await amqpTo(ready)
+    expect(amqp.servers).toMatchObject([{ 'network-host': '127.0.0.1', port: amqpPort }, { 'network-host': '127.0.0.1' }])
     const stomp = await stompTo(ready)
     const receipts = new Set<string>()
     stomp.onReceipt = (id) => receipts.add(id)
@@ -207,6 +227,8 @@ describe('a hand-over', () => {
     await hand(first)
     await until('the goodbye', () => stomp.closed)
     clearInterval(flood)
+    await until("AMQP's goodbye", () => amqp.condition() !== undefined)
+    expect(amqp.condition()).toBe('amqp:connection:forced')
     expect(stomp.error?.headers.get('server-list')).toMatch(new RegExp(`^127.0.0.1\\\\c${port},127.0.0.1\\\\c`))
     expect(stomp.error?.headers.has('receipt-id')).toBe(false)
     const got = new Set<string>()
