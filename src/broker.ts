@@ -117,6 +117,11 @@ export class Node implements Managed {
   }
 
   status(): NodeStatus {
+    return { ...this.standing(), peers: this.#options.peers(), ...(this.#term === undefined ? {} : { broker: this.#term.status() }) }
+  }
+
+  /** What costs nothing to know: without the core's figures. */
+  standing(): NodeStatus {
     return {
       role: this.#role,
       node: this.#options.name(),
@@ -124,9 +129,7 @@ export class Node implements Managed {
       epoch: this.#epoch,
       startedAtMs: this.#startedAtMs,
       listeners: { ...this.#term?.listeners, ...this.ownListeners },
-      peers: this.#options.peers(),
       ...(this.#standby === undefined ? {} : { follow: this.#standby.status }),
-      ...(this.#term === undefined ? {} : { broker: this.#term.status() }),
     }
   }
 

@@ -138,7 +138,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     const settleMs = await settleTime(options.settings)
     const presence = await enter({ directory: data, node: options.settings.node, disk, clock, pid: process.pid, host: hostname(), version })
     const settings: Settings = { ...options.settings, node: presence.node }
-    const peers = new Peers({ presence, settings, clock, hostName: hostname(), status: () => node.status() })
+    const peers = new Peers({ presence, settings, clock, hostName: hostname(), status: () => node.standing() })
     entered = { settings, cluster, settleMs, peers }
     options.named?.(presence.node)
     peers.start()
