@@ -108,8 +108,16 @@ export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */
   readonly durable: boolean
-  /** `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good. */
-  readonly lifetime: 'permanent' | 'held'
+  /**
+   * `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good.
+   * `temporary`: for a name that begins with the segment `$temp`, and for no other. It belongs to the session that declares it, which holds it by
+   * that: nobody else may consume it. It goes when let go, or a while (`destinations.temporaryGraceMs`) after that session's connection broke, unless
+   * its `owner` declares it again. Its messages are kept in memory only, even if the queue is durable. A temporary *topic* is declared the same way,
+   * by an address of that kind. Sending to one that is not there is refused with `not-found`.
+   */
+  readonly lifetime: 'permanent' | 'held' | 'temporary'
+  /** Who may have a temporary one again. */
+  readonly owner?: string
   /** Absent fields are taken from the configuration's policy for this address. */
   readonly limitMessages?: number
   readonly limitBytes?: number

@@ -95,6 +95,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',
     reachedBy: 'src/core/limits.test.ts',
   },
+  temporariesPerSession: {
+    unit: 'queues',
+    reason: 'Temporary queues and topics of one connection; further ones are refused.',
+    reachedBy: 'src/core/temporary.test.ts',
+  },
   entries: {
     unit: 'entries',
     reason: 'Messages waiting on queues, counted once for each queue; publishes beyond are refused as full.',

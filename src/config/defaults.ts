@@ -32,6 +32,7 @@ export const defaultLimits: Limits = {
   consumers: 200_000,
   consumersPerSession: 10_000,
   notesPerSession: 65_535,
+  temporariesPerSession: 1_000,
   entries: 20_000_000,
   retained: 1_000_000,
   sessionKeepMaxMs: 0,
@@ -71,6 +72,7 @@ const destinations: DestinationSettings = {
   whenFull: 'refuse',
   messageTtlMs: 0,
   expiredToDeadLetter: true,
+  temporaryGraceMs: 30_000,
   policies: [],
 }
 

@@ -129,6 +129,11 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
       }),
       destinations: section('What holds for every queue and topic, and exceptions by name.', {
         ...ruleProperties(true),
+        temporaryGraceMs: integer(
+          defaults.destinations.temporaryGraceMs,
+          'How long a temporary queue or topic outlives a connection that broke, and a takeover, so that its owner finds it again.',
+          0,
+        ),
         policies: {
           type: 'array',
           default: [],

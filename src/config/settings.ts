@@ -76,6 +76,7 @@ export type Limits = Readonly<{
   consumers: number
   consumersPerSession: number
   notesPerSession: number
+  temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
   retained: number
@@ -156,4 +157,9 @@ export type DestinationRules = Readonly<{
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */
 export type DestinationPolicy = Readonly<{ match: string } & Partial<DestinationRules>>
 
-export type DestinationSettings = DestinationRules & Readonly<{ policies: readonly DestinationPolicy[] }>
+export type DestinationSettings = DestinationRules &
+  Readonly<{
+    /** How long a temporary destination outlives its owner's connection, and the node that led. */
+    temporaryGraceMs: number
+    policies: readonly DestinationPolicy[]
+  }>

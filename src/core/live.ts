@@ -193,7 +193,7 @@ export class Live implements StateHooks {
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
     const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
     const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
     if (durable || unmade || queue.pending > 0) {
@@ -425,7 +425,7 @@ export class Live implements StateHooks {
   dropQueue(queue: Queue): boolean {
     this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
     this.facts.flushGone()
-    if (queue.durable) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
+    if (queue.recorded) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
     this.state.removeQueue(queue)
     return false
   }

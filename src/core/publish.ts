@@ -14,6 +14,7 @@ import type { Live } from './live.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
 
 /** Bodies beyond this travel in pieces of this size. */
@@ -109,7 +110,7 @@ export class Publisher {
   #toQueue(to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
     const queue = live.findQueue(to)
-    if (queue === undefined) return this.#refuse(new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
+    if (queue === undefined) return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
     this.#queue = queue
     this.#set = undefined
     const own = queue.durable && message.durable
@@ -135,6 +136,7 @@ export class Publisher {
 
   #toTopic(to: CoreAddress, bytes: number): Placed | undefined {
     const live = this.#live
+    if (to.temporary && live.findQueue(to) === undefined) return this.#refuse(noTemporary(to))
     const route = live.router.route(to)
     this.#queue = undefined
     this.#durable = route.durable
