@@ -326,8 +326,11 @@ export interface Session {
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
   remove(queue: Address): Ticket
-  /** Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number. */
-  hold(queue: Address, tag: number): Ticket
+  /**
+   * Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number.
+   * With `owner`: takes a temporary one that is there and that nobody has, if it is that owner's.
+   */
+  hold(queue: Address, tag: number, owner?: string): Ticket
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket

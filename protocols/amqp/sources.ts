@@ -6,7 +6,8 @@
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
 //     dynamic              a temporary queue, or a temporary topic and a subscription to it
 import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
-import { kindOf, NAMESPACE, parseNode, formatAddress, isTemporary } from './address.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import type { Source } from './outgoing-link.ts'
@@ -51,8 +52,7 @@ const NO_LOCAL = 0x0000_468c_0000_0003
 
 function queueSource(connection: AmqpConnection, source: Terminus, queue: Address, name: string): Prepared | AmqpError {
   if (source.distribution === 'copy') return fault('unsupported', 'Browsing a queue (distribution-mode copy) is not offered yet.')
-  if (isTemporary(queue)) return { source: plain(queue, name), pattern: undefined, ticket: 0 }
-  const ticket = connection.session.declare(queue, PERMANENT)
+  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
   return ticket === 0 ? errorOf(connection.session.refusal) : { source: plain(queue, name), pattern: undefined, ticket }
 }
 
@@ -66,7 +66,7 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
   if (ticket === 0) return errorOf(connection.session.refusal)
   if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern) },
+    source: { queue, address: name, temporary: !durable, node: undefined, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern) },
     pattern,
     ticket,
   }
@@ -87,7 +87,7 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
   const ticket = connection.session.declare(queue, backlog(connection))
   if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern) },
+    source: { queue, address: name, temporary: true, node: undefined, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern) },
     pattern,
     ticket,
   }
@@ -97,10 +97,13 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
 function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', _attach: Attach): Prepared | AmqpError {
   const node = connection.temporary(kind)
   const name = formatAddress(node) ?? ''
-  if (kind === 'topic') return volatileSource(connection, node.path, name)
-  const ticket = connection.session.declare(node, backlog(connection))
-  if (ticket === 0 || !connection.hold(node)) return errorOf(connection.session.refusal)
-  return { source: { ...plain(node, name), temporary: true }, pattern: undefined, ticket }
+  const ticket = connection.makeTemporary(node)
+  if (ticket === 0) return errorOf(connection.session.refusal)
+  if (kind === 'queue') return { source: { ...plain(node, name), node }, pattern: undefined, ticket }
+  const prepared = volatileSource(connection, node.path, name)
+  if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
+  connection.session.release(node)
+  return prepared
 }
 
 /** A receiver without a source asks for a durable subscription of its link's name: JMS clients do before they delete one. */
@@ -119,7 +122,7 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
     return {
-      source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false },
+      source: { queue, address, temporary: false, node: undefined, durable: true, exclusive: false, lookup: true, wildcard: false },
       pattern: undefined,
       ticket: 0,
     }
@@ -153,7 +156,7 @@ function nameOf(attach: Attach): string {
 }
 
 function plain(queue: Address, address: string): Source {
-  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false, wildcard: false }
+  return { queue, address, temporary: false, node: undefined, durable: false, exclusive: false, lookup: false, wildcard: false }
 }
 
 function isWild(pattern: Pattern): boolean {

@@ -191,11 +191,11 @@ describe('SEND', () => {
   it.each([
     ['destination:/queue/a\ntransaction:t', 'Transactions are not offered'],
     ['x:1', 'SEND needs the header destination'],
-    ['destination:orders', 'A destination begins with /queue/ or /topic/'],
+    ['destination:orders', 'A destination begins with /queue/, /topic/, /temp-queue/'],
     ['destination:/queue/', 'needs a name'],
     ['destination:/queue/a,/queue/b', 'Composite destinations'],
     ['destination:/topic/a.*', 'cannot be sent to a destination with wildcards'],
-    ['destination:/temp-queue/a', 'Temporary destinations'],
+    ['destination:/temp-queue/*', 'no wildcards'],
     ['destination:/queue/a?consumer.prefetchSize=1', 'Options in a destination'],
     ['destination:/queue/a\npriority:x', 'The header priority'],
   ])('with %j is refused', async (headers, sentence) => {

@@ -18,9 +18,7 @@ const OWNER_BIT = DEAD_LETTER_BIT << 1
 
 /** number u32, lifetime u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address; owner). */
 export function writeQueue(to: FactWriter, number: number, address: CoreAddress, options: QueueOptions): FactWriter {
-  to.u32(number)
-    .u8(LIFETIMES.indexOf(options.lifetime))
-    .raw(address.encoded)
+  to.u32(number).u8(LIFETIMES.indexOf(options.lifetime)).raw(address.encoded)
   let given = 0
   for (const [bit, name] of NUMBERS.entries()) if (options[name] !== undefined) given |= 1 << bit
   if (options.whenFull !== undefined) given |= WHEN_FULL_BIT

@@ -110,7 +110,8 @@ export class Publisher {
   #toQueue(to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
     const queue = live.findQueue(to)
-    if (queue === undefined) return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
+    if (queue === undefined)
+      return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
     this.#queue = queue
     this.#set = undefined
     const own = queue.durable && message.durable

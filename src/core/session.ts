@@ -122,7 +122,7 @@ export class LiveSession implements Session {
     const live = this.#live
     const to = own(address)
     const known = live.findQueue(to)
-    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options)
+    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options.owner)
     if (denied !== undefined) return this.refuse(denied)
     // It may be there and not yet committed.
     if (known !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
@@ -151,11 +151,12 @@ export class LiveSession implements Session {
     return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
   }
 
-  hold(address: Address, tag: number): Ticket {
+  hold(address: Address, tag: number, owner?: string): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) return this.refuse(noQueue(address))
-    if (!mayConsume(this.record, queue)) return this.refuse(notYours(address))
+    const denied = queue.lifetime === 'temporary' ? takeTemporary(live, this.record, queue, owner) : undefined
+    if (denied !== undefined) return this.refuse(denied)
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
     else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))

@@ -8,17 +8,17 @@
 // That it exists is a fact, so that a successor knows it; what lies on it is kept in memory only, as its senders may expect of it. A temporary
 // topic is recorded as a queue with the topic's address, on which nothing ever lies. Names begin with `$temp`: nobody else makes one by using it,
 // and no wildcard matches it by chance.
-import type { Address, Pattern, QueueOptions } from '../api.ts'
+import type { Address, Pattern } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { TEMPORARY } from './addresses.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import type { SessionRecord } from './sessions.ts'
 
-/** The session that declares it takes it, if nobody has it and it is its owner's. Answers why not. */
-export function takeTemporary(live: Live, record: SessionRecord, queue: Queue, options: QueueOptions): CodedError | undefined {
+/** The session that declares or holds it takes it, if nobody has it and it is its owner's. Answers why not. */
+export function takeTemporary(live: Live, record: SessionRecord, queue: Queue, owner: string | undefined): CodedError | undefined {
   if (record.holds.has(queue)) return undefined
-  const mine = queue.lifetime === 'temporary' && queue.declared.owner === options.owner
+  const mine = queue.lifetime === 'temporary' && queue.declared.owner === owner
   if (!mine || (queue.holders?.size ?? 0) > 0) return notYours(queue.address)
   queue.cancelRemoval?.()
   live.state.hold(record, queue, 0)
