@@ -143,7 +143,14 @@ export interface Binding {
   readonly absent: 'keep' | 'drop'
   /** Retained messages of matching topics: sent on every bind, on the first bind of this pattern only, or never. */
   readonly retained: 'always' | 'if-new' | 'never'
+  /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
+  /** Not what the client that binds sends itself: told by its client id, or by its session if it has none. */
+  readonly noLocal?: boolean
 }
+
+/** What is bound to a queue. */
+export type Bound = Readonly<{ pattern: Pattern; selector: string | undefined; noLocal: boolean }>
 
 // ---- Publishing -----------------------------------------------------------------------------------------------------
 
@@ -329,8 +336,8 @@ export interface Session {
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket
-  /** The patterns bound to a queue; empty when there is none. */
-  patterns(queue: Address): readonly Pattern[]
+  /** What is bound to a queue; empty when there is nothing, or no queue. */
+  boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */

@@ -114,9 +114,9 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     broker.address('queue', ['shared', '', name], NAMESPACE),
   ]
   for (const queue of candidates) {
-    const [pattern] = connection.session.patterns(queue)
-    if (pattern === undefined) continue
-    const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
+    const [bound] = connection.session.boundTo(queue)
+    if (bound === undefined) continue
+    const segments = bound.pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
     return {
       source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false },
@@ -133,7 +133,7 @@ export function bindSource(connection: AmqpConnection, prepared: Prepared, settl
   if (pattern === undefined) return ticket
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
   const wanted = JSON.stringify(pattern)
-  for (const earlier of connection.session.patterns(source.queue)) {
+  for (const { pattern: earlier } of connection.session.boundTo(source.queue)) {
     if (JSON.stringify(earlier) !== wanted) connection.session.unbind(source.queue, earlier)
   }
   const binding: Binding = { pattern, queue: source.queue, tag: 0, settle: settled ? 'settled' : 'unsettled', absent: 'keep', retained: 'never' }

@@ -12,7 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
-  Pattern,
+  Bound,
   PublishOptions,
   QueueOptions,
   Replies,
@@ -995,7 +995,7 @@ class PlayedCore implements Broker, Session {
     this.bound.push({ queue: nameOf(binding.queue), pattern: binding.pattern, settle: binding.settle, retained: binding.retained })
     return this.ticket()
   }
-  patterns(): readonly Pattern[] {
+  boundTo(): readonly Bound[] {
     return []
   }
 

@@ -73,6 +73,10 @@ export type Limits = Readonly<{
   bindings: number
   bindingsPerSession: number
   bindingBytesPerSession: number
+  /** One selector: its text, how deep it is nested, its names and literals. */
+  selectorBytes: number
+  selectorDepth: number
+  selectorTerms: number
   consumers: number
   consumersPerSession: number
   notesPerSession: number

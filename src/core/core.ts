@@ -60,6 +60,7 @@ export class Core implements Broker {
     this.version = options.version
     const replica = options.replica ?? new Replica(options.settings.destinations)
     this.#live = new Live({ ...options, replica })
+    this.#live.selecting.dialects = this.#dialects
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)

@@ -23,6 +23,7 @@ import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
+import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { Replica } from './replica.ts'
@@ -58,6 +59,7 @@ export class Live implements StateHooks {
   readonly bodies: Bodies
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
+  readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -98,6 +100,7 @@ export class Live implements StateHooks {
     this.bodies = new Bodies(this)
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
+    this.selecting = new Selecting(this.settings.limits, this.log)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,

@@ -3,6 +3,7 @@
 import type {
   Address,
   Binding as BindingSpec,
+  Bound,
   BrokerError,
   Consumer,
   ConsumerOptions,
@@ -35,6 +36,8 @@ import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
+import { originOf } from './selecting.ts'
+import { given } from './selector/selector.ts'
 import { settleEntry } from './settlement.ts'
 
 const PARKED: Ticket = -1
@@ -177,7 +180,11 @@ export class LiveSession implements Session {
     }
     const tooLong = patternBeyond(spec.pattern, limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
-    const binding = new Binding(spec, queue)
+    const selector = given(spec.selector) ?? ''
+    const compiled = selector === '' ? undefined : live.selecting.compile(selector)
+    if (compiled instanceof CodedError) return this.refuse(compiled)
+    const exceptFrom = spec.noLocal === true ? originOf(this.record) : ''
+    const binding = new Binding({ ...spec, selector, exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -185,9 +192,9 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, queue.durable)
   }
 
-  patterns(address: Address): readonly Pattern[] {
-    const queue = this.#live.findQueue(own(address))
-    return queue?.bindings === undefined ? [] : [...queue.bindings.values()].map(({ pattern }) => pattern)
+  boundTo(address: Address): readonly Bound[] {
+    const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
+    return [...bindings].map(({ pattern, selector, exceptFrom }) => ({ pattern, selector: given(selector), noLocal: exceptFrom !== '' }))
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {

@@ -145,7 +145,7 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
   const wanted = JSON.stringify(pattern)
   if (request.durable !== undefined) {
-    for (const earlier of session.patterns(queue)) if (JSON.stringify(earlier) !== wanted) session.unbind(queue, earlier)
+    for (const { pattern: earlier } of session.boundTo(queue)) if (JSON.stringify(earlier) !== wanted) session.unbind(queue, earlier)
   }
   return connection.session.bind({
     pattern,
