@@ -1,6 +1,6 @@
 // SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
 // named by the client-id of CONNECT and the name of the subscription.
-import type { Address, Pattern, Ticket } from '../../../src/api.ts'
+import type { Address, ConsumerOptions, Pattern, Ticket } from '../../../src/api.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
@@ -33,7 +33,8 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
   })
-  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive: request.exclusive } as const
+  const { exclusive, priority } = request
+  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority } as const
   const consumer = connection.session.consume([source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
@@ -74,7 +75,8 @@ type Request = Readonly<{
   prefetch: number
   durable: string | undefined
   retroactive: boolean
-  exclusive: boolean
+  exclusive: ConsumerOptions['exclusive']
+  priority: number
 }>
 
 function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
@@ -97,6 +99,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   }
   const wanted = header(frame, 'activemq.prefetchSize')
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
+  const priority = header(frame, 'activemq.priority') ?? '0'
+  if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
   const target = parseTarget(connection.broker, destination)
   if ('code' in target) return target
   // A queue keeps its messages anyway: there the name means nothing.
@@ -112,7 +116,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     durable,
     retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
     // One consumer at a time is what makes a durable subscription one.
-    exclusive: durable !== undefined || isTrue(header(frame, 'activemq.exclusive') ?? ''),
+    exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
+    priority: Number(priority),
   }
 }
 
