@@ -4,7 +4,7 @@ import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import type { Binding } from './bindings.ts'
 import type { CoreConsumer } from './consumer.ts'
-import { type Entries, NEXT, PREV, SEQUENCE } from './entries.ts'
+import { type Entries, NEXT, PREV, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { WaitingPull } from './pull.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
@@ -54,11 +54,17 @@ export class EntryList {
     const entries = this.#entries
     const next = entries.get(row, NEXT)
     const prev = entries.get(row, PREV)
+    if (entries.standing.size !== 0) this.#stepAside(row, next)
     if (prev === 0) this.head = next
     else entries.set(prev, NEXT, next)
     if (next === 0) this.tail = prev
     else entries.set(next, PREV, prev)
     this.count--
+  }
+
+  #stepAside(row: number, next: number): void {
+    const walkers = this.#entries.standing.get(row)
+    if (walkers !== undefined) for (const walker of [...walkers]) walker.stepAside(next)
   }
 }
 
@@ -127,6 +133,16 @@ export class Queue {
 
   get count(): number {
     return this.ready.count + this.held.count
+  }
+
+  /** Every list of entries: those that may be given out, in the order in which they are, and `held` last. */
+  lists(): readonly EntryList[] {
+    return [this.ready, this.held]
+  }
+
+  /** The one of `lists` that an entry is in. */
+  listOf(row: number): EntryList {
+    return this.#entries.get(row, STATE) === STATE_OF.ready ? this.ready : this.held
   }
 
   /** No room for one more message of `bytes`. An empty queue has room for any. */
