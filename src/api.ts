@@ -70,7 +70,12 @@ export type Body =
  * The hub between dialects: each translates to and from this and nothing else. What is absent is `undefined`.
  * The routing fields (durable, priority, expiry, delay, group) are on `Message` and stay as they are.
  */
-export interface Canonical {
+export interface Canonical extends CanonicalHead {
+  readonly body: Body
+}
+
+/** Everything but the body. */
+export interface CanonicalHead {
   readonly messageId: Value | undefined
   readonly correlationId: Value | undefined
   readonly replyTo: Address | undefined
@@ -86,7 +91,6 @@ export interface Canonical {
   readonly retain: boolean
   /** In order, duplicates kept. Readers that know only one take the first. */
   readonly properties: readonly (readonly [string, Value])[]
-  readonly body: Body
 }
 
 /** `field` of the message could not be carried into `to`; counted by (from, to, field). */
@@ -95,6 +99,8 @@ export type Lost = (field: string) => void
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
+  /** The same without a look at the body: what selectors are judged by. */
+  headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
 }

@@ -72,6 +72,7 @@ const destinations: DestinationSettings = {
   whenFull: 'refuse',
   messageTtlMs: 0,
   expiredToDeadLetter: true,
+  prioritized: true,
   policies: [],
 }
 

@@ -152,6 +152,8 @@ export type DestinationRules = Readonly<{
   messageTtlMs: number
   /** Expired messages go to the dead-letter queue, else they are dropped and counted. */
   expiredToDeadLetter: boolean
+  /** A higher priority goes first. */
+  prioritized: boolean
 }>
 
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */

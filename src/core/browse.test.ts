@@ -90,7 +90,7 @@ describe('a browse', () => {
     expect(looker.texts).toEqual([])
   })
 
-  it('does not see what came after it began, nor what is not committed', async () => {
+  it('does not see what came after it began, nor anything before it is committed', async () => {
     const node = new CoreNode({}, { manual: true })
     const client = node.client()
     const queue = node.queue('q')
@@ -100,14 +100,17 @@ describe('a browse', () => {
     node.journal.commit()
     await node.settled()
     client.send(queue, 'not yet')
-    const looker = new Looker(client, queue, 1, true)
+    const atOnce = new Looker(client, queue, 10, true)
+    await node.until(() => atOnce.drains === 1)
+    expect(atOnce.texts).toEqual(['committed', 'too'])
+    const looker = new Looker(client, queue, 1)
     await node.until(() => looker.deliveries.length === 1)
     client.send(queue, 'later')
     node.journal.commit()
     await node.settled()
     looker.browse.grant(10, 0)
     await node.until(() => looker.drains === 1)
-    expect(looker.texts).toEqual(['committed', 'too'])
+    expect(looker.texts).toEqual(['committed', 'too', 'not yet'])
   })
 
   it('goes on past entries that are taken from under it, wherever it stands', async () => {
@@ -142,6 +145,15 @@ describe('a browse', () => {
     expect([...all.texts].sort()).toEqual(['0', '1', '2', 'delayed'])
     expect(all.texts.slice(0, 2)).toEqual(['1', '2'])
     expect(all.deliveries.find((delivery) => textOf(delivery) === '0')?.attempts).toBe(2)
+  })
+
+  it('goes through the priorities as a consumer would', async () => {
+    const { node, client, queue } = await filled(2)
+    for (const priority of [9, 1, 9]) client.send(queue, `p${priority}`, { priority })
+    await node.settled()
+    const looker = new Looker(client, queue, 10)
+    await node.until(() => looker.drains === 1)
+    expect(looker.texts).toEqual(['p9', 'p9', '0', '1', 'p1'])
   })
 
   it('does not show what has expired', async () => {

@@ -136,10 +136,12 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (let row = queue.ready.head; row !== 0; ) {
-        const next = state.entries.get(row, NEXT)
-        this.#recovered(queue, row)
-        row = next
+      for (const list of queue.ready.lists()) {
+        for (let row = list.head; row !== 0; ) {
+          const next = state.entries.get(row, NEXT)
+          this.#recovered(queue, row)
+          row = next
+        }
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)

@@ -221,7 +221,7 @@ export class LiveSession implements Session {
     const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
     for (const address of addresses) {
       if (this.attach(consumer, own(address))) continue
-      for (const queue of [...consumer.queues]) live.dispatch.detach(consumer, queue)
+      for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
       return undefined
     }
     live.dispatch.add(consumer)
@@ -236,9 +236,9 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return false
     }
-    const others = queue.consumers
-    if (others?.includes(consumer)) return true
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others.some((other) => other.exclusive))) {
+    if (consumer.seatAt(queue) !== undefined) return true
+    const others = queue.seats
+    if (others !== undefined && others.length > 0 && (consumer.exclusive || others[0].consumer.exclusive)) {
       this.refuse(
         new CodedError(
           'in-use',

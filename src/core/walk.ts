@@ -1,7 +1,8 @@
 // A walk over the entries of a queue, in order, over as many turns as it takes: it stands on an entry and is told when that leaves its list,
 // so nothing is copied, nothing is locked, and what vanishes meanwhile is passed by. It reads no message and decides nothing.
 import { type Entries, NEXT, type Walker } from './entries.ts'
-import type { EntryList, Queue } from './queue.ts'
+import type { EntryList } from './lanes.ts'
+import type { Queue } from './queue.ts'
 
 export class Walk implements Walker {
   /** The entry it stands on; 0: it has passed the last one. */
