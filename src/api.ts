@@ -249,6 +249,19 @@ export interface Consumer {
   close(): void
 }
 
+export interface BrowseOptions {
+  /** Also what is not to be given out now: in a consumer's hands, or waiting for its time. It comes last, in no order. */
+  readonly held: boolean
+}
+
+export interface BrowseSink extends Sink {
+  /** What was there when the look began has been given. Called once; nothing follows. */
+  drained(): void
+}
+
+/** A look at a queue: deliveries settled when sent that take nothing. What comes after it began is not seen. */
+export type Browse = Pick<Consumer, 'grant' | 'stall' | 'whenIdle' | 'close'>
+
 /** One waiting receive. First come first served; one message wakes one. */
 export interface PullOptions {
   readonly max: number
@@ -338,6 +351,8 @@ export interface Session {
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */
   consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
+  browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */

@@ -75,6 +75,7 @@ export type Limits = Readonly<{
   bindingBytesPerSession: number
   consumers: number
   consumersPerSession: number
+  browsers: number
   notesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
