@@ -70,7 +70,12 @@ export type Body =
  * The hub between dialects: each translates to and from this and nothing else. What is absent is `undefined`.
  * The routing fields (durable, priority, expiry, delay, group) are on `Message` and stay as they are.
  */
-export interface Canonical {
+export interface Canonical extends CanonicalHead {
+  readonly body: Body
+}
+
+/** Everything but the body. */
+export interface CanonicalHead {
   readonly messageId: Value | undefined
   readonly correlationId: Value | undefined
   readonly replyTo: Address | undefined
@@ -86,7 +91,6 @@ export interface Canonical {
   readonly retain: boolean
   /** In order, duplicates kept. Readers that know only one take the first. */
   readonly properties: readonly (readonly [string, Value])[]
-  readonly body: Body
 }
 
 /** `field` of the message could not be carried into `to`; counted by (from, to, field). */
@@ -95,6 +99,8 @@ export type Lost = (field: string) => void
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
+  /** The same without a look at the body: what selectors are judged by. */
+  headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
 }
@@ -240,6 +246,19 @@ export interface Consumer {
   close(): void
 }
 
+export interface BrowseOptions {
+  /** Also what is not to be given out now: in a consumer's hands, or waiting for its time. It comes last, in no order. */
+  readonly held: boolean
+}
+
+export interface BrowseSink extends Sink {
+  /** What was there when the look began has been given. Called once; nothing follows. */
+  drained(): void
+}
+
+/** A look at a queue: deliveries settled when sent that take nothing. What comes after it began is not seen. */
+export type Browse = Pick<Consumer, 'grant' | 'stall' | 'whenIdle' | 'close'>
+
 /** One waiting receive. First come first served; one message wakes one. */
 export interface PullOptions {
   readonly max: number
@@ -329,6 +348,8 @@ export interface Session {
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */
   consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
+  browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */

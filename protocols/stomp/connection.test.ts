@@ -274,7 +274,7 @@ describe('SUBSCRIBE', () => {
     ['id:first\ndestination:/queue/b', 'There is a subscription'],
     ['id:s\ndestination:/queue/a\nack:maybe', 'There is no ack mode'],
     ['id:s\ndestination:/queue/a\nselector:x=1', 'Selectors are not offered'],
-    ['id:s\ndestination:/queue/a\nbrowser:true', 'Browsing a queue'],
+    ['id:s\ndestination:/topic/a\nbrowser:true', 'Only a queue can be browsed'],
     ['id:s\ndestination:/queue/a.*', 'Wildcards in queue names'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
@@ -1010,6 +1010,10 @@ class PlayedCore implements Broker, Session {
     const consumer = new PlayedConsumer(this, queues.map(nameOf), options, sink)
     this.consumers.push(consumer)
     return consumer
+  }
+  browse(): undefined {
+    this.refusal = { name: 'E', message: 'browse is played elsewhere', code: 'internal' }
+    return undefined
   }
   pull(): undefined {
     return undefined

@@ -31,6 +31,7 @@ export const defaultLimits: Limits = {
   bindingBytesPerSession: 16 * MiB,
   consumers: 200_000,
   consumersPerSession: 10_000,
+  browsers: 1_000,
   notesPerSession: 65_535,
   entries: 20_000_000,
   retained: 1_000_000,
@@ -71,6 +72,7 @@ const destinations: DestinationSettings = {
   whenFull: 'refuse',
   messageTtlMs: 0,
   expiredToDeadLetter: true,
+  prioritized: true,
   policies: [],
 }
 

@@ -75,6 +75,7 @@ export type Limits = Readonly<{
   bindingBytesPerSession: number
   consumers: number
   consumersPerSession: number
+  browsers: number
   notesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
@@ -151,6 +152,8 @@ export type DestinationRules = Readonly<{
   messageTtlMs: number
   /** Expired messages go to the dead-letter queue, else they are dropped and counted. */
   expiredToDeadLetter: boolean
+  /** A higher priority goes first. */
+  prioritized: boolean
 }>
 
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */

@@ -9,7 +9,7 @@ import { beyond, type CoreAddress } from './addresses.ts'
 import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
-import { MESSAGE_ROW_FLAG, REFERENCES } from './messages.ts'
+import { MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
@@ -84,7 +84,7 @@ export class Publisher {
     if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
       const fresh = row === 0
       if (fresh) {
-        row = messages.add(0, 0, bytes, message.durable ? MESSAGE_ROW_FLAG.durable : 0, expiresAtMs)
+        row = messages.add(0, 0, bytes, (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | rankOf(message.priority, 0), expiresAtMs)
         if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
       }
       // Held while it is handed round.
@@ -245,6 +245,7 @@ export class Publisher {
         next = buffer.writeUInt32LE(piece.length, next)
       }
     }
+    fact.rank = rankOf(message.priority, 0)
     fact.segment = journal.segment
     fact.offset = journal.offset
     fact.length = size
@@ -288,10 +289,10 @@ export class Publisher {
 
   /** No consumer, all of them stalled, or far behind: what may be dropped is. */
   #nobodyTakes(queue: Queue): boolean {
-    const { consumers } = queue
-    if (consumers === undefined || consumers.length === 0) return true
+    const { seats } = queue
+    if (seats === undefined || seats.length === 0) return true
     if (queue.bytes > this.#live.settings.limits.outputHighBytes * 4) return true
-    for (const consumer of consumers) if (!consumer.stalled) return false
+    for (const { consumer } of seats) if (!consumer.stalled) return false
     return true
   }
 
@@ -308,7 +309,7 @@ export class Publisher {
 /** Makes room by what waits longest and is in nobody's hands. */
 function dropOldest(live: Live, queue: Queue, bytes: number): void {
   while (queue.isFull(bytes)) {
-    const row = queue.ready.head !== 0 ? queue.ready.head : oldestPending(live, queue)
+    const row = queue.oldestReady() || oldestPending(live, queue)
     if (row === 0) return
     live.dropped(queue, REASON['full-oldest'])
     live.facts.gone(queue, row, REASON['full-oldest'], false)

@@ -41,7 +41,7 @@ export class RetainedReplays {
 
   /** Some walk could go on now. */
   get hungry(): boolean {
-    return this.#replays.some(({ queue }) => queue.ready.count + queue.pending < WAITING_MAX / 2)
+    return this.#replays.some(({ queue }) => queue.readyCount + queue.pending < WAITING_MAX / 2)
   }
 
   run(): void {
@@ -57,7 +57,7 @@ export class RetainedReplays {
     const { queue, via } = replay
     if (!queue.alive) return false
     const nowMs = live.clock.wallMs()
-    while (queue.ready.count + queue.pending < WAITING_MAX) {
+    while (queue.readyCount + queue.pending < WAITING_MAX) {
       const next = replay.walk.next()
       if (next.done === true) return false
       if (next.value === undefined) {

@@ -33,6 +33,17 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
   })
+  if (request.browser) {
+    const browse = connection.session.browse(source.queue, { held: false }, subscription)
+    if (browse === undefined) {
+      connection.refuse(receipt)
+      return
+    }
+    connection.subscribe(subscription)
+    subscription.look(browse)
+    connection.answer(receipt, source.ticket)
+    return
+  }
   const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive: request.exclusive } as const
   const consumer = connection.session.consume([source.queue], options, subscription)
   if (consumer === undefined) {
@@ -75,6 +86,7 @@ type Request = Readonly<{
   durable: string | undefined
   retroactive: boolean
   exclusive: boolean
+  browser: boolean
 }>
 
 function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
@@ -91,7 +103,6 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const mode = header(frame, 'ack') ?? 'auto'
   if (mode !== 'auto' && mode !== 'client' && mode !== 'client-individual') return invalid(`There is no ack mode ${quote(mode)}.`)
   if ((header(frame, 'selector') ?? '') !== '') return { code: 'unsupported', sentence: 'Selectors are not offered yet.' }
-  if (isTrue(header(frame, 'browser') ?? '')) return { code: 'unsupported', sentence: 'Browsing a queue is not offered yet.' }
   if (isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')) {
     return { code: 'unsupported', sentence: 'Leaving out messages of the own connection (noLocal) is not offered yet.' }
   }
@@ -99,6 +110,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const target = parseTarget(connection.broker, destination)
   if ('code' in target) return target
+  const browser = isTrue(header(frame, 'browser') ?? '')
+  if (browser && !isQueue(target)) return invalid('Only a queue can be browsed.')
   // A queue keeps its messages anyway: there the name means nothing.
   const durable = isQueue(target) ? undefined : durableName(frame)
   if (durable !== undefined && connection.clientId === '') return invalid('A durable subscription needs the header client-id in CONNECT.')
@@ -107,12 +120,14 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     id: id ?? '',
     key,
     target,
-    mode,
+    // What is only looked at is nobody's to settle.
+    mode: browser ? 'auto' : mode,
     prefetch: wanted === undefined ? Math.min(settings.prefetch, settings.prefetchMax) : Math.min(Number(wanted), settings.prefetchMax),
     durable,
     retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
     // One consumer at a time is what makes a durable subscription one.
     exclusive: durable !== undefined || isTrue(header(frame, 'activemq.exclusive') ?? ''),
+    browser,
   }
 }
 
