@@ -224,8 +224,11 @@ export interface Sink {
 export interface ConsumerOptions {
   /** `by-binding`: as the matching bindings say (direct sends: unsettled). The others are for every delivery. */
   readonly settle: 'settled' | 'unsettled' | 'by-binding'
-  /** Refused with `in-use` while another consumes one of the queues, and the other way round. */
-  readonly exclusive: boolean
+  /** `refuse`: refused with `in-use` while another consumes one of the queues, and the other way round.
+   *  `wait`: while it takes, all others of the queue wait; of several such, the one of the highest priority, then the oldest, takes. */
+  readonly exclusive: 'no' | 'refuse' | 'wait'
+  /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
+  readonly priority: number
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
@@ -252,6 +255,19 @@ export interface Consumer {
   /** What is unsettled goes back to its place, uncounted as failure, before everything else. */
   close(): void
 }
+
+export interface BrowseOptions {
+  /** Also what is not to be given out now: in a consumer's hands, or waiting for its time. It comes last, in no order. */
+  readonly held: boolean
+}
+
+export interface BrowseSink extends Sink {
+  /** What was there when the look began has been given. Called once; nothing follows. */
+  drained(): void
+}
+
+/** A look at a queue: deliveries settled when sent that take nothing. What comes after it began is not seen. */
+export type Browse = Pick<Consumer, 'grant' | 'stall' | 'whenIdle' | 'close'>
 
 /** One waiting receive. First come first served; one message wakes one. */
 export interface PullOptions {
@@ -342,6 +358,8 @@ export interface Session {
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */
   consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
+  browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */

@@ -14,6 +14,7 @@ export type Limit = Readonly<{
     | 'sessions'
     | 'bindings'
     | 'consumers'
+    | 'browsers'
     | 'entries'
     | 'segments'
     | 'numbers'
@@ -107,6 +108,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
+  browsers: {
+    unit: 'browsers',
+    reason: 'Looks at queues (browsing) under way at once; further ones are refused.',
+    reachedBy: 'src/core/browse.test.ts',
+  },
   notesPerSession: {
     unit: 'numbers',
     reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',

@@ -224,6 +224,10 @@ export class FakeSession implements Session {
     return this.consumer
   }
 
+  browse(): undefined {
+    return undefined
+  }
+
   pull(): undefined {
     return undefined
   }

@@ -79,6 +79,7 @@ export type Limits = Readonly<{
   selectorTerms: number
   consumers: number
   consumersPerSession: number
+  browsers: number
   notesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number

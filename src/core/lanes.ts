@@ -35,11 +35,17 @@ export class EntryList {
     const entries = this.#entries
     const next = entries.get(row, NEXT)
     const prev = entries.get(row, PREV)
+    if (entries.standing.size !== 0) this.#stepAside(row, next)
     if (prev === 0) this.head = next
     else entries.set(prev, NEXT, next)
     if (next === 0) this.tail = prev
     else entries.set(next, PREV, prev)
     this.count--
+  }
+
+  #stepAside(row: number, next: number): void {
+    const walkers = this.#entries.standing.get(row)
+    if (walkers !== undefined) for (const walker of [...walkers]) walker.stepAside(next)
   }
 }
 

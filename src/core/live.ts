@@ -11,6 +11,7 @@ import type { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
+import { Browsing } from './browse.ts'
 import { writeQueue } from './cold-facts.ts'
 import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -57,6 +58,7 @@ export class Live implements StateHooks {
   readonly deadlines: Deadlines
   readonly dispatch: Dispatch
   readonly bodies: Bodies
+  readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
   readonly selecting: Selecting
@@ -226,6 +228,7 @@ export class Live implements StateHooks {
 
   queueGone(queue: Queue): void {
     this.dispatch.queueGone(queue)
+    this.browsing.queueGone(queue)
     if (queue.waiters === undefined) return
     for (const session of queue.waiters) this.#retry.add(session)
     queue.waiters = undefined
@@ -308,6 +311,7 @@ export class Live implements StateHooks {
     this.batches.answerIdle()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
+    if (!this.#quiet && this.browsing.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }

@@ -5,6 +5,9 @@ import type {
   Binding as BindingSpec,
   Bound,
   BrokerError,
+  Browse,
+  BrowseOptions,
+  BrowseSink,
   Consumer,
   ConsumerOptions,
   EntryRef,
@@ -24,6 +27,7 @@ import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { beyond, CoreAddress, own, patternKey, writePattern } from './addresses.ts'
 import { Binding } from './bindings.ts'
+import { CoreBrowse } from './browse.ts'
 import { writeBinding } from './cold-facts.ts'
 import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
@@ -59,6 +63,7 @@ export class LiveSession implements Session {
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
   #pulls: Set<WaitingPull> | undefined
+  #browses: Set<CoreBrowse> | undefined
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
@@ -240,7 +245,7 @@ export class LiveSession implements Session {
     }
     if (consumer.seatAt(queue) !== undefined) return true
     const others = queue.seats
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others[0].consumer.exclusive)) {
+    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
       this.refuse(
         new CodedError(
           'in-use',
@@ -265,6 +270,26 @@ export class LiveSession implements Session {
     this.#live.clock.turn(() => {
       if (!this.over) this.#tell(() => consumer.sink.ended(error))
     })
+  }
+
+  browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    const { browsers } = live.settings.limits
+    if (queue === undefined) this.refuse(noQueue(address))
+    else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
+    else {
+      const browse = new CoreBrowse(live, this, queue, options, sink)
+      this.#browses ??= new Set()
+      this.#browses.add(browse)
+      live.browsing.add(browse)
+      return browse
+    }
+    return undefined
+  }
+
+  browseClosed(browse: CoreBrowse): void {
+    this.#browses?.delete(browse)
   }
 
   pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
@@ -327,6 +352,7 @@ export class LiveSession implements Session {
     this.#live.sessions.delete(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
+    if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()
     this.#parked?.clear()
     if (this.record.live === this) this.record.live = undefined
   }
