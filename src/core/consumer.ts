@@ -7,7 +7,7 @@ import { own } from './addresses.ts'
 import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
-import { Seat } from './seat.ts'
+import type { Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 

@@ -7,7 +7,7 @@ import { type Entries, MESSAGE, STATE, STATE_OF } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
 import { MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
-import { Line, type Seat } from './seat.ts'
+import type { Line, Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
