@@ -217,8 +217,11 @@ export interface Sink {
 export interface ConsumerOptions {
   /** `by-binding`: as the matching bindings say (direct sends: unsettled). The others are for every delivery. */
   readonly settle: 'settled' | 'unsettled' | 'by-binding'
-  /** Refused with `in-use` while another consumes one of the queues, and the other way round. */
-  readonly exclusive: boolean
+  /** `refuse`: refused with `in-use` while another consumes one of the queues, and the other way round.
+   *  `wait`: while it takes, all others of the queue wait; of several such, the one of the highest priority, then the oldest, takes. */
+  readonly exclusive: 'no' | 'refuse' | 'wait'
+  /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
+  readonly priority: number
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */

@@ -295,7 +295,9 @@ describe('an address', () => {
     ['topic://a.>.b', 'amqp:invalid-field'],
     ['ftp://a', 'amqp:invalid-field'],
     ['a::b', 'amqp:not-implemented'],
-    ['a?consumer.exclusive=true', 'amqp:not-implemented'],
+    ['a?consumer.prefetchSize=1', 'amqp:not-implemented'],
+    ['a?consumer.exclusive=perhaps', 'amqp:invalid-field'],
+    ['a?consumer.priority=high', 'amqp:invalid-field'],
   ])('%j is refused with %s, and the connection goes on', async (address, condition) => {
     const node = await startNode()
     const connection = await node.rhea()

@@ -11,6 +11,7 @@ import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import type { Source } from './outgoing-link.ts'
 import type { Attach } from './performatives.ts'
+import { readOptions } from './options.ts'
 import { codeOf } from './outcome.ts'
 import { textOf } from './term.ts'
 import type { Terminus } from './terminus.ts'
@@ -23,8 +24,20 @@ export function prepareSource(connection: AmqpConnection, attach: Attach): Prepa
   if (source === undefined) return lookUp(connection, attach)
   const refused = refusedFilter(source)
   if (refused !== undefined) return refused
+  const asked = readOptions(attach, source.dynamic ? '' : (source.address ?? ''))
+  if ('condition' in asked) return asked
+  const prepared = namedSource(connection, attach, source, asked.name)
+  if ('condition' in prepared) return prepared
+  // A durable subscription has one receiver at a time, whatever is asked.
+  const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
+  return {
+    ...prepared,
+    source: { ...prepared.source, address: source.dynamic ? prepared.source.address : (source.address ?? ''), exclusive, priority: asked.priority },
+  }
+}
+
+function namedSource(connection: AmqpConnection, attach: Attach, source: Terminus, name: string): Prepared | AmqpError {
   if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', attach)
-  const name = source.address ?? ''
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
   if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
@@ -66,7 +79,17 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
   if (ticket === 0) return errorOf(connection.session.refusal)
   if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern), copy: false },
+    source: {
+      queue,
+      address: name,
+      temporary: !durable,
+      durable,
+      exclusive: shared ? 'no' : 'refuse',
+      priority: 0,
+      lookup: false,
+      wildcard: isWild(pattern),
+      copy: false,
+    },
     pattern,
     ticket,
   }
@@ -87,7 +110,17 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
   const ticket = connection.session.declare(queue, backlog(connection))
   if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern), copy: false },
+    source: {
+      queue,
+      address: name,
+      temporary: true,
+      durable: false,
+      exclusive: 'no',
+      priority: 0,
+      lookup: false,
+      wildcard: isWild(pattern),
+      copy: false,
+    },
     pattern,
     ticket,
   }
@@ -119,7 +152,7 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
     return {
-      source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false, copy: false },
+      source: { queue, address, temporary: false, durable: true, exclusive: 'no', priority: 0, lookup: true, wildcard: false, copy: false },
       pattern: undefined,
       ticket: 0,
     }
@@ -153,7 +186,7 @@ function nameOf(attach: Attach): string {
 }
 
 function plain(queue: Address, address: string): Source {
-  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false, wildcard: false, copy: false }
+  return { queue, address, temporary: false, durable: false, exclusive: 'no', priority: 0, lookup: false, wildcard: false, copy: false }
 }
 
 function isWild(pattern: Pattern): boolean {

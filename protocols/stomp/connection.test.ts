@@ -228,8 +228,10 @@ describe('SEND', () => {
 describe('SUBSCRIBE', () => {
   it('to a queue consumes it, with the prefetch that was asked for', async () => {
     const { client, core } = await connected()
-    client.send('SUBSCRIBE\nid:s\ndestination:/queue/a.b\nack:client\nactivemq.prefetchSize:7\nactivemq.exclusive:true\nreceipt:r\n\n\0')
-    expect(core.consumers[0]).toMatchObject({ queues: ['/queue/a.b'], options: { settle: 'unsettled', exclusive: true }, credit: 7 })
+    client.send(
+      'SUBSCRIBE\nid:s\ndestination:/queue/a.b\nack:client\nactivemq.prefetchSize:7\nactivemq.exclusive:true\nactivemq.priority:5\nreceipt:r\n\n\0',
+    )
+    expect(core.consumers[0]).toMatchObject({ queues: ['/queue/a.b'], options: { settle: 'unsettled', exclusive: 'wait', priority: 5 }, credit: 7 })
     core.done()
     expect(client.text()).toBe('RECEIPT\nreceipt-id:r\n\n\0')
   })
@@ -252,7 +254,7 @@ describe('SUBSCRIBE', () => {
     const { client, core } = await connected({}, 'client-id:me')
     client.send('SUBSCRIBE\nid:s\ndestination:/topic/a\nactivemq.subscriptionName:news\n\n\0')
     expect(core.declared).toEqual([['stomp:/queue/durable.me.news', { durable: true, lifetime: 'permanent' }]])
-    expect(core.consumers[0].options.exclusive).toBe(true)
+    expect(core.consumers[0].options.exclusive).toBe('refuse')
     client.send('UNSUBSCRIBE\nid:s\n\n\0')
     expect(core.removed).toEqual([])
     client.send('UNSUBSCRIBE\nid:s\ndurable-subscription-name:news\n\n\0')

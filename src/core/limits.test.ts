@@ -27,7 +27,7 @@ const cases: readonly { limit: keyof Limits; value?: number; attempt: (client: C
 
 function take(client: Client, node: CoreNode): number {
   const sink = { deliver() {}, flush() {}, ended() {} }
-  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: false }, sink) === undefined ? 0 : 1
+  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: 'no', priority: 0 }, sink) === undefined ? 0 : 1
 }
 
 describe('a limit', () => {

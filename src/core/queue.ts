@@ -63,6 +63,8 @@ export class Queue {
 
   /** Allocated on first use. */
   seats: Seat[] | undefined = undefined
+  /** Those that let nobody else take, the one whose turn it is first. */
+  exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined

@@ -238,7 +238,7 @@ export class LiveSession implements Session {
     }
     if (consumer.seatAt(queue) !== undefined) return true
     const others = queue.seats
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others[0].consumer.exclusive)) {
+    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
       this.refuse(
         new CodedError(
           'in-use',

@@ -131,7 +131,7 @@ class Connection implements Replies {
     const name = QUEUES[random.below(QUEUES.length)]
     this.#queue = this.term.core.address('queue', [name])
     const sink = new ClientSink((delivery) => this.#delivered(name, delivery))
-    this.#consumer = session.consume([this.#queue], { settle: 'unsettled', exclusive: false }, sink)
+    this.#consumer = session.consume([this.#queue], { settle: 'unsettled', exclusive: 'no', priority: 0 }, sink)
     this.#consumer?.grant(1 + random.below(10), 1e9)
   }
 

@@ -187,7 +187,7 @@ export class Client implements Replies {
   }
 
   consume(queue: Address, credit = 1_000, options: Partial<ConsumerOptions> = {}): Taker {
-    return new Taker(this.session, [queue], credit, { settle: 'by-binding', exclusive: false, ...options })
+    return new Taker(this.session, [queue], credit, { settle: 'by-binding', exclusive: 'no', priority: 0, ...options })
   }
 }
 

@@ -104,7 +104,8 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     }
     link.look(browse)
   } else if (!source.lookup) {
-    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive: source.exclusive } as const
+    const { exclusive, priority } = source
+    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority } as const
     const consumer = connection.session.consume([source.queue], options, link)
     const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {

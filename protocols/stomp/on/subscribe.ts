@@ -1,6 +1,6 @@
 // SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
 // named by the client-id of CONNECT and the name of the subscription.
-import type { Address, Pattern, Ticket } from '../../../src/api.ts'
+import type { Address, ConsumerOptions, Pattern, Ticket } from '../../../src/api.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
@@ -44,7 +44,8 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     connection.answer(receipt, source.ticket)
     return
   }
-  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive: request.exclusive } as const
+  const { exclusive, priority } = request
+  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority } as const
   const consumer = connection.session.consume([source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
@@ -85,7 +86,8 @@ type Request = Readonly<{
   prefetch: number
   durable: string | undefined
   retroactive: boolean
-  exclusive: boolean
+  exclusive: ConsumerOptions['exclusive']
+  priority: number
   browser: boolean
 }>
 
@@ -108,6 +110,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   }
   const wanted = header(frame, 'activemq.prefetchSize')
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
+  const priority = header(frame, 'activemq.priority') ?? '0'
+  if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
   const target = parseTarget(connection.broker, destination)
   if ('code' in target) return target
   const browser = isTrue(header(frame, 'browser') ?? '')
@@ -126,7 +130,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     durable,
     retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
     // One consumer at a time is what makes a durable subscription one.
-    exclusive: durable !== undefined || isTrue(header(frame, 'activemq.exclusive') ?? ''),
+    exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
+    priority: Number(priority),
     browser,
   }
 }
