@@ -29,8 +29,12 @@ export const defaultLimits: Limits = {
   bindings: 1_000_000,
   bindingsPerSession: 100_000,
   bindingBytesPerSession: 16 * MiB,
+  selectorBytes: 16 * KiB,
+  selectorDepth: 64,
+  selectorTerms: 1_024,
   consumers: 200_000,
   consumersPerSession: 10_000,
+  browsers: 1_000,
   notesPerSession: 65_535,
   temporariesPerSession: 1_000,
   entries: 20_000_000,
@@ -73,6 +77,7 @@ const destinations: DestinationSettings = {
   messageTtlMs: 0,
   expiredToDeadLetter: true,
   temporaryGraceMs: 30_000,
+  prioritized: true,
   policies: [],
 }
 
