@@ -3,7 +3,7 @@
 //
 // Message credit comes back when a delivery is settled (ack:auto: when it was written); byte credit comes back as the socket drains,
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
-import type { Address, Broker, BrokerError, Consumer, Delivery, Message, Outcome, Sink, Ticket } from '../../src/api.ts'
+import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import { escape, relabel, type Version } from './escape.ts'
 import type { Output } from './output.ts'
@@ -38,10 +38,12 @@ export type SubscriptionOptions = Readonly<{
   bytes: number
 }>
 
-export class Subscription implements Sink {
+export class Subscription implements BrowseSink {
   readonly options: SubscriptionOptions
   readonly #owner: SubscriptionOwner
   #consumer: Consumer | undefined
+  /** Instead of a consumer: the queue is only looked at. */
+  #browse: Browse | undefined
   /** Highest tag given, and (`client`) up to which all are settled. */
   #given = 0
   #settled = 0
@@ -69,10 +71,17 @@ export class Subscription implements Sink {
     consumer.grant(this.options.messages, this.options.bytes)
   }
 
+  look(browse: Browse): void {
+    this.#browse = browse
+    browse.grant(this.options.messages, this.options.bytes)
+  }
+
   /** What is outstanding goes back to its queue. */
   close(): void {
     this.#consumer?.close()
+    this.#browse?.close()
     this.#consumer = undefined
+    this.#browse = undefined
   }
 
   deliver(delivery: Delivery): void {
@@ -105,24 +114,41 @@ export class Subscription implements Sink {
     if (this.#messagesBack * 2 >= this.options.messages || this.#bytesBack * 2 >= this.options.bytes) this.#owner.topUpLater()
   }
 
+  /** The end of a browse, as ActiveMQ writes it. */
+  drained(): void {
+    const { output, over, version } = this.#owner
+    if (over) return
+    let text = 'MESSAGE\n'
+    if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
+    text += `destination:${escape(formatAddress(this.options.queue) ?? '', version)}\nmessage-id:0\nbrowser:end\n\n\0`
+    output.begin(text.length * 3)
+    output.text(text)
+    output.end()
+    output.flush()
+    this.#owner.flushed()
+  }
+
   ended(error: BrokerError): void {
     this.#consumer = undefined
+    this.#browse = undefined
     this.#owner.subscriptionEnded(this, error)
   }
 
   /** Gives credit back, unless the socket is full. */
   topUp(): void {
-    if (this.#stalled || this.#consumer === undefined || (this.#messagesBack === 0 && this.#bytesBack === 0)) return
+    const taker = this.#consumer ?? this.#browse
+    if (this.#stalled || taker === undefined || (this.#messagesBack === 0 && this.#bytesBack === 0)) return
     const messages = this.#messagesBack
     const bytes = this.#bytesBack
     this.#messagesBack = 0
     this.#bytesBack = 0
-    this.#consumer.grant(messages, bytes)
+    taker.grant(messages, bytes)
   }
 
   stall(stalled: boolean): void {
     this.#stalled = stalled
     this.#consumer?.stall(stalled)
+    this.#browse?.stall(stalled)
     this.topUp()
   }
 

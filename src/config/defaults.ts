@@ -29,8 +29,12 @@ export const defaultLimits: Limits = {
   bindings: 1_000_000,
   bindingsPerSession: 100_000,
   bindingBytesPerSession: 16 * MiB,
+  selectorBytes: 16 * KiB,
+  selectorDepth: 64,
+  selectorTerms: 1_024,
   consumers: 200_000,
   consumersPerSession: 10_000,
+  browsers: 1_000,
   notesPerSession: 65_535,
   entries: 20_000_000,
   retained: 1_000_000,
@@ -71,6 +75,7 @@ const destinations: DestinationSettings = {
   whenFull: 'refuse',
   messageTtlMs: 0,
   expiredToDeadLetter: true,
+  prioritized: true,
   policies: [],
 }
 

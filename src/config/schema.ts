@@ -270,6 +270,11 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       default: destinations.expiredToDeadLetter,
       description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
     },
+    prioritized: {
+      type: 'boolean',
+      default: destinations.prioritized,
+      description: 'Messages of a higher priority are given out first; else all go in the order in which they came.',
+    },
   }
   if (withDefaults) return properties
   return Object.fromEntries(Object.entries(properties).map(([name, { default: _, ...rest }]) => [name, rest]))

@@ -73,8 +73,13 @@ export type Limits = Readonly<{
   bindings: number
   bindingsPerSession: number
   bindingBytesPerSession: number
+  /** One selector: its text, how deep it is nested, its names and literals. */
+  selectorBytes: number
+  selectorDepth: number
+  selectorTerms: number
   consumers: number
   consumersPerSession: number
+  browsers: number
   notesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
@@ -149,6 +154,8 @@ export type DestinationRules = Readonly<{
   messageTtlMs: number
   /** Expired messages go to the dead-letter queue, else they are dropped and counted. */
   expiredToDeadLetter: boolean
+  /** A higher priority goes first. */
+  prioritized: boolean
 }>
 
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */

@@ -2,7 +2,7 @@
 import type { Binding as BindingSpec, Message, QueueOptions, WhenFull } from '../api.ts'
 import type { FactReader, FactWriter } from '../journal/facts.ts'
 import { type CoreAddress, own, readAddress, readPattern, writePattern } from './addresses.ts'
-import { type Binding, SETTLE_ORDER, type Via } from './bindings.ts'
+import { type Binding, type BindingFields, SETTLE_ORDER, type Via } from './bindings.ts'
 import { type CoreWill, SessionRecord } from './sessions.ts'
 
 const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
@@ -102,15 +102,24 @@ function readMessage(from: FactReader): Message {
   }
 }
 
-/** queue u32, tag u8, settle u8, absent u8, pattern. Whether retained messages follow is decided once, when it is bound. */
+/** queue u32, tag u8, settle u8, absent u8, selector, except from, pattern. Whether retained messages follow is decided once, when it is bound. */
 export function writeBinding(to: FactWriter, binding: Binding): FactWriter {
   to.u32(binding.queue.number).u8(binding.tag).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
+  to.text(binding.selector).text(binding.exceptFrom)
   writePattern(to, binding.pattern)
   return to
 }
 
-export function readBinding(from: FactReader): Pick<BindingSpec, 'tag' | 'settle' | 'absent' | 'pattern'> & { queue: number } {
-  return { queue: from.u32(), tag: from.u8(), settle: SETTLE_ORDER[from.u8()], absent: ABSENT[from.u8()], pattern: readPattern(from) }
+export function readBinding(from: FactReader): BindingFields & { queue: number } {
+  return {
+    queue: from.u32(),
+    tag: from.u8(),
+    settle: SETTLE_ORDER[from.u8()],
+    absent: ABSENT[from.u8()],
+    selector: from.text(),
+    exceptFrom: from.text(),
+    pattern: readPattern(from),
+  }
 }
 
 export function writeVia(to: FactWriter, via: Via): FactWriter {

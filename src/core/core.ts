@@ -60,6 +60,7 @@ export class Core implements Broker {
     this.version = options.version
     const replica = options.replica ?? new Replica(options.settings.destinations)
     this.#live = new Live({ ...options, replica })
+    this.#live.selecting.dialects = this.#dialects
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
@@ -221,9 +222,9 @@ export class Core implements Broker {
         name: queue.address.path.join('.'),
         durable: queue.durable,
         messages: queue.count,
-        ready: queue.ready.count,
+        ready: queue.readyCount,
         bytes: queue.bytes,
-        consumers: queue.consumers?.length ?? 0,
+        consumers: queue.seats?.length ?? 0,
         bindings: queue.bindings?.size ?? 0,
         dropped: queue.dropped,
       })
@@ -254,13 +255,17 @@ export class Core implements Broker {
     const until = queue.next
     const { entries } = live.state
     let purged = 0
-    while (queue.alive && queue.ready.head !== 0) {
-      for (let left = PURGE_MAX; left > 0 && queue.ready.head !== 0; left--) {
-        if (entries.double(queue.ready.head, SEQUENCE) >= until) break
-        live.facts.gone(queue, queue.ready.head, REASON.purged, false)
+    const next = (): number => {
+      const row = queue.alive ? queue.oldestReady() : 0
+      return row !== 0 && entries.double(row, SEQUENCE) < until ? row : 0
+    }
+    while (next() !== 0) {
+      for (let left = PURGE_MAX; left > 0; left--) {
+        const row = next()
+        if (row === 0) break
+        live.facts.gone(queue, row, REASON.purged, false)
         purged++
       }
-      if (queue.ready.head === 0 || entries.double(queue.ready.head, SEQUENCE) >= until) break
       await new Promise<void>((resolve) => this.clock.turn(resolve))
     }
     if (queue.alive) purged += this.#purgeDelayed(queue, until)

@@ -11,6 +11,7 @@ import type { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
+import { Browsing } from './browse.ts'
 import { writeQueue } from './cold-facts.ts'
 import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -23,6 +24,7 @@ import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
+import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { Replica } from './replica.ts'
@@ -56,8 +58,10 @@ export class Live implements StateHooks {
   readonly deadlines: Deadlines
   readonly dispatch: Dispatch
   readonly bodies: Bodies
+  readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
+  readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -98,6 +102,7 @@ export class Live implements StateHooks {
     this.bodies = new Bodies(this)
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
+    this.selecting = new Selecting(this.settings.limits, this.log)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
@@ -134,10 +139,12 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (let row = queue.ready.head; row !== 0; ) {
-        const next = state.entries.get(row, NEXT)
-        this.#recovered(queue, row)
-        row = next
+      for (const list of queue.ready.lists()) {
+        for (let row = list.head; row !== 0; ) {
+          const next = state.entries.get(row, NEXT)
+          this.#recovered(queue, row)
+          row = next
+        }
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
@@ -221,6 +228,7 @@ export class Live implements StateHooks {
 
   queueGone(queue: Queue): void {
     this.dispatch.queueGone(queue)
+    this.browsing.queueGone(queue)
     if (queue.waiters === undefined) return
     for (const session of queue.waiters) this.#retry.add(session)
     queue.waiters = undefined
@@ -303,6 +311,7 @@ export class Live implements StateHooks {
     this.batches.answerIdle()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
+    if (!this.#quiet && this.browsing.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }

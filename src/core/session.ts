@@ -3,7 +3,11 @@
 import type {
   Address,
   Binding as BindingSpec,
+  Bound,
   BrokerError,
+  Browse,
+  BrowseOptions,
+  BrowseSink,
   Consumer,
   ConsumerOptions,
   EntryRef,
@@ -23,6 +27,7 @@ import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { beyond, CoreAddress, own, patternKey, writePattern } from './addresses.ts'
 import { Binding } from './bindings.ts'
+import { CoreBrowse } from './browse.ts'
 import { writeBinding } from './cold-facts.ts'
 import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
@@ -35,6 +40,8 @@ import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
+import { originOf } from './selecting.ts'
+import { given } from './selector/selector.ts'
 import { settleEntry } from './settlement.ts'
 
 const PARKED: Ticket = -1
@@ -56,6 +63,7 @@ export class LiveSession implements Session {
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
   #pulls: Set<WaitingPull> | undefined
+  #browses: Set<CoreBrowse> | undefined
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
@@ -177,7 +185,11 @@ export class LiveSession implements Session {
     }
     const tooLong = patternBeyond(spec.pattern, limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
-    const binding = new Binding(spec, queue)
+    const selector = given(spec.selector) ?? ''
+    const compiled = selector === '' ? undefined : live.selecting.compile(selector)
+    if (compiled instanceof CodedError) return this.refuse(compiled)
+    const exceptFrom = spec.noLocal === true ? originOf(this.record) : ''
+    const binding = new Binding({ ...spec, selector, exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -185,9 +197,9 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, queue.durable)
   }
 
-  patterns(address: Address): readonly Pattern[] {
-    const queue = this.#live.findQueue(own(address))
-    return queue?.bindings === undefined ? [] : [...queue.bindings.values()].map(({ pattern }) => pattern)
+  boundTo(address: Address): readonly Bound[] {
+    const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
+    return [...bindings].map(({ pattern, selector, exceptFrom }) => ({ pattern, selector: given(selector), noLocal: exceptFrom !== '' }))
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {
@@ -216,7 +228,7 @@ export class LiveSession implements Session {
     const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
     for (const address of addresses) {
       if (this.attach(consumer, own(address))) continue
-      for (const queue of [...consumer.queues]) live.dispatch.detach(consumer, queue)
+      for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
       return undefined
     }
     live.dispatch.add(consumer)
@@ -231,9 +243,9 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return false
     }
-    const others = queue.consumers
-    if (others?.includes(consumer)) return true
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others.some((other) => other.exclusive))) {
+    if (consumer.seatAt(queue) !== undefined) return true
+    const others = queue.seats
+    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
       this.refuse(
         new CodedError(
           'in-use',
@@ -258,6 +270,26 @@ export class LiveSession implements Session {
     this.#live.clock.turn(() => {
       if (!this.over) this.#tell(() => consumer.sink.ended(error))
     })
+  }
+
+  browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    const { browsers } = live.settings.limits
+    if (queue === undefined) this.refuse(noQueue(address))
+    else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
+    else {
+      const browse = new CoreBrowse(live, this, queue, options, sink)
+      this.#browses ??= new Set()
+      this.#browses.add(browse)
+      live.browsing.add(browse)
+      return browse
+    }
+    return undefined
+  }
+
+  browseClosed(browse: CoreBrowse): void {
+    this.#browses?.delete(browse)
   }
 
   pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
@@ -320,6 +352,7 @@ export class LiveSession implements Session {
     this.#live.sessions.delete(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
+    if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()
     this.#parked?.clear()
     if (this.record.live === this) this.record.live = undefined
   }

@@ -96,8 +96,16 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
   const { source } = prepared
   const link = new OutgoingLink(channel, attach, source)
   let { ticket } = prepared
-  if (!source.lookup) {
-    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive: source.exclusive } as const
+  if (source.copy) {
+    const browse = connection.session.browse(source.queue, { held: false }, link)
+    if (browse === undefined) {
+      refuse(channel, attach, errorOf(connection.session.refusal))
+      return
+    }
+    link.look(browse)
+  } else if (!source.lookup) {
+    const { exclusive, priority } = source
+    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority } as const
     const consumer = connection.session.consume([source.queue], options, link)
     const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {
@@ -114,7 +122,8 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
   enter(channel, link)
   connection.after(ticket, () => {
     if (channel.links.get(link.handle) !== link) return
-    write(channel, attach, terminusTerm(sourceAnswer(attach, source)), attach.target === undefined ? undefined : terminusTerm(attach.target))
+    const told = source.copy ? { ...attach, senderSettles: 1 } : attach
+    write(channel, told, terminusTerm(sourceAnswer(attach, source)), attach.target === undefined ? undefined : terminusTerm(attach.target))
     answered(channel, link)
     link.topUp()
     connection.flush()
