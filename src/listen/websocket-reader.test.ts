@@ -40,7 +40,7 @@ const control = fc.record({
   key,
 })
 const size = fc.oneof(fc.nat(300), fc.integer({ min: 66_000, max: 66_010 }))
-const piece = fc.record({ payload: size.map((bytes) => Buffer.from({ length: bytes }, (_, i) => (i * 31) ^ bytes)), key })
+const piece = fc.record({ payload: size.map((bytes) => Uint8Array.from({ length: bytes }, (_, i) => (i * 31) ^ bytes)), key })
 const message = fc
   .array(fc.tuple(piece, fc.array(control, { maxLength: 2 })), { minLength: 1, maxLength: 4 })
   .map((pieces) =>
