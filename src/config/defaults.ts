@@ -85,7 +85,6 @@ const websocket: WebSocketSettings = {
   origins: [],
   messageBytesMax: 17 * MiB,
   fragmentsMax: 4_096,
-  unfinishedTotalBytes: 256 * MiB,
   headerBytesMax: 16 * KiB,
   handshakeTimeoutMs: 10_000,
   pingIntervalMs: 30_000,

@@ -129,8 +129,6 @@ export type WebSocketSettings = Readonly<{
   origins: readonly string[]
   messageBytesMax: number
   fragmentsMax: number
-  /** Bytes of messages of which a part has not come, all connections together. */
-  unfinishedTotalBytes: number
   headerBytesMax: number
   handshakeTimeoutMs: number
   /** 0: never. */
