@@ -2,7 +2,7 @@
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
-import { formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
+import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
 import { TermReader } from './reader.ts'
@@ -112,7 +112,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
   if (canonical.replyTo !== undefined && replyTo !== undefined) {
-    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: canonical.replyTo.kind === 'queue' ? 0 : 1 }])
+    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: annotationOf(canonical.replyTo) }])
   }
   if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
   if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])
