@@ -102,6 +102,8 @@ describe('a message that came by AMQP', () => {
     ],
   ])('%s', (_, message, expected) => {
     expect(amqp.toCanonical(sent(message))).toMatchObject(expected)
+    const { body: _body, ...head } = amqp.toCanonical(sent(message))
+    expect(amqp.headOf(sent(message))).toEqual(head)
   })
 
   it.each<[string, object, Partial<Message>]>([

@@ -8,7 +8,7 @@ import { type CoreAddress, patternKey, readAddress, readPattern } from './addres
 import { Binding, RouteSet, type Via } from './bindings.ts'
 import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
-import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
+import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
 
@@ -18,6 +18,8 @@ export interface MessageFact {
   offset: number
   length: number
   flags: number
+  /** See `rankOf`. */
+  rank: number
   expiresAtMs: number
   deliverAtMs: number
   /** Where it was sent, as needed only for `retain`. */
@@ -35,6 +37,7 @@ export function newMessageFact(): MessageFact {
     offset: 0,
     length: 0,
     flags: 0,
+    rank: 0,
     expiresAtMs: 0,
     deliverAtMs: 0,
     address: undefined,
@@ -65,7 +68,7 @@ export class Apply {
   message(fact: MessageFact): number {
     const state = this.#state
     const { messages } = state
-    const flags = MESSAGE_ROW_FLAG.durable | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
+    const flags = MESSAGE_ROW_FLAG.durable | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
     const row = messages.add(fact.segment, fact.offset, fact.length, flags, fact.expiresAtMs)
     if (fact.pieces !== undefined) {
       messages.pieces.set(row, fact.pieces)
@@ -218,6 +221,7 @@ export class Apply {
     fact.offset = offset
     fact.length = end - start
     fact.flags = flags
+    fact.rank = rankOf(buffer[start + 1], 0)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
     fact.session = buffer.readUInt32LE(start + 32)

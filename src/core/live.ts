@@ -11,6 +11,7 @@ import type { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
+import { Browsing } from './browse.ts'
 import { writeQueue } from './cold-facts.ts'
 import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -23,6 +24,7 @@ import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
+import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { Replica } from './replica.ts'
@@ -56,8 +58,10 @@ export class Live implements StateHooks {
   readonly deadlines: Deadlines
   readonly dispatch: Dispatch
   readonly bodies: Bodies
+  readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
+  readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -98,6 +102,7 @@ export class Live implements StateHooks {
     this.bodies = new Bodies(this)
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
+    this.selecting = new Selecting(this.settings.limits, this.log)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
@@ -134,10 +139,12 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (let row = queue.ready.head; row !== 0; ) {
-        const next = state.entries.get(row, NEXT)
-        this.#recovered(queue, row)
-        row = next
+      for (const list of queue.ready.lists()) {
+        for (let row = list.head; row !== 0; ) {
+          const next = state.entries.get(row, NEXT)
+          this.#recovered(queue, row)
+          row = next
+        }
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
@@ -193,7 +200,7 @@ export class Live implements StateHooks {
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
     const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
     const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
     if (durable || unmade || queue.pending > 0) {
@@ -221,6 +228,7 @@ export class Live implements StateHooks {
 
   queueGone(queue: Queue): void {
     this.dispatch.queueGone(queue)
+    this.browsing.queueGone(queue)
     if (queue.waiters === undefined) return
     for (const session of queue.waiters) this.#retry.add(session)
     queue.waiters = undefined
@@ -303,6 +311,7 @@ export class Live implements StateHooks {
     this.batches.answerIdle()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
+    if (!this.#quiet && this.browsing.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
@@ -425,7 +434,7 @@ export class Live implements StateHooks {
   dropQueue(queue: Queue): boolean {
     this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
     this.facts.flushGone()
-    if (queue.durable) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
+    if (queue.recorded) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
     this.state.removeQueue(queue)
     return false
   }
