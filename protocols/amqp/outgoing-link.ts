@@ -22,7 +22,7 @@ import { errorOf } from './errors.ts'
 import { section } from './format.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
-import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
+import { headerSection, sequenceOfTag, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
@@ -185,8 +185,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const tag = deliveryTag(delivery)
-    const outcome = this.#resumed === undefined ? undefined : this.#resume(tag)
+    const outcome = this.#resumed === undefined ? undefined : this.#resume(delivery.ref.sequence)
     const settled = delivery.tag === 0 || outcome !== undefined
     if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
@@ -199,7 +198,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     if (!settled) this.#unsettled++
     this.#credit--
     this.#waiting++
-    this.#channel.send(this, { tag, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
+    this.#channel.send(this, { ref: delivery.ref, attempts: delivery.attempts, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
   }
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
@@ -224,8 +223,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   }
 
   /** What the client said became of this entry, by the sequence in its tag. */
-  #resume(tag: Buffer): CoreOutcome | undefined {
-    const key = tag.toString('hex', 0, 7)
+  #resume(sequence: number): CoreOutcome | undefined {
+    const key = sequenceOfTag(sequence)
     const outcome = this.#resumed?.get(key)
     this.#resumed?.delete(key)
     return outcome
