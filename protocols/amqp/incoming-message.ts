@@ -64,6 +64,7 @@ export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: numb
       wallMs,
     ),
     group: routing?.group ?? '',
+    groupEnds: routing?.groupEnds === true,
   }
   const retain = annotation(reader, bytes, annotations, 'x-opt-retain')
   const retains = retain?.type === 'boolean' && retain.value

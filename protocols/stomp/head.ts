@@ -29,6 +29,7 @@ export class HeadWriter {
     let priority: string | undefined
     let expires: string | undefined
     let group: string | undefined
+    let groupSequence: string | undefined
     let retain: string | undefined
     let text = ''
     for (let i = 0; i < headers.length; i += 2) {
@@ -54,6 +55,9 @@ export class HeadWriter {
           break
         case 'expires':
           expires ??= value
+          break
+        case 'group-sequence':
+          groupSequence ??= value
           break
         case 'group':
           group ??= value
@@ -92,6 +96,7 @@ export class HeadWriter {
         expiresAtMs: expires === undefined ? 0 : Number(expires),
         deliverAtMs: 0,
         group: group ?? '',
+        groupEnds: groupSequence === '-1',
       },
     }
   }
@@ -152,6 +157,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['priority', 'priority'],
   ['expires', 'expires'],
   ['JMSXGroupID', 'group'],
+  ['JMSXGroupSeq', 'group-sequence'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
 ])

@@ -91,6 +91,8 @@ export const MESSAGE_FLAG = {
   large: 4,
   /** Reserved for exactly-once publishing: producer u32 and its sequence f64 stand before the address. */
   producer: 8,
+  /** The last of its group. */
+  groupEnds: 16,
 } as const
 
 /** A later version wrote this journal: a node that does not know the fact must not lead (nor guess). */
