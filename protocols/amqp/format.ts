@@ -2,7 +2,7 @@
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
-import { formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
+import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
 import { TermReader } from './reader.ts'
@@ -32,7 +32,7 @@ type Parts = Readonly<{ head: CanonicalHead; reader: TermReader; sections: reado
 
 function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Parts {
   const reader = new TermReader(settings)
-  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const find = (code: number): Section | undefined => sections.find((section) => section.code === code)
   const read = (section: Section | undefined): Term | undefined =>
     section === undefined ? undefined : reader.over(bytes, section.value, section.end).term()
@@ -112,7 +112,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
   if (canonical.replyTo !== undefined && replyTo !== undefined) {
-    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: canonical.replyTo.kind === 'queue' ? 0 : 1 }])
+    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: annotationOf(canonical.replyTo) }])
   }
   if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
   if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])

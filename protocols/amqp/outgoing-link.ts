@@ -35,6 +35,8 @@ export type Source = Readonly<{
   address: string
   /** Goes with the link. */
   temporary: boolean
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
   durable: boolean
   /** How it stands beside other receivers. */

@@ -12,7 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
-  Pattern,
+  Bound,
   PublishOptions,
   QueueOptions,
   Replies,
@@ -191,11 +191,11 @@ describe('SEND', () => {
   it.each([
     ['destination:/queue/a\ntransaction:t', 'Transactions are not offered'],
     ['x:1', 'SEND needs the header destination'],
-    ['destination:orders', 'A destination begins with /queue/ or /topic/'],
+    ['destination:orders', 'A destination begins with /queue/, /topic/, /temp-queue/'],
     ['destination:/queue/', 'needs a name'],
     ['destination:/queue/a,/queue/b', 'Composite destinations'],
     ['destination:/topic/a.*', 'cannot be sent to a destination with wildcards'],
-    ['destination:/temp-queue/a', 'Temporary destinations'],
+    ['destination:/temp-queue/*', 'no wildcards'],
     ['destination:/queue/a?consumer.prefetchSize=1', 'Options in a destination'],
     ['destination:/queue/a\npriority:x', 'The header priority'],
   ])('with %j is refused', async (headers, sentence) => {
@@ -998,7 +998,7 @@ class PlayedCore implements Broker, Session {
     this.bound.push({ queue: nameOf(binding.queue), pattern: binding.pattern, settle: binding.settle, retained: binding.retained })
     return this.ticket()
   }
-  patterns(): readonly Pattern[] {
+  boundTo(): readonly Bound[] {
     return []
   }
 

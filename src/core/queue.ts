@@ -39,7 +39,10 @@ export class Queue {
   /** Its name in facts and entry references; never given twice. */
   readonly number: number
   readonly address: CoreAddress
+  /** Durable messages on it survive a restart. */
   readonly durable: boolean
+  /** Facts tell of it: it survives a restart itself. */
+  readonly recorded: boolean
   readonly lifetime: QueueOptions['lifetime']
   /** As it was declared: what its fact says. */
   readonly declared: QueueOptions
@@ -82,6 +85,8 @@ export class Queue {
   /** A body at the head is being read from disk. */
   loading = false
   dropped = 0
+  /** A temporary one that nobody has is removed after a while. */
+  cancelRemoval: (() => void) | undefined = undefined
 
   readonly #entries: Entries
   readonly #messages: Messages
@@ -92,7 +97,8 @@ export class Queue {
     this.slot = slot
     this.number = number
     this.address = address
-    this.durable = declared.durable
+    this.durable = declared.durable && declared.lifetime !== 'temporary'
+    this.recorded = declared.durable
     this.lifetime = declared.lifetime
     this.declared = declared
     this.policy = policy

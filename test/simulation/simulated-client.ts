@@ -113,7 +113,7 @@ class Connection implements Replies {
     for (const name of QUEUES) session.declare(core.address('queue', [name]), { durable: true, lifetime: 'permanent' })
     for (const name of TOPIC_QUEUES) {
       const queue = core.address('queue', [name])
-      if (session.patterns(queue).length === 0)
+      if (session.boundTo(queue).length === 0)
         session.bind({ pattern: ['topic'], queue, tag: 0, settle: 'unsettled', absent: 'keep', retained: 'never' })
     }
     this.#changeQueue(session)
