@@ -131,8 +131,16 @@ export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */
   readonly durable: boolean
-  /** `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good. */
-  readonly lifetime: 'permanent' | 'held'
+  /**
+   * `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good.
+   * `temporary`: for a name that begins with the segment `$temp`, and for no other. It belongs to the session that declares it, which holds it by
+   * that: nobody else may consume it. It goes when let go, or a while (`destinations.temporaryGraceMs`) after that session's connection broke, unless
+   * its `owner` declares it again. Its messages are kept in memory only, even if the queue is durable. A temporary *topic* is declared the same way,
+   * by an address of that kind. Sending to one that is not there is refused with `not-found`.
+   */
+  readonly lifetime: 'permanent' | 'held' | 'temporary'
+  /** Who may have a temporary one again. */
+  readonly owner?: string
   /** Absent fields are taken from the configuration's policy for this address. */
   readonly limitMessages?: number
   readonly limitBytes?: number
@@ -160,7 +168,14 @@ export interface Binding {
   readonly absent: 'keep' | 'drop'
   /** Retained messages of matching topics: sent on every bind, on the first bind of this pattern only, or never. */
   readonly retained: 'always' | 'if-new' | 'never'
+  /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
+  /** Not what the client that binds sends itself: told by its client id, or by its session if it has none. */
+  readonly noLocal?: boolean
 }
+
+/** What is bound to a queue. */
+export type Bound = Readonly<{ pattern: Pattern; selector: string | undefined; noLocal: boolean }>
 
 // ---- Publishing -----------------------------------------------------------------------------------------------------
 
@@ -234,8 +249,11 @@ export interface Sink {
 export interface ConsumerOptions {
   /** `by-binding`: as the matching bindings say (direct sends: unsettled). The others are for every delivery. */
   readonly settle: 'settled' | 'unsettled' | 'by-binding'
-  /** Refused with `in-use` while another consumes one of the queues, and the other way round. */
-  readonly exclusive: boolean
+  /** `refuse`: refused with `in-use` while another consumes one of the queues, and the other way round.
+   *  `wait`: while it takes, all others of the queue wait; of several such, the one of the highest priority, then the oldest, takes. */
+  readonly exclusive: 'no' | 'refuse' | 'wait'
+  /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
+  readonly priority: number
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
@@ -354,13 +372,16 @@ export interface Session {
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
   remove(queue: Address): Ticket
-  /** Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number. */
-  hold(queue: Address, tag: number): Ticket
+  /**
+   * Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number.
+   * With `owner`: takes a temporary one that is there and that nobody has, if it is that owner's.
+   */
+  hold(queue: Address, tag: number, owner?: string): Ticket
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket
-  /** The patterns bound to a queue; empty when there is none. */
-  patterns(queue: Address): readonly Pattern[]
+  /** What is bound to a queue; empty when there is nothing, or no queue. */
+  boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */

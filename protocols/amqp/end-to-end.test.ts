@@ -295,7 +295,9 @@ describe('an address', () => {
     ['topic://a.>.b', 'amqp:invalid-field'],
     ['ftp://a', 'amqp:invalid-field'],
     ['a::b', 'amqp:not-implemented'],
-    ['a?consumer.exclusive=true', 'amqp:not-implemented'],
+    ['a?consumer.prefetchSize=1', 'amqp:not-implemented'],
+    ['a?consumer.exclusive=perhaps', 'amqp:invalid-field'],
+    ['a?consumer.priority=high', 'amqp:invalid-field'],
   ])('%j is refused with %s, and the connection goes on', async (address, condition) => {
     const node = await startNode()
     const connection = await node.rhea()
@@ -335,7 +337,7 @@ describe('an address', () => {
     const [asker, answerer] = [await node.rhea(), await node.rhea()]
     const replies = await openReceiver(asker, { source: { dynamic: true } as never })
     const address = replies.receiver.source.address
-    expect(address).toMatch(/^queue:\/\/temp\./)
+    expect(address).toMatch(/^queue:\/\/\$temp\./)
     const work = await openReceiver(answerer, 'work')
     await sendRhea(await openSender(asker, 'work'), { body: 'ask', reply_to: address, correlation_id: 7 })
     const { message } = await work.next()

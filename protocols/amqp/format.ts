@@ -3,7 +3,7 @@
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
-import { formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
+import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
 import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
@@ -126,7 +126,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
   if (canonical.replyTo !== undefined && replyTo !== undefined) {
-    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: canonical.replyTo.kind === 'queue' ? 0 : 1 }])
+    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: annotationOf(canonical.replyTo) }])
   }
   if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
   if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])

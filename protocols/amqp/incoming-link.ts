@@ -3,7 +3,8 @@
 // Each has a session of the core of its own, so that a sender whose destination is full holds up nobody but himself: his publishes park,
 // and no credit comes until they have found room. Credit and undecided messages together never exceed `creditWindow`.
 import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } from '../../src/api.ts'
-import { isTemporary, kindOfAnnotation, parseAddress } from './address.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { kindOfAnnotation, parseAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { type AmqpError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
@@ -22,6 +23,8 @@ export class IncomingLink implements Replies {
   readonly attach: Attach
   readonly handle: number
   readonly receives = false
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** Its attach was answered. */
   answered = false
   /** A detach that came before that. */

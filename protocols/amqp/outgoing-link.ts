@@ -3,7 +3,18 @@
 //
 // What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
 // socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
-import type { Address, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome as CoreOutcome, Ticket } from '../../src/api.ts'
+import type {
+  Address,
+  BrokerError,
+  Browse,
+  BrowseSink,
+  Consumer,
+  ConsumerOptions,
+  Delivery,
+  Message,
+  Outcome as CoreOutcome,
+  Ticket,
+} from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
@@ -23,9 +34,13 @@ export type Source = Readonly<{
   address: string
   /** Goes with the link. */
   temporary: boolean
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
   durable: boolean
-  exclusive: boolean
+  /** How it stands beside other receivers. */
+  exclusive: ConsumerOptions['exclusive']
+  priority: number
   /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
   lookup: boolean
   /** Of more than one topic: each delivery says which. */

@@ -43,6 +43,7 @@ export type Attach = Readonly<{
   initialDeliveryCount: number | undefined
   messageBytesMax: number
   desired: readonly string[]
+  properties: Pairs
 }>
 
 export type Flow = Readonly<{
@@ -167,6 +168,7 @@ function readAttach(fields: Fields): Attach {
   const messageBytesMax = fields.ulong('max-message-size') ?? 0
   fields.skip(1)
   const desired = fields.symbols('desired-capabilities')
+  const properties = fields.map('properties') ?? []
   fields.close()
   return {
     kind: 'attach',
@@ -181,6 +183,7 @@ function readAttach(fields: Fields): Attach {
     initialDeliveryCount,
     messageBytesMax,
     desired,
+    properties,
   }
 }
 

@@ -12,7 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
-  Pattern,
+  Bound,
   Replies,
   Session,
   Sink,
@@ -209,7 +209,7 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
-  patterns(): readonly Pattern[] {
+  boundTo(): readonly Bound[] {
     return []
   }
 

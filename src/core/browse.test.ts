@@ -176,7 +176,7 @@ describe('a browse', () => {
     node.restart()
     node.journal.forget()
     const reader = node.client()
-    const taker = reader.consume(queue, 0, { exclusive: true })
+    const taker = reader.consume(queue, 0, { exclusive: 'refuse' })
     const looker = new Looker(reader, queue, 100)
     await node.until(() => looker.drains === 1)
     expect(looker.texts).toEqual(numbers(0, 50))

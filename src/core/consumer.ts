@@ -7,12 +7,15 @@ import { own } from './addresses.ts'
 import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
-import { Seat } from './seat.ts'
+import type { Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 
 /** Tags between the oldest unsettled delivery and the newest: beyond this the oldest must be settled first. */
 const SPAN_MAX = 1 << 20
+/** Of consumers. */
+const PRIORITY_MIN = -128
+const PRIORITY_MAX = 127
 
 export class CoreConsumer implements Consumer {
   readonly number: number
@@ -20,9 +23,9 @@ export class CoreConsumer implements Consumer {
   /** Where it takes from. */
   readonly seats: Seat[] = []
   readonly settles: ConsumerOptions['settle']
-  readonly exclusive: boolean
+  readonly exclusive: ConsumerOptions['exclusive']
+  readonly priority: number
   readonly sink: Sink
-  readonly priority = 0
   credit = 0
   creditBytes = 0
   stalled = false
@@ -46,6 +49,7 @@ export class CoreConsumer implements Consumer {
     this.number = number
     this.settles = options.settle
     this.exclusive = options.exclusive
+    this.priority = Math.max(PRIORITY_MIN, Math.min(PRIORITY_MAX, Math.trunc(options.priority)))
     this.sink = sink
   }
 

@@ -14,6 +14,7 @@ import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
+import { noTemporary } from './temporary.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -63,6 +64,7 @@ export class Core implements Broker {
     this.version = options.version
     const replica = options.replica ?? new Replica(options.settings.destinations)
     this.#live = new Live({ ...options, replica })
+    this.#live.selecting.dialects = this.#dialects
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
@@ -223,6 +225,7 @@ export class Core implements Broker {
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) throw tooLong
     if (live.findQueue(to) !== undefined) return false
+    if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
     if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')

@@ -10,6 +10,7 @@ import type { Live } from './live.ts'
 import { EXPIRES, type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, REFERENCES, SEGMENT } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
+import { enterBarred, leaveExclusive } from './exclusive.ts'
 import { Line, Seat } from './seat.ts'
 import { EVENT, REASON } from './recorder.ts'
 
@@ -73,7 +74,8 @@ export class Dispatch {
     const seat = new Seat(consumer, queue, queue.line)
     seat.atQueue = queue.seats.push(seat) - 1
     seat.atConsumer = consumer.seats.push(seat) - 1
-    seat.stand()
+    if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
+    else seat.stand()
     if (queue.readyCount !== 0) this.#live.touch(queue)
   }
 
@@ -90,6 +92,13 @@ export class Dispatch {
     mine[seat.atConsumer] = end
     end.atConsumer = seat.atConsumer
     mine.pop()
+    if (seat.queue.exclusive !== undefined) this.#leaveBarred(seat)
+  }
+
+  /** The next one takes over from an exclusive consumer, or all do. */
+  #leaveBarred(seat: Seat): void {
+    const { queue } = seat
+    if (leaveExclusive(seat) && queue.alive && queue.readyCount !== 0) this.#live.touch(queue)
   }
 
   /** Its consumer has credit for more queues than it was given from at once. */

@@ -24,6 +24,7 @@ import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
+import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { Replica } from './replica.ts'
@@ -60,6 +61,7 @@ export class Live implements StateHooks {
   readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
+  readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -102,6 +104,7 @@ export class Live implements StateHooks {
     this.bodies = new Bodies(this)
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
+    this.selecting = new Selecting(this.settings.limits, this.log)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
@@ -199,7 +202,7 @@ export class Live implements StateHooks {
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
     const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
     const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
     if (durable || unmade || queue.pending > 0) {
@@ -433,7 +436,7 @@ export class Live implements StateHooks {
   dropQueue(queue: Queue): boolean {
     this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
     this.facts.flushGone()
-    if (queue.durable) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
+    if (queue.recorded) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
     this.state.removeQueue(queue)
     return false
   }

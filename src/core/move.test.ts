@@ -65,7 +65,10 @@ describe('a move', () => {
   it('stops at a full queue and says how far it came', async () => {
     const policies = [{ match: 'queue:small', limitMessages: 10 }]
     const { node, client, queue } = await filled(25, { destinations: { policies } })
-    await expect(administration(node).move(['q'], ['small'], 1e9)).rejects.toMatchObject({ code: 'full', message: expect.stringContaining('10 messages') })
+    await expect(administration(node).move(['q'], ['small'], 1e9)).rejects.toMatchObject({
+      code: 'full',
+      message: expect.stringContaining('10 messages'),
+    })
     expect((await taken(node, client, node.queue('small'), 10)).texts).toEqual(numbers(0, 10))
     expect((await taken(node, client, queue, 15)).texts).toEqual(numbers(10, 25))
   })

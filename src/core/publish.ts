@@ -14,6 +14,8 @@ import type { Live } from './live.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { originOf } from './selecting.ts'
+import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
 
 /** Bodies beyond this travel in pieces of this size. */
@@ -56,7 +58,7 @@ export class Publisher {
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.#refuse(tooLong)
-    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(to, bytes)
+    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(session, to, message, bytes)
     if (found !== undefined) return found
     const keeps = options.retain === 'set' && to.kind === 'topic'
     if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
@@ -109,7 +111,8 @@ export class Publisher {
   #toQueue(to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
     const queue = live.findQueue(to)
-    if (queue === undefined) return this.#refuse(new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
+    if (queue === undefined)
+      return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
     this.#queue = queue
     this.#set = undefined
     const own = queue.durable && message.durable
@@ -133,19 +136,22 @@ export class Publisher {
     }
   }
 
-  #toTopic(to: CoreAddress, bytes: number): Placed | undefined {
+  #toTopic(session: LiveSession, to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
+    if (to.temporary && live.findQueue(to) === undefined) return this.#refuse(noTemporary(to))
     const route = live.router.route(to)
+    const { durable, durableVias, volatile, volatileVias } =
+      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), originOf(session.record))
     this.#queue = undefined
-    this.#durable = route.durable
-    this.#durableVias = route.durableVias
-    this.#volatile = route.volatile
-    this.#volatileVias = route.volatileVias
+    this.#durable = durable
+    this.#durableVias = durableVias
+    this.#volatile = volatile
+    this.#volatileVias = volatileVias
     this.#set = undefined
-    if (route.limited && (route.durable.some((queue) => queue.isFull(bytes)) || route.volatile.some((queue) => queue.isFull(bytes)))) {
+    if (route.limited && (durable.some((queue) => queue.isFull(bytes)) || volatile.some((queue) => queue.isFull(bytes)))) {
       this.#leaveOutFull(bytes)
-    } else if (route.durable.length > 0) this.#set = route.set
-    return this.#entriesFull(route.durable.length + route.volatile.length)
+    } else if (durable.length > 0 && durable === route.durable) this.#set = route.set
+    return this.#entriesFull(durable.length + volatile.length)
   }
 
   /** Queues at their limit drop their oldest, or do not get this one. */

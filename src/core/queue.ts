@@ -7,7 +7,7 @@ import { type Entries, MESSAGE, STATE, STATE_OF } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
 import { MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
-import { Line, type Seat } from './seat.ts'
+import type { Line, Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -38,7 +38,10 @@ export class Queue {
   /** Its name in facts and entry references; never given twice. */
   readonly number: number
   readonly address: CoreAddress
+  /** Durable messages on it survive a restart. */
   readonly durable: boolean
+  /** Facts tell of it: it survives a restart itself. */
+  readonly recorded: boolean
   readonly lifetime: QueueOptions['lifetime']
   /** As it was declared: what its fact says. */
   readonly declared: QueueOptions
@@ -63,6 +66,8 @@ export class Queue {
 
   /** Allocated on first use. */
   seats: Seat[] | undefined = undefined
+  /** Those that let nobody else take, the one whose turn it is first. */
+  exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
@@ -77,6 +82,8 @@ export class Queue {
   /** A body at the head is being read from disk. */
   loading = false
   dropped = 0
+  /** A temporary one that nobody has is removed after a while. */
+  cancelRemoval: (() => void) | undefined = undefined
 
   readonly #entries: Entries
   readonly #messages: Messages
@@ -87,7 +94,8 @@ export class Queue {
     this.slot = slot
     this.number = number
     this.address = address
-    this.durable = declared.durable
+    this.durable = declared.durable && declared.lifetime !== 'temporary'
+    this.recorded = declared.durable
     this.lifetime = declared.lifetime
     this.declared = declared
     this.policy = policy

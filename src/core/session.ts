@@ -3,6 +3,7 @@
 import type {
   Address,
   Binding as BindingSpec,
+  Bound,
   BrokerError,
   Browse,
   BrowseOptions,
@@ -39,7 +40,10 @@ import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
+import { originOf } from './selecting.ts'
+import { given } from './selector/selector.ts'
 import { settleEntry } from './settlement.ts'
+import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
 const PARKED: Ticket = -1
 
@@ -146,19 +150,28 @@ export class LiveSession implements Session {
   declare(address: Address, options: QueueOptions): Ticket {
     const live = this.#live
     const to = own(address)
+    const known = live.findQueue(to)
+    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options.owner)
+    if (denied !== undefined) return this.refuse(denied)
     // It may be there and not yet committed.
-    if (live.findQueue(to) !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
-    if (to.namespace === '' && !rulesFor(live.settings.destinations, to).autoCreate) {
+    if (known !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
+    if (to.temporary !== (options.lifetime === 'temporary')) return this.refuse(noTemporary(to))
+    if (to.namespace === '' && !to.temporary && !rulesFor(live.settings.destinations, to).autoCreate) {
       return this.refuse(new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`))
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const { queues } = live.settings.limits
     if (live.state.queueByNumber.size >= queues) return this.refuse(new CodedError('limit', `limits.queues (${queues}) queues exist`))
+    const { temporariesPerSession } = live.settings.limits
+    if (to.temporary && temporariesOf(this.record) >= temporariesPerSession) {
+      return this.refuse(new CodedError('limit', `limits.temporariesPerSession (${temporariesPerSession}) temporary destinations exist`))
+    }
     const queue = live.makeQueue(to, options, 'publish')
     if (queue === undefined) return this.refuse(journalFull())
+    if (to.temporary) live.state.hold(this.record, queue, 0)
     live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
-    return live.batches.ticket(this, queue.durable)
+    return live.batches.ticket(this, queue.recorded)
   }
 
   remove(address: Address): Ticket {
@@ -167,10 +180,12 @@ export class LiveSession implements Session {
     return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
   }
 
-  hold(address: Address, tag: number): Ticket {
+  hold(address: Address, tag: number, owner?: string): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) return this.refuse(noQueue(address))
+    const denied = queue.lifetime === 'temporary' ? takeTemporary(live, this.record, queue, owner) : undefined
+    if (denied !== undefined) return this.refuse(denied)
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
     else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
@@ -201,9 +216,13 @@ export class LiveSession implements Session {
     if (known === undefined && queue.bindingBytes + key.length > limits.bindingBytesPerSession) {
       return this.refuse(new CodedError('limit', `limits.bindingBytesPerSession (${limits.bindingBytesPerSession}) bytes of patterns are bound`))
     }
-    const tooLong = patternBeyond(spec.pattern, limits)
+    const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(this.record, spec.pattern)
     if (tooLong !== undefined) return this.refuse(tooLong)
-    const binding = new Binding(spec, queue)
+    const selector = given(spec.selector) ?? ''
+    const compiled = selector === '' ? undefined : live.selecting.compile(selector)
+    if (compiled instanceof CodedError) return this.refuse(compiled)
+    const exceptFrom = spec.noLocal === true ? originOf(this.record) : ''
+    const binding = new Binding({ ...spec, selector, exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -211,9 +230,9 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, queue.durable)
   }
 
-  patterns(address: Address): readonly Pattern[] {
-    const queue = this.#live.findQueue(own(address))
-    return queue?.bindings === undefined ? [] : [...queue.bindings.values()].map(({ pattern }) => pattern)
+  boundTo(address: Address): readonly Bound[] {
+    const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
+    return [...bindings].map(({ pattern, selector, exceptFrom }) => ({ pattern, selector: given(selector), noLocal: exceptFrom !== '' }))
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {
@@ -257,9 +276,13 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return false
     }
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return false
+    }
     if (consumer.seatAt(queue) !== undefined) return true
     const others = queue.seats
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others[0].consumer.exclusive)) {
+    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
       this.refuse(
         new CodedError(
           'in-use',
@@ -310,6 +333,10 @@ export class LiveSession implements Session {
     const queue = this.#live.findQueue(own(address))
     if (queue === undefined) {
       this.refuse(noQueue(address))
+      return undefined
+    }
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
       return undefined
     }
     this.#pulls ??= new Set()

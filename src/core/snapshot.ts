@@ -153,7 +153,7 @@ function* definitions(state: State, fact: FactWriter): Generator<readonly [numbe
 
 function durableQueues(state: State): Queue[] {
   const queues: Queue[] = []
-  for (const queue of state.queues) if (queue?.durable) queues.push(queue)
+  for (const queue of state.queues) if (queue?.recorded) queues.push(queue)
   return queues.sort((a, b) => a.number - b.number)
 }
 

@@ -48,7 +48,7 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
         const got = history.delivered(delivery.message.body, queue, `${ref.queue}:${ref.sequence}`, epoch, false, process.name)
         if (got !== undefined) found.get(queue)?.push(got.sent.id)
       }
-      session.consume([address], { settle: 'unsettled', exclusive: false }, new ClientSink(deliver))?.grant(1_000_000, 1e12)
+      session.consume([address], { settle: 'unsettled', exclusive: 'no', priority: 0 }, new ClientSink(deliver))?.grant(1_000_000, 1e12)
     }
   })
   await until(world, () => scheduler.nowMs - lastMs > 200)
