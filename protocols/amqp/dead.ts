@@ -9,7 +9,7 @@ import { TermWriter } from './writer.ts'
 
 export function deadHead(reader: TermReader, head: Uint8Array, dead: Readonly<{ reason: string; origin: Address }>): Uint8Array {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
-  const place = annotationsAt(splitSections(reader, bytes, SECTIONS_MAX))
+  const place = annotationsAt(splitSections(reader.over(bytes), SECTIONS_MAX))
   const term = place.found ? reader.over(bytes, place.value, place.end).term() : undefined
   const kept = term?.type === 'pairs' ? term.value : []
   const origin = formatAddress(dead.origin)

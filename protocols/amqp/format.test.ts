@@ -24,7 +24,7 @@ const NOW_MS = 1_700_000_000_000
 const string = (value: string): Value => ({ type: 'string', value })
 const queue = (...path: string[]): Address => ({ namespace: '', kind: 'queue', path })
 const topic = (...path: string[]): Address => ({ namespace: '', kind: 'topic', path })
-const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults), bytes, 1000, NOW_MS).message
+const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults).over(bytes), 1000, NOW_MS).message
 const sent = (message: object): Message => incoming(rhea.message.encode({ body: 'x', ...message } as RheaMessage) as Buffer)
 
 /** Body sections written by hand. */

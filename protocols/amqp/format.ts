@@ -46,7 +46,7 @@ type Parts = Readonly<{ head: CanonicalHead; reader: TermReader; sections: reado
 
 function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Parts {
   const reader = new TermReader(settings)
-  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const find = (code: number): Section | undefined => sections.find((section) => section.code === code)
   const read = (section: Section | undefined): Term | undefined =>
     section === undefined ? undefined : reader.over(bytes, section.value, section.end).term()
