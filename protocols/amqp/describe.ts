@@ -27,7 +27,7 @@ export function describe(broker: Broker, settings: AmqpSettings, message: Messag
   const reader = new TermReader(settings)
   const head = delivery.dead === undefined ? message.head : deadHead(reader, message.head, delivery.dead)
   const bytes = Buffer.concat([headerSection(message, delivery, broker.clock.wallMs()), head, message.body])
-  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const read = (section: Section): Term => reader.over(bytes, section.value, section.end).term()
   const fields: Field[] = []
   const bodies: Section[] = []
