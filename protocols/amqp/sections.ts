@@ -3,6 +3,7 @@
 import { DecodeFault } from './errors.ts'
 import { Fields } from './fields.ts'
 import type { TermReader } from './reader.ts'
+import type { TermWriter } from './writer.ts'
 
 export const HEADER = 0x70
 export const DELIVERY_ANNOTATIONS = 0x71
@@ -104,4 +105,9 @@ export function annotation(
     reader.skip()
   }
   return undefined
+}
+
+/** Begins a section: its value follows. */
+export function section(writer: TermWriter, code: number): TermWriter {
+  return writer.u8(0).u8(0x53).u8(code)
 }

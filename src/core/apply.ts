@@ -275,12 +275,13 @@ export class Apply {
     const sequence = from.f64()
     const to = state.queueByNumber.get(from.u32())
     const reason = from.text()
-    const origin = readAddress(from)
+    // Without one its owner moved it: then it is no dead letter any more.
+    const origin = from.left === 0 ? undefined : readAddress(from)
     const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
     if (queue === undefined || row === 0) return
     if (to !== undefined) {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), state.vias.byNumber[0], ENTRY_FLAG.durable)
-      entries.set(moved, DEAD, state.deadNumber(reason, origin))
+      if (origin !== undefined) entries.set(moved, DEAD, state.deadNumber(reason, origin))
       entries.set(moved, ATTEMPTS, 0)
     }
     state.removeEntry(queue, row)

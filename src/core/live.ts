@@ -71,6 +71,8 @@ export class Live implements StateHooks {
   readonly volatile = this.account.register('queue', 'messages that are not durable')
   #journal: Journal | undefined
   readonly sessions = new Set<LiveSession>()
+  /** Since this term began. */
+  sessionsOpened = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
