@@ -28,6 +28,7 @@ import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { Replica } from './replica.ts'
+import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
@@ -60,6 +61,7 @@ export class Live implements StateHooks {
   readonly bodies: Bodies
   readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
+  readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
   readonly selecting: Selecting
   readonly counters: Counters
@@ -422,6 +424,12 @@ export class Live implements StateHooks {
 
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const queue = this.#make(address, options, claim)
+    if (queue !== undefined) this.wildcards.queueMade(queue)
+    return queue
+  }
+
+  #make(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const { state } = this
     if (!options.durable) {
       const policy = policyFrom(this.settings.destinations, address, options)
