@@ -237,6 +237,8 @@ export interface ConsumerOptions {
   readonly exclusive: 'no' | 'refuse' | 'wait'
   /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
   readonly priority: number
+  /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */

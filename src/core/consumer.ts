@@ -8,6 +8,7 @@ import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from '
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import type { Seat } from './seat.ts'
+import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 
@@ -25,6 +26,8 @@ export class CoreConsumer implements Consumer {
   readonly settles: ConsumerOptions['settle']
   readonly exclusive: ConsumerOptions['exclusive']
   readonly priority: number
+  /** What it takes of its queues; undefined: everything. */
+  readonly selector: Selector | undefined
   readonly sink: Sink
   credit = 0
   creditBytes = 0
@@ -43,13 +46,14 @@ export class CoreConsumer implements Consumer {
   #first = 1
   #last = 0
 
-  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, sink: Sink) {
+  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, selector: Selector | undefined, sink: Sink) {
     this.#live = live
     this.session = session
     this.number = number
     this.settles = options.settle
     this.exclusive = options.exclusive
     this.priority = Math.max(PRIORITY_MIN, Math.min(PRIORITY_MAX, Math.trunc(options.priority)))
+    this.selector = selector
     this.sink = sink
   }
 

@@ -5,9 +5,12 @@
 import { strict as assert } from 'node:assert'
 import { describe, expect, it } from 'vitest'
 import { type Client, CoreNode, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
+import { headers } from '../../test/support/test-dialect.ts'
 import { SeededRandom } from '../random.ts'
 
 const QUEUES = ['q0', 'q1', 'sub0', 'sub1', 'sub2'] as const
+/** Where consumers stand: at a queue, or at what a selector takes of it. */
+const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE'] as const
 const SEGMENT_BYTES = 256 * 1024
 
 const seeds = process.env.SEED === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 25) }, (_, i) => i + 1) : [Number(process.env.SEED)]
@@ -46,24 +49,30 @@ class World {
     for (const name of QUEUES) this.producer.session.declare(this.node.queue(name), PERMANENT)
     for (const name of ['sub0', 'sub1', 'sub2']) {
       const pattern = name === 'sub1' ? ['t', { wild: 'one' as const }] : [{ wild: 'rest' as const }]
-      this.producer.session.bind({ pattern, queue: this.node.queue(name), tag: 1, settle: 'unsettled', absent: 'keep', retained: 'never' })
+      const selector = name === 'sub2' ? 'odd' : undefined
+      const queue = this.node.queue(name)
+      this.producer.session.bind({ pattern, queue, tag: 1, settle: 'unsettled', absent: 'keep', retained: 'never', selector })
     }
   }
 
   publish(): void {
-    const text = `m${this.count++} ${'x'.repeat(this.random.below(40) === 0 ? 300_000 : this.random.below(2_000))}`
+    const n = this.count++
+    const odd = n % 2 === 1
+    const text = `m${n} ${'x'.repeat(this.random.below(40) === 0 ? 300_000 : this.random.below(2_000))}`
     const toTopic = this.random.below(2) === 0
     const topic = this.random.below(2) === 0 ? 't.a' : 'u'
     const queue = QUEUES[this.random.below(2)]
-    const queues = toTopic ? (topic === 'u' ? ['sub0', 'sub2'] : ['sub0', 'sub1', 'sub2']) : [queue]
-    const ticket = this.producer.send(toTopic ? this.node.topic(topic) : this.node.queue(queue), text)
+    const subscribed = QUEUES.slice(2).filter((name) => (name !== 'sub1' || topic !== 'u') && (name !== 'sub2' || odd))
+    const queues = toTopic ? subscribed : [queue]
+    const ticket = this.producer.send(toTopic ? this.node.topic(topic) : this.node.queue(queue), text, { head: headers({ n, odd }) })
     assert.notEqual(ticket, 0, this.producer.session.refusal?.message)
     this.sent.push({ text, queues, ticket, acknowledged: false })
   }
 
   attach(name: string): void {
     if (this.takers.has(name)) return
-    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(name), 1 + this.random.below(50)), open: new Map() })
+    const [queue, selector] = name.split('?')
+    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), { selector }), open: new Map() })
   }
 
   detach(name: string): void {
@@ -83,13 +92,14 @@ class World {
     for (const answer of this.answered.values()) if (answer.ticket <= this.consumer.doneUpTo) answer.told = true
     for (const [name, { taker, open }] of this.takers) {
       for (const delivery of taker.deliveries.splice(0)) {
-        const key = `${name} ${textOf(delivery)}`
+        const key = `${name.split('?')[0]} ${textOf(delivery)}`
         assert.ok(this.answered.get(key)?.told !== true, `${key.slice(0, 20)} came back after its settlement was answered`)
         const number = Number(textOf(delivery).split(' ')[0].slice(1))
         if (!delivery.maybeSeen) {
           assert.ok(number > (this.lastSeen.get(name) ?? -1), `first delivery out of order on ${name}`)
           this.lastSeen.set(name, number)
         }
+        if (name.includes('?')) assert.ok(name.endsWith('100') ? number > 100 : (number % 2 === 1) === name.endsWith('odd'), `${name} took ${number}`)
         this.delivered.add(key)
         open.set(delivery.tag, key)
       }
@@ -129,7 +139,7 @@ class World {
 
   async step(): Promise<void> {
     const what = this.random.below(100)
-    const name = QUEUES[this.random.below(QUEUES.length)]
+    const name = STANDS[this.random.below(STANDS.length)]
     if (what < 45) this.publish()
     else if (what < 55) this.attach(name)
     else if (what < 58) this.detach(name)

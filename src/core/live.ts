@@ -21,6 +21,7 @@ import { EXPIRES, SEGMENT } from './messages.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
+import { Sweeps } from './sweep.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
@@ -59,6 +60,7 @@ export class Live implements StateHooks {
   readonly dispatch: Dispatch
   readonly bodies: Bodies
   readonly browsing = new Browsing(this)
+  readonly sweeps = new Sweeps(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
   readonly selecting: Selecting
@@ -312,6 +314,7 @@ export class Live implements StateHooks {
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
     if (!this.#quiet && this.browsing.run()) this.wake()
+    if (!this.#quiet && this.sweeps.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }

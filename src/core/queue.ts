@@ -8,6 +8,7 @@ import { EntryList, Lane } from './lanes.ts'
 import { MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Line, Seat } from './seat.ts'
+import type { Selection } from './selection.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -70,6 +71,8 @@ export class Queue {
   exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
+  /** Who takes what a selector takes. */
+  selection: Selection | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
@@ -121,6 +124,7 @@ export class Queue {
   /** An entry may be given out: it waits in its place. */
   makeReady(row: number): void {
     this.ready.add(row, this.priorityOf(row))
+    this.selection?.arrived(row)
   }
 
   /** A ready entry is taken out of its place: given to somebody, delayed, or gone. */

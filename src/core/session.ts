@@ -237,7 +237,13 @@ export class LiveSession implements Session {
       this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
       return undefined
     }
-    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
+    const text = given(options.selector)
+    const selector = text === undefined ? undefined : live.selecting.compile(text)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, selector, sink)
     for (const address of addresses) {
       if (this.attach(consumer, own(address))) continue
       for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
