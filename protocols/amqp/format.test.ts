@@ -195,6 +195,7 @@ const PLAIN: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 /** As rhea reads it, and what was lost. */
@@ -318,7 +319,9 @@ describe('a message for AMQP', () => {
 })
 
 /** As a consumer of the other protocol sees it. */
-function crossed(from: Dialect, to: Dialect, message: Message): Readonly<{ message: Message; lost: string[] }> {
+type Translator = Pick<Dialect, 'name' | 'toCanonical' | 'fromCanonical'>
+
+function crossed(from: Translator, to: Translator, message: Message): Readonly<{ message: Message; lost: string[] }> {
   const lost: string[] = []
   const made = to.fromCanonical(from.toCanonical(message), message, (field) => lost.push(field))
   if (made === undefined) throw new Error('cannot be represented')

@@ -40,6 +40,7 @@ describe('a list of matches', () => {
     const random = new SeededRandom(seed)
     const list = new MatchList()
     const model = new Set<number>()
+    let wrong = 0
     for (let step = 0; step < 20_000; step++) {
       const what = random.below(100)
       const spread = Math.floor(step / 2_000) % 2 === 0 ? 60 : 30
@@ -48,15 +49,16 @@ describe('a list of matches', () => {
         list.add(4, sequence)
         model.add(sequence)
       } else if (what < 99 && model.size > 0) {
-        expect(list.first).toBe(Math.min(...model))
+        if (list.first !== Math.min(...model)) wrong++
         model.delete(list.first)
         list.dropFirst()
       } else if (what === 99 && random.below(20) === 0) {
         list.keep((sequence) => sequence % 3 !== 0)
         for (const sequence of model) if (sequence % 3 === 0) model.delete(sequence)
       }
-      if (list.count !== model.size) expect(list.count).toBe(model.size)
+      if (list.count !== model.size) wrong++
     }
+    expect(wrong).toBe(0)
     expect(drained(list)).toEqual([...model].sort((a, b) => a - b))
   })
 })

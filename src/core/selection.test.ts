@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Client, CoreNode, PERMANENT, type Taker } from '../../test/support/core.ts'
 import { headers } from '../../test/support/test-dialect.ts'
 import type { Address, Message } from '../api.ts'
-import { CoreConsumer } from './consumer.ts'
+import type { CoreConsumer } from './consumer.ts'
 import type { Selection } from './selection.ts'
 
 type Values = Readonly<Record<string, string | number | boolean>>
@@ -172,6 +172,46 @@ describe('what comes back', () => {
     on.node.clock.advance(1_000)
     await on.node.settled()
     expect(taker.texts).toEqual(['1', '2', '1'])
+  })
+})
+
+describe('message groups', () => {
+  it('one message of a group is out at a time, and other groups go past it', async () => {
+    const on = stage()
+    const [one, other] = [take(on, 'n > 0'), take(on, 'n > 0')]
+    for (const [n, group] of ['a', 'a', 'a', 'b', ''].entries()) send(on, `${n}${group}`, { n: n + 1 }, { group })
+    await on.node.settled()
+    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '3b', '4'])
+    const settle = async (text: string): Promise<void> => {
+      for (const taker of [one, other])
+        for (const { tag, message } of taker.deliveries) if (Buffer.from(message.body).toString() === text) taker.accept(tag)
+      await on.node.settled()
+    }
+    await settle('0a')
+    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '1a', '3b', '4'])
+    await settle('1a')
+    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '1a', '2a', '3b', '4'])
+  })
+
+  it('what no selector takes of a group does not hold up the rest of it', async () => {
+    const on = stage()
+    const taker = take(on, 'n > 0')
+    for (let n = 0; n < 3; n++) send(on, String(n), { n }, { group: 'a' })
+    await on.node.settled()
+    expect(taker.texts).toEqual(['1'])
+    taker.accept(1)
+    await on.node.settled()
+    expect(taker.texts).toEqual(['1', '2'])
+  })
+
+  it('are found by a sweep', async () => {
+    const on = stage()
+    for (let n = 0; n < 1_000; n++) send(on, String(n), { n }, { group: n % 2 === 0 ? `g${n % 10}` : '' })
+    await on.node.settled()
+    on.node.journal.forget()
+    const taker = take(on, 'n > 990')
+    await on.node.until(() => taker.deliveries.length === 9)
+    expect(taker.texts.sort()).toEqual(['991', '992', '993', '994', '995', '996', '997', '998', '999'])
   })
 })
 

@@ -19,6 +19,8 @@ import { Sweep } from './sweep.ts'
 
 /** Deliveries to one group before the next one's turn. */
 const TURN_MAX = 64
+/** Matches passed by in one turn because their message group belongs to another consumer or has a message out. */
+const ASIDE_MAX = 64
 /** A list is cleaned when it has so many more than twice what is ready. */
 const SLACK = 256
 
@@ -27,6 +29,8 @@ export class Group {
   readonly selector: Selector
   readonly line = new Line()
   readonly matches = new MatchList()
+  /** Matches of message groups whose turn it was not when last looked at. */
+  readonly aside = new MatchList()
   seats = 0
   /** What is ready is not judged yet, or not wholly: `sweep`, when it is under way. */
   unswept = true
@@ -47,6 +51,7 @@ export class Selection {
   /** Those that may have something for somebody. */
   readonly #due = new Set<Group>()
   #sweep: Sweep | undefined
+  #anyAside = false
   /** A matched message is being read. */
   #loading = false
 
@@ -154,6 +159,7 @@ export class Selection {
 
   /** Gives what was taken to those that have credit, at most `budget`. Answers how much of it was used. */
   give(budget: number): number {
+    if (this.#anyAside) this.#bringBack()
     if (this.#due.size === 0 || this.#loading) return 0
     let left = budget
     while (this.#due.size > 0 && left > 0) {
@@ -179,6 +185,10 @@ export class Selection {
       if (dispatch.expire(this.queue, row)) continue
       const seat = dispatch.pick(group.line, row)
       if (seat === undefined) return used
+      if (this.queue.groups?.mayTake(seat, row) === false) {
+        if (!this.#setAside(group)) return used
+        continue
+      }
       const held = dispatch.held(row)
       if (held === undefined) {
         this.#load(row)
@@ -189,6 +199,28 @@ export class Selection {
       if (this.queue.selection !== this) return used
     }
     return budget
+  }
+
+  /** The first match is of a message group whose turn it is not: the next one may go. False: enough were looked at. */
+  #setAside({ matches, aside }: Group): boolean {
+    if (aside.count >= ASIDE_MAX) return false
+    this.#anyAside = true
+    aside.add(matches.priority, matches.first)
+    matches.dropFirst()
+    return true
+  }
+
+  /** What was set aside is looked at again, in its place. */
+  #bringBack(): void {
+    this.#anyAside = false
+    for (const group of this.#groups.values()) {
+      if (group.aside.count === 0) continue
+      for (let first = group.aside.first; first !== 0; first = group.aside.first) {
+        group.matches.add(group.aside.priority, first)
+        group.aside.dropFirst()
+      }
+      this.#due.add(group)
+    }
   }
 
   /** The entry that is the group's next; 0: there is none, or it must wait for what is not judged. */
@@ -214,10 +246,6 @@ export class Selection {
     return row !== 0 && entries.get(row, STATE) === STATE_OF.ready ? row : 0
   }
 
-  isReady(sequence: number): boolean {
-    return this.queue.alive && this.#ready(sequence) !== 0
-  }
-
   /** The first of those not judged that is still ready, as a row; 0: there is none. */
   firstUnjudged(): number {
     const { unjudged } = this
@@ -238,7 +266,7 @@ export class Selection {
       if (live.lost !== undefined) return
       this.#loading = false
       if (queue.selection !== this || !queue.alive) return
-      if (!read && this.isReady(sequence)) live.dispatch.passOver(queue, row)
+      if (!read) live.dispatch.passOver(queue, sequence)
       for (const group of this.#groups.values()) if (group.matches.count > 0) this.#due.add(group)
       live.touch(queue)
     })

@@ -77,7 +77,10 @@ export class Sweep {
   isPast(priority: number, sequence: number): boolean {
     const { row } = this.#walk
     if (row === 0) return true
-    const at = this.#selection.queue.priorityOf(row)
+    const { queue } = this.#selection
+    // Message groups are walked one after the other.
+    if (queue.groups !== undefined) return false
+    const at = queue.priorityOf(row)
     return priority > at || (priority === at && sequence < this.#live.state.entries.double(row, SEQUENCE))
   }
 
@@ -121,7 +124,7 @@ export class Sweep {
       if (live.lost !== undefined || this.over) return
       if (found !== undefined) this.#read = { sequence, message: found }
       // What cannot be read waits, like any other, and is judged when it is ready again.
-      if (!read && this.#selection.isReady(sequence)) live.dispatch.passOver(queue, row)
+      if (!read) live.dispatch.passOver(queue, sequence)
       live.sweeps.add(this)
     })
     return undefined
