@@ -177,7 +177,7 @@ export class Membership {
     if (will === undefined) return
     this.#dropWill(record)
     this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT)
-    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }

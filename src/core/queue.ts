@@ -5,6 +5,7 @@ import type { CoreAddress } from './addresses.ts'
 import type { Binding } from './bindings.ts'
 import type { CoreConsumer } from './consumer.ts'
 import { type Entries, NEXT, PREV, SEQUENCE } from './entries.ts'
+import type { Gate } from './gate.ts'
 import type { WaitingPull } from './pull.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
@@ -103,6 +104,9 @@ export class Queue {
   /** Sessions whose oldest parked publish waits for room here. */
   waiters: Set<LiveSession> | undefined = undefined
 
+  /** What transactions mean for it, while they mean anything. */
+  gate: Gate | undefined = undefined
+
   /** Whose turn it is among `consumers`. */
   turn = 0
   scheduled = false
@@ -132,8 +136,9 @@ export class Queue {
   /** No room for one more message of `bytes`. An empty queue has room for any. */
   isFull(bytes: number): boolean {
     const { limitMessages, limitBytes } = this.policy
-    const count = this.count
-    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && this.bytes + bytes > limitBytes)
+    const count = this.count + (this.gate?.unseen ?? 0)
+    const total = this.bytes + (this.gate?.unseenBytes ?? 0)
+    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
   }
 
   /** Puts an entry where its sequence belongs in the ready list: at the end, behind the last one put back, or found from the head. */

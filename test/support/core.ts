@@ -25,7 +25,7 @@ import { type MemoryJournal, MemoryStore, openMemoryJournal } from '../../src/jo
 import { SeededRandom } from '../../src/random.ts'
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
-export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0 }
+export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }
 
 type Changes = { [Section in 'limits' | 'destinations' | 'failover' | 'journal']?: Partial<Settings[Section]> }
@@ -36,6 +36,7 @@ export class CoreNode {
   readonly clock: MovableClock
   readonly store: MemoryStore
   readonly changes: Changes
+  readonly settings: Settings
   readonly journalChanges: JournalChanges
   core: Core
   journal: MemoryJournal
@@ -46,6 +47,13 @@ export class CoreNode {
     this.clock = clock
     this.store = store
     this.changes = changes
+    this.settings = {
+      ...defaults,
+      limits: { ...defaults.limits, ...changes.limits },
+      destinations: { ...defaults.destinations, redeliveryDelayMs: 0, ...changes.destinations },
+      failover: { ...defaults.failover, ...changes.failover },
+      journal: { ...defaults.journal, ...changes.journal },
+    }
     this.journalChanges = journalChanges
     const started = this.#start()
     this.core = started.core
@@ -53,13 +61,7 @@ export class CoreNode {
   }
 
   #start(): { core: Core; journal: MemoryJournal } {
-    const settings: Settings = {
-      ...defaults,
-      limits: { ...defaults.limits, ...this.changes.limits },
-      destinations: { ...defaults.destinations, redeliveryDelayMs: 0, ...this.changes.destinations },
-      failover: { ...defaults.failover, ...this.changes.failover },
-      journal: { ...defaults.journal, ...this.changes.journal },
-    }
+    const { settings } = this
     const makeSnapshot = async (cut: Cut): Promise<void> => {
       const replica = new Replica(settings.destinations)
       this.store.replay(replica, cut.batch)
