@@ -70,7 +70,12 @@ export type Body =
  * The hub between dialects: each translates to and from this and nothing else. What is absent is `undefined`.
  * The routing fields (durable, priority, expiry, delay, group) are on `Message` and stay as they are.
  */
-export interface Canonical {
+export interface Canonical extends CanonicalHead {
+  readonly body: Body
+}
+
+/** Everything but the body. */
+export interface CanonicalHead {
   readonly messageId: Value | undefined
   readonly correlationId: Value | undefined
   readonly replyTo: Address | undefined
@@ -86,17 +91,35 @@ export interface Canonical {
   readonly retain: boolean
   /** In order, duplicates kept. Readers that know only one take the first. */
   readonly properties: readonly (readonly [string, Value])[]
-  readonly body: Body
 }
 
 /** `field` of the message could not be carried into `to`; counted by (from, to, field). */
 export type Lost = (field: string) => void
 
+/** Why a field could not be carried: the rule's name and a sentence. */
+export type Loss = Readonly<{ rule: string; says: string }>
+
+/** A delivery as a client of one protocol reads it, for people. */
+export type Described = Readonly<{
+  /** In the protocol's spelling; undefined: it has no name there. */
+  destination: string | undefined
+  /** Headers, properties and what else there is beside the body, in the protocol's words and order. */
+  fields: readonly (readonly [string, string])[]
+  /** What the protocol calls it, and its bytes; what is no bytes there is JSON. */
+  body: Readonly<{ kind: string; bytes: Uint8Array }>
+}>
+
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
+  /** The same without a look at the body: what selectors are judged by. */
+  headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
+  /** `message`: the delivery's, in this dialect. */
+  describe(message: Message, delivery: Delivery): Described
+  /** Of a field that `fromCanonical` said is lost. */
+  ruleOf(field: string): Loss
 }
 
 // ---- Queues and bindings --------------------------------------------------------------------------------------------
@@ -108,8 +131,16 @@ export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */
   readonly durable: boolean
-  /** `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good. */
-  readonly lifetime: 'permanent' | 'held'
+  /**
+   * `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good.
+   * `temporary`: for a name that begins with the segment `$temp`, and for no other. It belongs to the session that declares it, which holds it by
+   * that: nobody else may consume it. It goes when let go, or a while (`destinations.temporaryGraceMs`) after that session's connection broke, unless
+   * its `owner` declares it again. Its messages are kept in memory only, even if the queue is durable. A temporary *topic* is declared the same way,
+   * by an address of that kind. Sending to one that is not there is refused with `not-found`.
+   */
+  readonly lifetime: 'permanent' | 'held' | 'temporary'
+  /** Who may have a temporary one again. */
+  readonly owner?: string
   /** Absent fields are taken from the configuration's policy for this address. */
   readonly limitMessages?: number
   readonly limitBytes?: number
@@ -137,7 +168,14 @@ export interface Binding {
   readonly absent: 'keep' | 'drop'
   /** Retained messages of matching topics: sent on every bind, on the first bind of this pattern only, or never. */
   readonly retained: 'always' | 'if-new' | 'never'
+  /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
+  /** Not what the client that binds sends itself: told by its client id, or by its session if it has none. */
+  readonly noLocal?: boolean
 }
+
+/** What is bound to a queue. */
+export type Bound = Readonly<{ pattern: Pattern; selector: string | undefined; noLocal: boolean }>
 
 // ---- Publishing -----------------------------------------------------------------------------------------------------
 
@@ -231,8 +269,11 @@ export interface Sink {
 export interface ConsumerOptions {
   /** `by-binding`: as the matching bindings say (direct sends: unsettled). The others are for every delivery. */
   readonly settle: 'settled' | 'unsettled' | 'by-binding'
-  /** Refused with `in-use` while another consumes one of the queues, and the other way round. */
-  readonly exclusive: boolean
+  /** `refuse`: refused with `in-use` while another consumes one of the queues, and the other way round.
+   *  `wait`: while it takes, all others of the queue wait; of several such, the one of the highest priority, then the oldest, takes. */
+  readonly exclusive: 'no' | 'refuse' | 'wait'
+  /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
+  readonly priority: number
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
@@ -261,6 +302,19 @@ export interface Consumer {
   /** What is unsettled goes back to its place, uncounted as failure, before everything else. */
   close(): void
 }
+
+export interface BrowseOptions {
+  /** Also what is not to be given out now: in a consumer's hands, or waiting for its time. It comes last, in no order. */
+  readonly held: boolean
+}
+
+export interface BrowseSink extends Sink {
+  /** What was there when the look began has been given. Called once; nothing follows. */
+  drained(): void
+}
+
+/** A look at a queue: deliveries settled when sent that take nothing. What comes after it began is not seen. */
+export type Browse = Pick<Consumer, 'grant' | 'stall' | 'whenIdle' | 'close'>
 
 /** One waiting receive. First come first served; one message wakes one. */
 export interface PullOptions {
@@ -340,17 +394,22 @@ export interface Session {
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
   remove(queue: Address): Ticket
-  /** Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number. */
-  hold(queue: Address, tag: number): Ticket
+  /**
+   * Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number.
+   * With `owner`: takes a temporary one that is there and that nobody has, if it is that owner's.
+   */
+  hold(queue: Address, tag: number, owner?: string): Ticket
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket
-  /** The patterns bound to a queue; empty when there is none. */
-  patterns(queue: Address): readonly Pattern[]
+  /** What is bound to a queue; empty when there is nothing, or no queue. */
+  boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
   /** Undefined: `refusal`. The queue must exist (declare it first). */
   consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
+  browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */

@@ -14,10 +14,13 @@ export type Limit = Readonly<{
     | 'sessions'
     | 'bindings'
     | 'consumers'
+    | 'browsers'
     | 'entries'
     | 'segments'
     | 'numbers'
     | 'transactions'
+    | 'levels'
+    | 'terms'
   /** What it bounds and what happens there, in a sentence for the reference. */
   reason: string
   /** More cannot be configured. */
@@ -91,8 +94,28 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reachedBy: 'src/core/limits.test.ts',
   },
   bindingsPerSession: { unit: 'bindings', reason: 'Bindings that one session may make.', reachedBy: 'src/core/limits.test.ts' },
+  selectorBytes: {
+    unit: 'bytes',
+    reason: 'Text of one selector; a longer one is refused. Never more than 65,535.',
+    reachedBy: 'src/core/limits.test.ts',
+  },
+  selectorDepth: {
+    unit: 'levels',
+    reason: 'Parentheses, NOT and signs within each other in one selector.',
+    reachedBy: 'src/core/limits.test.ts',
+  },
+  selectorTerms: {
+    unit: 'terms',
+    reason: 'Names and literals in one selector: what it may cost a message.',
+    reachedBy: 'src/core/limits.test.ts',
+  },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
+  browsers: {
+    unit: 'browsers',
+    reason: 'Looks at queues (browsing) under way at once; further ones are refused.',
+    reachedBy: 'src/core/browse.test.ts',
+  },
   notesPerSession: {
     unit: 'numbers',
     reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',
@@ -125,6 +148,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     unit: 'ms',
     reason: 'How long a transaction may stay open; then it is rolled back. 0: for ever.',
     reachedBy: 'src/core/transactions.test.ts',
+  },
+  temporariesPerSession: {
+    unit: 'queues',
+    reason: 'Temporary queues and topics of one connection; further ones are refused.',
+    reachedBy: 'src/core/temporary.test.ts',
   },
   entries: {
     unit: 'entries',

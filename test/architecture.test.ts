@@ -186,7 +186,7 @@ describe('the house', () => {
     expect(found).toEqual([])
   })
 
-  it('has suites that are described in full and whose first tier takes at most twelve minutes', () => {
+  it('has suites that are described in full and whose first tier takes at most fourteen minutes', () => {
     const suites = JSON.parse(read('test/suites.json')) as Record<string, unknown>[]
     for (const suite of suites) {
       expect(Object.keys(suite).sort(), String(suite.name)).toEqual(['command', 'name', 'needs', 'seconds', 'tier', 'what'])
@@ -194,7 +194,7 @@ describe('the house', () => {
     }
     expect(new Set(suites.map((suite) => suite.name)).size).toBe(suites.length)
     const seconds = suites.reduce((sum, suite) => sum + (suite.tier === 1 ? Number(suite.seconds) : Number(suite.seconds) / 16), 0)
-    expect(seconds).toBeLessThanOrEqual(12 * 60)
+    expect(seconds).toBeLessThanOrEqual(14 * 60)
   })
 
   it('reaches each limit by the test that the registry names', () => {

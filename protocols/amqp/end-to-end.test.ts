@@ -295,7 +295,9 @@ describe('an address', () => {
     ['topic://a.>.b', 'amqp:invalid-field'],
     ['ftp://a', 'amqp:invalid-field'],
     ['a::b', 'amqp:not-implemented'],
-    ['a?consumer.exclusive=true', 'amqp:not-implemented'],
+    ['a?consumer.prefetchSize=1', 'amqp:not-implemented'],
+    ['a?consumer.exclusive=perhaps', 'amqp:invalid-field'],
+    ['a?consumer.priority=high', 'amqp:invalid-field'],
   ])('%j is refused with %s, and the connection goes on', async (address, condition) => {
     const node = await startNode()
     const connection = await node.rhea()
@@ -335,7 +337,7 @@ describe('an address', () => {
     const [asker, answerer] = [await node.rhea(), await node.rhea()]
     const replies = await openReceiver(asker, { source: { dynamic: true } as never })
     const address = replies.receiver.source.address
-    expect(address).toMatch(/^queue:\/\/temp\./)
+    expect(address).toMatch(/^queue:\/\/\$temp\./)
     const work = await openReceiver(answerer, 'work')
     await sendRhea(await openSender(asker, 'work'), { body: 'ask', reply_to: address, correlation_id: 7 })
     const { message } = await work.next()
@@ -446,7 +448,6 @@ describe('a subscription', () => {
       { source: { address: 'topic://a', filter: { 'no-local': rhea.types.wrap_described([], 'apache.org:no-local-filter:list') } } },
       'no-local',
     ],
-    ['distribution mode copy', { source: { address: 'a', distribution_mode: 'copy' } }, 'copy'],
   ])('with %s is refused by that name', async (_, options, name) => {
     const node = await startNode()
     const connection = await node.rhea()
@@ -454,6 +455,50 @@ describe('a subscription', () => {
     const error = (await told(receiver, 'receiver_close')).receiver?.error
     expect(error).toMatchObject({ condition: 'amqp:not-implemented' })
     expect(String((error as { description: string }).description)).toContain(name)
+  })
+})
+
+describe('a receiver of distribution mode copy', () => {
+  it('is shown what is on the queue, settled, told by drain that this was all, and takes nothing', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const sender = await openSender(connection, 'a')
+    for (let i = 0; i < 5; i++) await sendRhea(sender, { body: i, durable: true })
+    const source = { address: 'a', distribution_mode: 'copy' } as never
+    const looker = await openReceiver(connection, { source, credit_window: 0 })
+    const remote = looker.receiver as unknown as { snd_settle_mode: number; remote: { attach: { snd_settle_mode: number } } }
+    expect(remote.remote.attach.snd_settle_mode).toBe(1)
+    looker.receiver.add_credit(2)
+    expect((await looker.next()).message?.body).toBe(0)
+    const second = await looker.next()
+    expect(second.message?.body).toBe(1)
+    expect((second.delivery as unknown as { remote_settled: boolean }).remote_settled).toBe(true)
+    await sendRhea(sender, { body: 'came later' })
+    looker.receiver.add_credit(100)
+    looker.receiver.drain_credit()
+    await told(looker.receiver, 'receiver_drained')
+    expect(looker.contexts.map(({ message }) => message?.body)).toEqual([2, 3, 4])
+    const inbox = await openReceiver(connection, 'a')
+    for (const body of [0, 1, 2, 3, 4, 'came later']) {
+      const { message } = await inbox.next()
+      expect(message?.body).toBe(body)
+      expect(message?.delivery_count ?? 0).toBe(0)
+    }
+  })
+
+  it('learns of an empty queue at once, and that its queue is gone', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const looker = await openReceiver(connection, { source: { address: 'empty', distribution_mode: 'copy' } as never, credit_window: 0 })
+    looker.receiver.add_credit(1)
+    looker.receiver.drain_credit()
+    await told(looker.receiver, 'receiver_drained')
+    const dynamic = await openReceiver(connection, { source: { dynamic: true } as never })
+    const address = (dynamic.receiver as unknown as { source: { address: string } }).source.address
+    const other = await openReceiver(connection, { source: { address, distribution_mode: 'copy' } as never, credit_window: 0 })
+    const closed = told(other.receiver, 'receiver_close')
+    dynamic.receiver.close()
+    expect((await closed).receiver?.error).toMatchObject({ condition: 'amqp:resource-deleted' })
   })
 })
 

@@ -24,7 +24,7 @@ const NOW_MS = 1_700_000_000_000
 const string = (value: string): Value => ({ type: 'string', value })
 const queue = (...path: string[]): Address => ({ namespace: '', kind: 'queue', path })
 const topic = (...path: string[]): Address => ({ namespace: '', kind: 'topic', path })
-const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults), bytes, 1000, NOW_MS).message
+const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults).over(bytes), 1000, NOW_MS).message
 const sent = (message: object): Message => incoming(rhea.message.encode({ body: 'x', ...message } as RheaMessage) as Buffer)
 
 /** Body sections written by hand. */
@@ -102,6 +102,8 @@ describe('a message that came by AMQP', () => {
     ],
   ])('%s', (_, message, expected) => {
     expect(amqp.toCanonical(sent(message))).toMatchObject(expected)
+    const { body: _body, ...head } = amqp.toCanonical(sent(message))
+    expect(amqp.headOf(sent(message))).toEqual(head)
   })
 
   it.each<[string, object, Partial<Message>]>([
@@ -316,7 +318,9 @@ describe('a message for AMQP', () => {
 })
 
 /** As a consumer of the other protocol sees it. */
-function crossed(from: Dialect, to: Dialect, message: Message): Readonly<{ message: Message; lost: string[] }> {
+type Translator = Pick<Dialect, 'name' | 'toCanonical' | 'fromCanonical'>
+
+function crossed(from: Translator, to: Translator, message: Message): Readonly<{ message: Message; lost: string[] }> {
   const lost: string[] = []
   const made = to.fromCanonical(from.toCanonical(message), message, (field) => lost.push(field))
   if (made === undefined) throw new Error('cannot be represented')

@@ -1,12 +1,24 @@
 // The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
-import type { Broker, Canonical, Dialect, Lost, Message, Value } from '../../src/api.ts'
+import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
-import { formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
+import { ruleIn } from '../shared/losses.ts'
+import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
+import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
+import { losses } from './losses.ts'
 import { TermReader } from './reader.ts'
-import { APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, MESSAGE_ANNOTATIONS, PROPERTIES, type Section, splitSections } from './sections.ts'
+import {
+  APPLICATION_PROPERTIES,
+  DELIVERY_ANNOTATIONS,
+  FOOTER,
+  MESSAGE_ANNOTATIONS,
+  PROPERTIES,
+  type Section,
+  section,
+  splitSections,
+} from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { pairs, symbol, type Term, textOf, toValue, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
@@ -15,7 +27,10 @@ export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
   return {
     name: DIALECT,
     toCanonical: (message) => toCanonical(broker, settings, message),
+    headOf: (message) => takenApart(broker, settings, bufferOf(message.head)).head,
     fromCanonical,
+    describe: (message, delivery) => describe(broker, settings, message, delivery),
+    ruleOf: ruleIn(losses),
   }
 }
 
@@ -23,8 +38,15 @@ type Pair = readonly [string, Value]
 
 function toCanonical(broker: Broker, settings: AmqpSettings, message: Message): Canonical {
   const bytes = message.head.length === 0 ? bufferOf(message.body) : Buffer.concat([message.head, message.body])
+  const { head, reader, sections, jmsType } = takenApart(broker, settings, bytes)
+  return { ...head, body: readBody(reader, bytes, sections, head.contentType, jmsType) }
+}
+
+type Parts = Readonly<{ head: CanonicalHead; reader: TermReader; sections: readonly Section[]; jmsType: number | undefined }>
+
+function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Parts {
   const reader = new TermReader(settings)
-  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const find = (code: number): Section | undefined => sections.find((section) => section.code === code)
   const read = (section: Section | undefined): Term | undefined =>
     section === undefined ? undefined : reader.over(bytes, section.value, section.end).term()
@@ -51,15 +73,14 @@ function toCanonical(broker: Broker, settings: AmqpSettings, message: Message): 
   for (const [key, value] of pairsOf(read(find(DELIVERY_ANNOTATIONS)))) properties.push([`JMS_AMQP_DA_${nameOf(key)}`, toValue(value)])
   for (const [key, value] of pairsOf(read(find(FOOTER)))) properties.push([`JMS_AMQP_FT_${nameOf(key)}`, toValue(value)])
 
-  const contentType = textOf(at(6))
   const qos = numberOf(annotations.get('x-opt-mqtt-qos'))
   const retain = annotations.get('x-opt-retain')
-  return {
+  const head: CanonicalHead = {
     messageId: idOf(at(0)),
     correlationId: idOf(at(5)),
     replyTo: reply,
     type: textOf(at(3)),
-    contentType,
+    contentType: textOf(at(6)),
     contentEncoding: textOf(at(7)),
     timestampMs: numberOf(at(9)),
     userId: userId?.type === 'binary' ? Buffer.from(userId.value).toString('utf8') : textOf(userId),
@@ -67,8 +88,8 @@ function toCanonical(broker: Broker, settings: AmqpSettings, message: Message): 
     qos: qos === 0 || qos === 1 || qos === 2 ? qos : undefined,
     retain: retain?.type === 'boolean' && retain.value,
     properties,
-    body: readBody(reader, bytes, sections, contentType, numberOf(annotations.get('x-opt-jms-msg-type'))),
   }
+  return { head, reader, sections, jmsType: numberOf(annotations.get('x-opt-jms-msg-type')) }
 }
 
 /** Annotations that mean something to others go by their names there; the rest by ActiveMQ's prefix, from which they come back. */
@@ -105,7 +126,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
   if (canonical.replyTo !== undefined && replyTo !== undefined) {
-    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: canonical.replyTo.kind === 'queue' ? 0 : 1 }])
+    annotations.push([symbol('x-opt-jms-reply-to'), { type: 'int8', value: annotationOf(canonical.replyTo) }])
   }
   if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
   if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])
@@ -132,10 +153,6 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   ])
   if (applications.length > 0) section(writer, APPLICATION_PROPERTIES).term(pairs(applications))
   return { head: writer.bytes(), body: written.bytes }
-}
-
-export function section(writer: TermWriter, code: number): TermWriter {
-  return writer.u8(0).u8(0x53).u8(code)
 }
 
 /** Application properties are simple values (part 3.2.5): what is not goes as JSON. */

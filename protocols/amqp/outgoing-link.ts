@@ -3,17 +3,27 @@
 //
 // What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
 // socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
-import type { Address, BrokerError, Consumer, Delivery, Message, Outcome as CoreOutcome, Sink, Ticket } from '../../src/api.ts'
+import type {
+  Address,
+  BrokerError,
+  Browse,
+  BrowseSink,
+  Consumer,
+  ConsumerOptions,
+  Delivery,
+  Message,
+  Outcome as CoreOutcome,
+  Ticket,
+} from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
 import { errorOf } from './errors.ts'
-import { section } from './format.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
 import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
-import { DELIVERY_ANNOTATIONS } from './sections.ts'
+import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
 import { TermWriter } from './writer.ts'
 
@@ -24,16 +34,22 @@ export type Source = Readonly<{
   address: string
   /** Goes with the link. */
   temporary: boolean
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
   durable: boolean
-  exclusive: boolean
+  /** How it stands beside other receivers. */
+  exclusive: ConsumerOptions['exclusive']
+  priority: number
   /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
   lookup: boolean
   /** Of more than one topic: each delivery says which. */
   wildcard: boolean
+  /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
+  copy: boolean
 }>
 
-export class OutgoingLink implements Sink, OutboundLink {
+export class OutgoingLink implements BrowseSink, OutboundLink {
   readonly attach: Attach
   readonly handle: number
   readonly receives = true
@@ -44,6 +60,8 @@ export class OutgoingLink implements Sink, OutboundLink {
   readonly #channel: Channel
   readonly #defaultOutcome: CoreOutcome
   #consumer: Consumer | undefined
+  /** The consumer, or what looks at the queue. */
+  #taker: Browse | undefined
   #over = false
   /** Begun on the wire, and handed over but not yet begun. */
   #deliveryCount = 0
@@ -66,15 +84,20 @@ export class OutgoingLink implements Sink, OutboundLink {
     this.attach = attach
     this.handle = attach.handle
     this.source = source
-    this.settled = attach.senderSettles === 1
+    this.settled = attach.senderSettles === 1 || source.copy
     const standard = attach.source?.defaultOutcome
     const outcome = standard === undefined ? undefined : readOutcome(standard)
     this.#defaultOutcome = outcome !== undefined && isTerminal(outcome) ? outcome : RELEASED
     this.#resumed = resumedOf(attach)
   }
 
-  open(consumer: Consumer | undefined): void {
+  open(consumer: Consumer): void {
     this.#consumer = consumer
+    this.#taker = consumer
+  }
+
+  look(browse: Browse): void {
+    this.#taker = browse
   }
 
   get flowState(): Readonly<{ handle: number; deliveryCount: number; credit: number; drain: boolean }> {
@@ -96,8 +119,8 @@ export class OutgoingLink implements Sink, OutboundLink {
 
   /** Tells the core what it may hand over now. */
   topUp(): void {
-    const consumer = this.#consumer
-    if (consumer === undefined || !this.answered) return
+    const taker = this.#taker
+    if (taker === undefined || !this.answered) return
     const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
     const wanted = Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.#unsettled))
     const messages = wanted - this.#granted
@@ -111,12 +134,12 @@ export class OutgoingLink implements Sink, OutboundLink {
     }
     if (messages === 0 && bytes === 0) return
     this.#granted = wanted
-    consumer.grant(messages, bytes)
+    taker.grant(messages, bytes)
   }
 
   /** The window or the socket is closed: others may have what is there. */
   stall(stalled: boolean): void {
-    this.#consumer?.stall(stalled)
+    this.#taker?.stall(stalled)
     if (!stalled) {
       this.topUp()
       if (this.#drain) this.#drainLater()
@@ -124,8 +147,8 @@ export class OutgoingLink implements Sink, OutboundLink {
   }
 
   #drainLater(): void {
-    this.#consumer?.whenIdle(() => this.#drained())
-    if (this.#consumer === undefined) this.#drained()
+    this.#taker?.whenIdle(() => this.#drained())
+    if (this.#taker === undefined) this.#drained()
   }
 
   /** Part 2.6.7: nothing is left to send, so the credit is used up. */
@@ -212,8 +235,12 @@ export class OutgoingLink implements Sink, OutboundLink {
     this.#channel.connection.topUpLater(this)
   }
 
+  /** A receiver that wants to know where the end of a queue is asks for it by draining. */
+  drained(): void {}
+
   ended(error: BrokerError): void {
     this.#consumer = undefined
+    this.#taker = undefined
     this.#channel.detach(this, true, errorOf(error))
     this.#channel.connection.flush()
   }
@@ -243,8 +270,9 @@ export class OutgoingLink implements Sink, OutboundLink {
   /** What is unsettled goes back to its queue. */
   release(): void {
     this.#over = true
-    this.#consumer?.close()
+    this.#taker?.close()
     this.#consumer = undefined
+    this.#taker = undefined
   }
 }
 

@@ -43,6 +43,7 @@ export type Attach = Readonly<{
   initialDeliveryCount: number | undefined
   messageBytesMax: number
   desired: readonly string[]
+  properties: Pairs
 }>
 
 export type Flow = Readonly<{
@@ -62,7 +63,8 @@ export type Transfer = Readonly<{
   kind: 'transfer'
   handle: number
   deliveryId: number | undefined
-  tag: Buffer | undefined
+  /** Its length; nobody asks what is in it. */
+  tagBytes: number | undefined
   format: number | undefined
   settled: boolean | undefined
   more: boolean
@@ -167,6 +169,7 @@ function readAttach(fields: Fields): Attach {
   const messageBytesMax = fields.ulong('max-message-size') ?? 0
   fields.skip(1)
   const desired = fields.symbols('desired-capabilities')
+  const properties = fields.map('properties') ?? []
   fields.close()
   return {
     kind: 'attach',
@@ -181,6 +184,7 @@ function readAttach(fields: Fields): Attach {
     initialDeliveryCount,
     messageBytesMax,
     desired,
+    properties,
   }
 }
 
@@ -202,7 +206,7 @@ function readFlow(fields: Fields): Flow {
 function readTransfer(fields: Fields, reader: TermReader): Transfer {
   const handle = fields.must(fields.uint('handle'), 'handle')
   const deliveryId = fields.uint('delivery-id')
-  const tag = fields.binary('delivery-tag')
+  const tagBytes = fields.binaryBytes('delivery-tag')
   const format = fields.uint('message-format')
   const settled = fields.boolean('settled')
   const more = fields.boolean('more') ?? false
@@ -212,7 +216,7 @@ function readTransfer(fields: Fields, reader: TermReader): Transfer {
   const aborted = fields.boolean('aborted') ?? false
   fields.close()
   const outcome = state === undefined ? undefined : readOutcome(state)
-  return { kind: 'transfer', handle, deliveryId, tag, format, settled, more, aborted, outcome, payload: reader.position }
+  return { kind: 'transfer', handle, deliveryId, tagBytes, format, settled, more, aborted, outcome, payload: reader.position }
 }
 
 function readDisposition(fields: Fields): Disposition {

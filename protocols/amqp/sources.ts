@@ -1,16 +1,18 @@
 // Where a receiving link takes from: a queue as it is, or the queue that is a subscription. What is refused is refused by its name.
 //
-//     queue://a            the queue a                                   made on first use
+//     queue://a            the queue a                                   made on first use; distribution-mode copy: only looked at
 //     topic://a.*          a volatile queue of this link                 goes with it
 //       durable            ['durable', container, link name]             one receiver at a time; goes when its link is closed
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
 //     dynamic              a temporary queue, or a temporary topic and a subscription to it
 import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
-import { kindOf, NAMESPACE, parseNode, formatAddress, isTemporary } from './address.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import type { Source } from './outgoing-link.ts'
 import type { Attach } from './performatives.ts'
+import { readOptions } from './options.ts'
 import { codeOf } from './outcome.ts'
 import { textOf } from './term.ts'
 import type { Terminus } from './terminus.ts'
@@ -23,8 +25,20 @@ export function prepareSource(connection: AmqpConnection, attach: Attach): Prepa
   if (source === undefined) return lookUp(connection, attach)
   const refused = refusedFilter(source)
   if (refused !== undefined) return refused
+  const asked = readOptions(attach, source.dynamic ? '' : (source.address ?? ''))
+  if ('condition' in asked) return asked
+  const prepared = namedSource(connection, attach, source, asked.name)
+  if ('condition' in prepared) return prepared
+  // A durable subscription has one receiver at a time, whatever is asked.
+  const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
+  return {
+    ...prepared,
+    source: { ...prepared.source, address: source.dynamic ? prepared.source.address : (source.address ?? ''), exclusive, priority: asked.priority },
+  }
+}
+
+function namedSource(connection: AmqpConnection, attach: Attach, source: Terminus, name: string): Prepared | AmqpError {
   if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', attach)
-  const name = source.address ?? ''
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
   if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
@@ -50,10 +64,9 @@ const SELECTOR = 0x0000_468c_0000_0004
 const NO_LOCAL = 0x0000_468c_0000_0003
 
 function queueSource(connection: AmqpConnection, source: Terminus, queue: Address, name: string): Prepared | AmqpError {
-  if (source.distribution === 'copy') return fault('unsupported', 'Browsing a queue (distribution-mode copy) is not offered yet.')
-  if (isTemporary(queue)) return { source: plain(queue, name), pattern: undefined, ticket: 0 }
-  const ticket = connection.session.declare(queue, PERMANENT)
-  return ticket === 0 ? errorOf(connection.session.refusal) : { source: plain(queue, name), pattern: undefined, ticket }
+  const taken = { ...plain(queue, name), copy: source.distribution === 'copy' }
+  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
+  return ticket === 0 ? errorOf(connection.session.refusal) : { source: taken, pattern: undefined, ticket }
 }
 
 function topicSource(connection: AmqpConnection, attach: Attach, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -66,7 +79,18 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
   if (ticket === 0) return errorOf(connection.session.refusal)
   if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: !durable, durable, exclusive: !shared, lookup: false, wildcard: isWild(pattern) },
+    source: {
+      queue,
+      address: name,
+      temporary: !durable,
+      node: undefined,
+      durable,
+      exclusive: shared ? 'no' : 'refuse',
+      priority: 0,
+      lookup: false,
+      wildcard: isWild(pattern),
+      copy: false,
+    },
     pattern,
     ticket,
   }
@@ -87,7 +111,18 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
   const ticket = connection.session.declare(queue, backlog(connection))
   if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
   return {
-    source: { queue, address: name, temporary: true, durable: false, exclusive: false, lookup: false, wildcard: isWild(pattern) },
+    source: {
+      queue,
+      address: name,
+      temporary: true,
+      node: undefined,
+      durable: false,
+      exclusive: 'no',
+      priority: 0,
+      lookup: false,
+      wildcard: isWild(pattern),
+      copy: false,
+    },
     pattern,
     ticket,
   }
@@ -97,10 +132,13 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
 function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', _attach: Attach): Prepared | AmqpError {
   const node = connection.temporary(kind)
   const name = formatAddress(node) ?? ''
-  if (kind === 'topic') return volatileSource(connection, node.path, name)
-  const ticket = connection.session.declare(node, backlog(connection))
-  if (ticket === 0 || !connection.hold(node)) return errorOf(connection.session.refusal)
-  return { source: { ...plain(node, name), temporary: true }, pattern: undefined, ticket }
+  const ticket = connection.makeTemporary(node)
+  if (ticket === 0) return errorOf(connection.session.refusal)
+  if (kind === 'queue') return { source: { ...plain(node, name), node }, pattern: undefined, ticket }
+  const prepared = volatileSource(connection, node.path, name)
+  if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
+  connection.session.release(node)
+  return prepared
 }
 
 /** A receiver without a source asks for a durable subscription of its link's name: JMS clients do before they delete one. */
@@ -114,12 +152,23 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     broker.address('queue', ['shared', '', name], NAMESPACE),
   ]
   for (const queue of candidates) {
-    const [pattern] = connection.session.patterns(queue)
-    if (pattern === undefined) continue
-    const segments = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
+    const [bound] = connection.session.boundTo(queue)
+    if (bound === undefined) continue
+    const segments = bound.pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
     return {
-      source: { queue, address, temporary: false, durable: true, exclusive: false, lookup: true, wildcard: false },
+      source: {
+        queue,
+        address,
+        temporary: false,
+        node: undefined,
+        durable: true,
+        exclusive: 'no',
+        priority: 0,
+        lookup: true,
+        wildcard: false,
+        copy: false,
+      },
       pattern: undefined,
       ticket: 0,
     }
@@ -133,7 +182,7 @@ export function bindSource(connection: AmqpConnection, prepared: Prepared, settl
   if (pattern === undefined) return ticket
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
   const wanted = JSON.stringify(pattern)
-  for (const earlier of connection.session.patterns(source.queue)) {
+  for (const { pattern: earlier } of connection.session.boundTo(source.queue)) {
     if (JSON.stringify(earlier) !== wanted) connection.session.unbind(source.queue, earlier)
   }
   const binding: Binding = { pattern, queue: source.queue, tag: 0, settle: settled ? 'settled' : 'unsettled', absent: 'keep', retained: 'never' }
@@ -153,7 +202,18 @@ function nameOf(attach: Attach): string {
 }
 
 function plain(queue: Address, address: string): Source {
-  return { queue, address, temporary: false, durable: false, exclusive: false, lookup: false, wildcard: false }
+  return {
+    queue,
+    address,
+    temporary: false,
+    node: undefined,
+    durable: false,
+    exclusive: 'no',
+    priority: 0,
+    lookup: false,
+    wildcard: false,
+    copy: false,
+  }
 }
 
 function isWild(pattern: Pattern): boolean {

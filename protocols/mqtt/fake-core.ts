@@ -12,7 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
-  Pattern,
+  Bound,
   Replies,
   Session,
   Sink,
@@ -213,7 +213,7 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
-  patterns(): readonly Pattern[] {
+  boundTo(): readonly Bound[] {
     return []
   }
 
@@ -226,6 +226,10 @@ export class FakeSession implements Session {
     this.calls.push(`consume ${queues.map((queue) => queue.path.join('|')).join(' ')}`)
     this.consumer = new FakeConsumer(this, queues, sink)
     return this.consumer
+  }
+
+  browse(): undefined {
+    return undefined
   }
 
   pull(): undefined {

@@ -4,7 +4,7 @@
 //     body   the payload
 //
 // The topic is not in the message: `Delivery.to` says where it was sent, and so what leaves by MQTT is what came.
-import type { Body, Canonical, Dialect, Lost, Message } from '../../src/api.ts'
+import type { Body, Canonical, CanonicalHead, Dialect, Lost, Message } from '../../src/api.ts'
 import { listToJson, mapToJson } from '../shared/json.ts'
 
 export const DIALECT = 'mqtt'
@@ -31,26 +31,12 @@ export function qosOf(message: Message): number {
   return message.head.length === 0 ? 0 : message.head[0] & 3
 }
 
-export const dialect: Dialect = {
+export const dialect: Omit<Dialect, 'describe' | 'ruleOf'> = {
   name: DIALECT,
 
-  toCanonical(message: Message): Canonical {
-    return {
-      messageId: undefined,
-      correlationId: undefined,
-      replyTo: undefined,
-      type: undefined,
-      contentType: undefined,
-      contentEncoding: undefined,
-      timestampMs: undefined,
-      userId: undefined,
-      groupSequence: undefined,
-      qos: qosOf(message),
-      retain: message.head.length > 0 && (message.head[0] & 4) !== 0,
-      properties: [],
-      body: { kind: 'bytes', bytes: message.body },
-    }
-  },
+  toCanonical: (message: Message): Canonical => ({ ...headOf(message), body: { kind: 'bytes', bytes: message.body } }),
+
+  headOf,
 
   fromCanonical(canonical: Canonical, message: Message, lost: Lost) {
     tellLosses(canonical, message, lost)
@@ -58,6 +44,23 @@ export const dialect: Dialect = {
     const qos = canonical.qos ?? (message.durable ? 1 : 0)
     return { head: HEADS[canonical.retain ? qos | 4 : qos], body: payloadOf(canonical.body) }
   },
+}
+
+function headOf(message: Message): CanonicalHead {
+  return {
+    messageId: undefined,
+    correlationId: undefined,
+    replyTo: undefined,
+    type: undefined,
+    contentType: undefined,
+    contentEncoding: undefined,
+    timestampMs: undefined,
+    userId: undefined,
+    groupSequence: undefined,
+    qos: qosOf(message),
+    retain: message.head.length > 0 && (message.head[0] & 4) !== 0,
+    properties: [],
+  }
 }
 
 function payloadOf(body: Body): Uint8Array {

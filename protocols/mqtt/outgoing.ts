@@ -76,7 +76,7 @@ export class Outgoing implements Sink {
     const key = keyOf(queue)
     if (!this.#granted.has(key)) {
       if (this.#consumer === undefined) {
-        this.#consumer = this.#session.consume([queue], { settle: 'by-binding', exclusive: false }, this)
+        this.#consumer = this.#session.consume([queue], { settle: 'by-binding', exclusive: 'no', priority: 0 }, this)
         if (this.#consumer === undefined) return false
         const { inflightMax, outputCreditBytes } = this.#link.front.settings
         if (this.#congested) this.#consumer.stall(true)

@@ -12,7 +12,7 @@ import type {
   Log,
   Message,
   Outcome,
-  Pattern,
+  Bound,
   PublishOptions,
   Transaction,
   QueueOptions,
@@ -192,11 +192,11 @@ describe('SEND', () => {
   it.each([
     ['destination:/queue/a\ntransaction:t', 'Transactions are not offered'],
     ['x:1', 'SEND needs the header destination'],
-    ['destination:orders', 'A destination begins with /queue/ or /topic/'],
+    ['destination:orders', 'A destination begins with /queue/, /topic/, /temp-queue/'],
     ['destination:/queue/', 'needs a name'],
     ['destination:/queue/a,/queue/b', 'Composite destinations'],
     ['destination:/topic/a.*', 'cannot be sent to a destination with wildcards'],
-    ['destination:/temp-queue/a', 'Temporary destinations'],
+    ['destination:/temp-queue/*', 'no wildcards'],
     ['destination:/queue/a?consumer.prefetchSize=1', 'Options in a destination'],
     ['destination:/queue/a\npriority:x', 'The header priority'],
   ])('with %j is refused', async (headers, sentence) => {
@@ -229,8 +229,10 @@ describe('SEND', () => {
 describe('SUBSCRIBE', () => {
   it('to a queue consumes it, with the prefetch that was asked for', async () => {
     const { client, core } = await connected()
-    client.send('SUBSCRIBE\nid:s\ndestination:/queue/a.b\nack:client\nactivemq.prefetchSize:7\nactivemq.exclusive:true\nreceipt:r\n\n\0')
-    expect(core.consumers[0]).toMatchObject({ queues: ['/queue/a.b'], options: { settle: 'unsettled', exclusive: true }, credit: 7 })
+    client.send(
+      'SUBSCRIBE\nid:s\ndestination:/queue/a.b\nack:client\nactivemq.prefetchSize:7\nactivemq.exclusive:true\nactivemq.priority:5\nreceipt:r\n\n\0',
+    )
+    expect(core.consumers[0]).toMatchObject({ queues: ['/queue/a.b'], options: { settle: 'unsettled', exclusive: 'wait', priority: 5 }, credit: 7 })
     core.done()
     expect(client.text()).toBe('RECEIPT\nreceipt-id:r\n\n\0')
   })
@@ -253,7 +255,7 @@ describe('SUBSCRIBE', () => {
     const { client, core } = await connected({}, 'client-id:me')
     client.send('SUBSCRIBE\nid:s\ndestination:/topic/a\nactivemq.subscriptionName:news\n\n\0')
     expect(core.declared).toEqual([['stomp:/queue/durable.me.news', { durable: true, lifetime: 'permanent' }]])
-    expect(core.consumers[0].options.exclusive).toBe(true)
+    expect(core.consumers[0].options.exclusive).toBe('refuse')
     client.send('UNSUBSCRIBE\nid:s\n\n\0')
     expect(core.removed).toEqual([])
     client.send('UNSUBSCRIBE\nid:s\ndurable-subscription-name:news\n\n\0')
@@ -275,7 +277,7 @@ describe('SUBSCRIBE', () => {
     ['id:first\ndestination:/queue/b', 'There is a subscription'],
     ['id:s\ndestination:/queue/a\nack:maybe', 'There is no ack mode'],
     ['id:s\ndestination:/queue/a\nselector:x=1', 'Selectors are not offered'],
-    ['id:s\ndestination:/queue/a\nbrowser:true', 'Browsing a queue'],
+    ['id:s\ndestination:/topic/a\nbrowser:true', 'Only a queue can be browsed'],
     ['id:s\ndestination:/queue/a.*', 'Wildcards in queue names'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
@@ -1036,7 +1038,7 @@ class PlayedCore implements Broker, Session {
     this.bound.push({ queue: nameOf(binding.queue), pattern: binding.pattern, settle: binding.settle, retained: binding.retained })
     return this.ticket()
   }
-  patterns(): readonly Pattern[] {
+  boundTo(): readonly Bound[] {
     return []
   }
 
@@ -1051,6 +1053,10 @@ class PlayedCore implements Broker, Session {
     const consumer = new PlayedConsumer(this, queues.map(nameOf), options, sink)
     this.consumers.push(consumer)
     return consumer
+  }
+  browse(): undefined {
+    this.refusal = { name: 'E', message: 'browse is played elsewhere', code: 'internal' }
+    return undefined
   }
   pull(): undefined {
     return undefined

@@ -188,6 +188,41 @@ describe('acknowledgement', () => {
   })
 })
 
+describe('a browser', () => {
+  it.each(['1.0', '1.1', '1.2'])('sees what is on the queue, then browser:end, and takes nothing, STOMP %s', async (version) => {
+    const node = await start()
+    const client = await node.client({ version })
+    for (let i = 0; i < 2_500; i++) client.send('SEND', { destination: '/queue/a', persistent: 'true' }, String(i))
+    await client.ask('SEND', { destination: '/queue/a' }, 'last')
+    client.send('SUBSCRIBE', { id: 'b', destination: '/queue/a', browser: 'true', ack: 'client' })
+    for (let i = 0; i <= 2_500; i++) {
+      const message = await client.message()
+      expect(message.body.toString()).toBe(i === 2_500 ? 'last' : String(i))
+      expect(message.headers).not.toHaveProperty('ack')
+      expect(message.headers).not.toHaveProperty('browser')
+    }
+    expect((await client.message()).headers).toEqual({ subscription: 'b', destination: '/queue/a', 'message-id': '0', browser: 'end' })
+    await client.ask('SEND', { destination: '/queue/a' }, 'not seen any more')
+    await client.ask('UNSUBSCRIBE', { id: 'b' })
+    await client.ask('SUBSCRIBE', { id: 'c', destination: '/queue/a' })
+    const first = await client.message()
+    expect([first.body.toString(), first.headers['redelivered']]).toEqual(['0', undefined])
+  })
+
+  it('goes on where it was when its socket has drained', async () => {
+    const node = await start()
+    const client = await node.client()
+    const body = 'x'.repeat(100_000)
+    for (let i = 0; i < 100; i++) await client.ask('SEND', { destination: '/queue/large', persistent: 'true' }, `${i} ${body}`)
+    client.socket.pause()
+    client.send('SUBSCRIBE', { id: 'b', destination: '/queue/large', browser: 'true' })
+    await new Promise((resolve) => setImmediate(resolve))
+    client.socket.resume()
+    for (let i = 0; i < 100; i++) expect((await client.message()).body.toString().startsWith(`${i} x`)).toBe(true)
+    expect((await client.message()).headers['browser']).toBe('end')
+  })
+})
+
 describe('topics', () => {
   it('reach every matching subscription, by wildcards too, and nobody who comes later', async () => {
     const node = await start()

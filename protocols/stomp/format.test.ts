@@ -36,9 +36,12 @@ describe('a message that came by STOMP', () => {
         ],
       },
     ],
-    ['an address that is none of ours stays a property', 'reply-to:/temp-queue/x', { properties: [['reply-to', string('/temp-queue/x')]] }],
+    ['an address that is none of ours stays a property', 'reply-to:/exchange/x', { properties: [['reply-to', string('/exchange/x')]] }],
   ])('%s', (_, headers, expected) => {
     expect(dialect.toCanonical(sent(headers, 'x'))).toMatchObject(expected)
+    expect({ ...dialect.headOf(sent(headers, 'x')), body: dialect.toCanonical(sent(headers, 'x')).body }).toEqual(
+      dialect.toCanonical(sent(headers, 'x')),
+    )
   })
 
   it('has no field that nothing was said about', () => {

@@ -1,23 +1,45 @@
 // The dialect `stomp`: what a message that came by STOMP is for other protocols, and how one that came by another is written for STOMP
 // (users-and-features.md 3.3 and 3.4). What leaves by STOMP as it came passes none of this: head.ts says how it is kept.
 import { isUtf8 } from 'node:buffer'
-import type { Address, Body, Broker, Canonical, Dialect, Lost, Message, Value } from '../../src/api.ts'
+import type { Address, Body, Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson, mapToJson } from '../shared/json.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { formatAddress, parseAddress } from './address.ts'
+import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, readHead, writeHead } from './head.ts'
+import { losses } from './losses.ts'
 import { readMap } from './map-body.ts'
 
 export function stompDialect(broker: Broker): Dialect {
   return {
     name: 'stomp',
     toCanonical: (message) => toCanonical(broker, message),
+    headOf: (message) => canonicalHead(broker, readHead(message.head)),
     fromCanonical,
+    describe,
+    ruleOf: ruleIn(losses),
   }
 }
 
 function toCanonical(broker: Broker, message: Message): Canonical {
   const headers = readHead(message.head)
-  const first = (name: string): string | undefined => headers.find((pair) => pair[0] === name)?.[1]
+  const body = readBody(
+    message,
+    valueOf(headers, 'content-length') !== undefined,
+    valueOf(headers, 'amq-msg-type'),
+    valueOf(headers, 'transformation'),
+  )
+  return { ...canonicalHead(broker, headers), body }
+}
+
+type Headers = ReturnType<typeof readHead>
+
+function valueOf(headers: Headers, name: string): string | undefined {
+  return headers.find((pair) => pair[0] === name)?.[1]
+}
+
+function canonicalHead(broker: Broker, headers: Headers): CanonicalHead {
+  const first = (name: string): string | undefined => valueOf(headers, name)
   const correlationId = first('correlation-id')
   const replyTo = readAddress(broker, first('reply-to'))
   const properties: (readonly [string, Value])[] = []
@@ -39,7 +61,6 @@ function toCanonical(broker: Broker, message: Message): Canonical {
     qos: qos === '0' || qos === '1' || qos === '2' ? Number(qos) : undefined,
     retain: isTrue(first('ActiveMQ.Retain') ?? ''),
     properties,
-    body: readBody(message, first('content-length') !== undefined, first('amq-msg-type'), first('transformation')),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Message } from '../../src/api.ts'
 import type { Frame } from './codec.ts'
 import type { Fault } from './errors.ts'
 import { escape, unescape } from './escape.ts'
+import { OWN, remoteName } from './temporary.ts'
 
 /** What a SEND asks for beside its message. */
 export type Sending = Readonly<{
@@ -12,11 +13,15 @@ export type Sending = Readonly<{
   receipt: string | undefined
   transaction: string | undefined
   retain: boolean
+  /** A temporary destination of the sender's own that it wants the reply at. */
+  replyTo: string | undefined
   message: Message
 }>
 
 /** Makes messages of SEND frames. One for each connection: it remembers the last head, since a sender's are mostly the same. */
 export class HeadWriter {
+  /** Of the connection's temporary destinations. */
+  owner = ''
   #text = ''
   #bytes: Uint8Array = EMPTY
 
@@ -30,10 +35,11 @@ export class HeadWriter {
     let expires: string | undefined
     let group: string | undefined
     let retain: string | undefined
+    let replyTo: string | undefined
     let text = ''
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]
-      const value = headers[i + 1]
+      let value = headers[i + 1]
       switch (MEANINGS.get(name)) {
         case 'destination':
           destination ??= value
@@ -61,6 +67,11 @@ export class HeadWriter {
         case 'retain':
           retain ??= value
           break
+        case 'reply-to':
+          if (!value.startsWith(OWN)) break
+          replyTo ??= value
+          value = remoteName(this.owner, value)
+          break
         case 'transformation':
           // Table 3.4: a Java object would need its class.
           if (value.startsWith('jms-object'))
@@ -83,6 +94,7 @@ export class HeadWriter {
       receipt,
       transaction,
       retain: retain !== undefined && isTrue(retain),
+      replyTo,
       message: {
         dialect: 'stomp',
         head: this.#bytes,
@@ -154,6 +166,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['JMSXGroupID', 'group'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
+  ['reply-to', 'reply-to'],
 ])
 const NUMBER = /^\d{1,15}$/
 const EMPTY = new Uint8Array(0)

@@ -3,8 +3,7 @@
 //
 // Message credit comes back when a delivery is settled (ack:auto: when it was written); byte credit comes back as the socket drains,
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
-import type { Address, Broker, BrokerError, Consumer, Delivery, Message, Outcome, Sink, Ticket } from '../../src/api.ts'
-import { formatAddress } from './address.ts'
+import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
 import { escape, relabel, type Version } from './escape.ts'
 import type { Output } from './output.ts'
 
@@ -17,6 +16,8 @@ export interface SubscriptionOwner {
   readonly version: Version
   /** Nothing may be written any more. */
   readonly over: boolean
+  /** How the client calls it; undefined: STOMP has no name for it. */
+  nameOf(address: Address): string | undefined
   flushed(): void
   /** Credit is to be given back at the end of this turn. */
   topUpLater(): void
@@ -38,10 +39,12 @@ export type SubscriptionOptions = Readonly<{
   bytes: number
 }>
 
-export class Subscription implements Sink {
+export class Subscription implements BrowseSink {
   readonly options: SubscriptionOptions
   readonly #owner: SubscriptionOwner
   #consumer: Consumer | undefined
+  /** Instead of a consumer: the queue is only looked at. */
+  #browse: Browse | undefined
   /** Highest tag given, and (`client`) up to which all are settled. */
   #given = 0
   #settled = 0
@@ -69,10 +72,17 @@ export class Subscription implements Sink {
     consumer.grant(this.options.messages, this.options.bytes)
   }
 
+  look(browse: Browse): void {
+    this.#browse = browse
+    browse.grant(this.options.messages, this.options.bytes)
+  }
+
   /** What is outstanding goes back to its queue. */
   close(): void {
     this.#consumer?.close()
+    this.#browse?.close()
     this.#consumer = undefined
+    this.#browse = undefined
   }
 
   deliver(delivery: Delivery): void {
@@ -105,24 +115,41 @@ export class Subscription implements Sink {
     if (this.#messagesBack * 2 >= this.options.messages || this.#bytesBack * 2 >= this.options.bytes) this.#owner.topUpLater()
   }
 
+  /** The end of a browse, as ActiveMQ writes it. */
+  drained(): void {
+    const { output, over, version } = this.#owner
+    if (over) return
+    let text = 'MESSAGE\n'
+    if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
+    text += `destination:${escape(this.#owner.nameOf(this.options.queue) ?? '', version)}\nmessage-id:0\nbrowser:end\n\n\0`
+    output.begin(text.length * 3)
+    output.text(text)
+    output.end()
+    output.flush()
+    this.#owner.flushed()
+  }
+
   ended(error: BrokerError): void {
     this.#consumer = undefined
+    this.#browse = undefined
     this.#owner.subscriptionEnded(this, error)
   }
 
   /** Gives credit back, unless the socket is full. */
   topUp(): void {
-    if (this.#stalled || this.#consumer === undefined || (this.#messagesBack === 0 && this.#bytesBack === 0)) return
+    const taker = this.#consumer ?? this.#browse
+    if (this.#stalled || taker === undefined || (this.#messagesBack === 0 && this.#bytesBack === 0)) return
     const messages = this.#messagesBack
     const bytes = this.#bytesBack
     this.#messagesBack = 0
     this.#bytesBack = 0
-    this.#consumer.grant(messages, bytes)
+    taker.grant(messages, bytes)
   }
 
   stall(stalled: boolean): void {
     this.#stalled = stalled
     this.#consumer?.stall(stalled)
+    this.#browse?.stall(stalled)
     this.topUp()
   }
 
@@ -196,13 +223,14 @@ export class Subscription implements Sink {
   #makePrefix(delivery: Delivery): void {
     const version = this.#owner.version
     const dead = delivery.dead
+    const owner = this.#owner
     let text = 'MESSAGE\n'
     if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
     // A dead letter is a message of its dead-letter queue; where it came from is said beside it.
-    const destination = formatAddress(dead === undefined ? delivery.to : delivery.queue) ?? formatAddress(delivery.queue)
+    const destination = owner.nameOf(dead === undefined ? delivery.to : delivery.queue) ?? owner.nameOf(delivery.queue)
     text += `destination:${escape(destination ?? '', version)}\n`
     if (dead !== undefined) {
-      text += `original-destination:${escape(formatAddress(dead.origin) ?? formatAddress(delivery.to) ?? '', version)}\n`
+      text += `original-destination:${escape(owner.nameOf(dead.origin) ?? owner.nameOf(delivery.to) ?? '', version)}\n`
       text += `dlqDeliveryFailureCause:${escape(dead.reason, version)}\n`
     }
     this.#prefix = Buffer.from(text)

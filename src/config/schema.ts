@@ -129,6 +129,11 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
       }),
       destinations: section('What holds for every queue and topic, and exceptions by name.', {
         ...ruleProperties(true),
+        temporaryGraceMs: integer(
+          defaults.destinations.temporaryGraceMs,
+          'How long a temporary queue or topic outlives a connection that broke, and a takeover, so that its owner finds it again.',
+          0,
+        ),
         policies: {
           type: 'array',
           default: [],
@@ -221,11 +226,6 @@ function websocketProperties(): Readonly<Record<string, Schema>> {
     },
     messageBytesMax: integer(websocket.messageBytesMax, 'Bytes of one message, all its fragments together; a longer one ends the connection.', 1024),
     fragmentsMax: integer(websocket.fragmentsMax, 'Fragments of one message.', 1),
-    unfinishedTotalBytes: integer(
-      websocket.unfinishedTotalBytes,
-      'Bytes of messages that have come in part, all connections together; beyond it the connections with the most of them are ended.',
-      1024 * 1024,
-    ),
     headerBytesMax: integer(websocket.headerBytesMax, 'Bytes of the headers of one hand-shake.', 1024, 1024 * 1024),
     handshakeTimeoutMs: integer(websocket.handshakeTimeoutMs, 'Time from the connection to the end of its hand-shake.', 100),
     pingIntervalMs: integer(
@@ -274,6 +274,11 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       type: 'boolean',
       default: destinations.expiredToDeadLetter,
       description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
+    },
+    prioritized: {
+      type: 'boolean',
+      default: destinations.prioritized,
+      description: 'Messages of a higher priority are given out first; else all go in the order in which they came.',
     },
   }
   if (withDefaults) return properties

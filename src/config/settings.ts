@@ -73,8 +73,13 @@ export type Limits = Readonly<{
   bindings: number
   bindingsPerSession: number
   bindingBytesPerSession: number
+  /** One selector: its text, how deep it is nested, its names and literals. */
+  selectorBytes: number
+  selectorDepth: number
+  selectorTerms: number
   consumers: number
   consumersPerSession: number
+  browsers: number
   notesPerSession: number
   /** Open transactions, and what is in them. */
   transactions: number
@@ -84,6 +89,7 @@ export type Limits = Readonly<{
   transactionTotalBytes: number
   /** 0: for ever. */
   transactionAgeMs: number
+  temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
   retained: number
@@ -131,8 +137,6 @@ export type WebSocketSettings = Readonly<{
   origins: readonly string[]
   messageBytesMax: number
   fragmentsMax: number
-  /** Bytes of messages of which a part has not come, all connections together. */
-  unfinishedTotalBytes: number
   headerBytesMax: number
   handshakeTimeoutMs: number
   /** 0: never. */
@@ -159,9 +163,16 @@ export type DestinationRules = Readonly<{
   messageTtlMs: number
   /** Expired messages go to the dead-letter queue, else they are dropped and counted. */
   expiredToDeadLetter: boolean
+  /** A higher priority goes first. */
+  prioritized: boolean
 }>
 
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */
 export type DestinationPolicy = Readonly<{ match: string } & Partial<DestinationRules>>
 
-export type DestinationSettings = DestinationRules & Readonly<{ policies: readonly DestinationPolicy[] }>
+export type DestinationSettings = DestinationRules &
+  Readonly<{
+    /** How long a temporary destination outlives its owner's connection, and the node that led. */
+    temporaryGraceMs: number
+    policies: readonly DestinationPolicy[]
+  }>

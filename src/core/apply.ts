@@ -8,7 +8,7 @@ import { type CoreAddress, patternKey, readAddress, readPattern } from './addres
 import { Binding, RouteSet, type Via } from './bindings.ts'
 import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
-import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
+import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
 import type { TransactionRecord } from './transaction.ts'
@@ -19,6 +19,8 @@ export interface MessageFact {
   offset: number
   length: number
   flags: number
+  /** See `rankOf`. */
+  rank: number
   expiresAtMs: number
   deliverAtMs: number
   /** Where it was sent, as needed only for `retain`. */
@@ -39,6 +41,7 @@ export function newMessageFact(): MessageFact {
     offset: 0,
     length: 0,
     flags: 0,
+    rank: 0,
     expiresAtMs: 0,
     deliverAtMs: 0,
     address: undefined,
@@ -71,7 +74,7 @@ export class Apply {
   message(fact: MessageFact): number {
     const state = this.#state
     const { messages } = state
-    const flags = MESSAGE_ROW_FLAG.durable | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
+    const flags = MESSAGE_ROW_FLAG.durable | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
     const row = messages.add(fact.segment, fact.offset, fact.length, flags, fact.expiresAtMs)
     if (fact.pieces !== undefined) {
       messages.pieces.set(row, fact.pieces)
@@ -299,6 +302,7 @@ export class Apply {
     fact.offset = offset
     fact.length = end - start
     fact.flags = flags
+    fact.rank = rankOf(buffer[start + 1], 0)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
     fact.session = buffer.readUInt32LE(start + 32)
@@ -349,12 +353,13 @@ export class Apply {
     const sequence = from.f64()
     const to = state.queueByNumber.get(from.u32())
     const reason = from.text()
-    const origin = readAddress(from)
+    // Without one its owner moved it: then it is no dead letter any more.
+    const origin = from.left === 0 ? undefined : readAddress(from)
     const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
     if (queue === undefined || row === 0) return
     if (to !== undefined) {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), state.vias.byNumber[0], ENTRY_FLAG.durable)
-      entries.set(moved, DEAD, state.deadNumber(reason, origin))
+      if (origin !== undefined) entries.set(moved, DEAD, state.deadNumber(reason, origin))
       entries.set(moved, ATTEMPTS, 0)
     }
     state.removeEntry(queue, row)

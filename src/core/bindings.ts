@@ -4,6 +4,9 @@ import type { Binding as BindingSpec, Pattern } from '../api.ts'
 import { patternKey } from './addresses.ts'
 import type { Queue } from './queue.ts'
 
+/** What a fact tells of a binding, but for its queue. */
+export type BindingFields = Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'> & Readonly<{ selector: string; exceptFrom: string }>
+
 /** A pattern on topics bound to a queue. */
 export class Binding {
   readonly key: string
@@ -12,14 +15,25 @@ export class Binding {
   readonly tag: number
   readonly settle: BindingSpec['settle']
   readonly absent: BindingSpec['absent']
+  /** '': none. */
+  readonly selector: string
+  /** Whose messages it does not take (`originOf`); '': anybody's are taken. */
+  readonly exceptFrom: string
 
-  constructor(spec: Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'>, queue: Queue) {
+  constructor(spec: BindingFields, queue: Queue) {
     this.key = patternKey(spec.pattern)
     this.pattern = spec.pattern
     this.queue = queue
     this.tag = spec.tag
     this.settle = spec.settle
     this.absent = spec.absent
+    this.selector = spec.selector
+    this.exceptFrom = spec.exceptFrom
+  }
+
+  /** It does not take every message of its topics. */
+  get asks(): boolean {
+    return this.selector !== '' || this.exceptFrom !== ''
   }
 }
 

@@ -2,10 +2,11 @@
 import type { Binding as BindingSpec, Message, QueueOptions, WhenFull } from '../api.ts'
 import type { FactReader, FactWriter } from '../journal/facts.ts'
 import { type CoreAddress, own, readAddress, readPattern, writePattern } from './addresses.ts'
-import { type Binding, SETTLE_ORDER, type Via } from './bindings.ts'
+import { type Binding, type BindingFields, SETTLE_ORDER, type Via } from './bindings.ts'
 import { type CoreWill, SessionRecord } from './sessions.ts'
 
 const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
+const LIFETIMES: readonly QueueOptions['lifetime'][] = ['permanent', 'held', 'temporary']
 const ABSENT: readonly BindingSpec['absent'][] = ['keep', 'drop']
 const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']
 
@@ -13,16 +14,16 @@ const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']
 const NUMBERS = ['limitMessages', 'limitBytes', 'failuresMax', 'redeliveryDelayMs', 'redeliveryBackoff', 'redeliveryDelayMaxMs'] as const
 const WHEN_FULL_BIT = 1 << NUMBERS.length
 const DEAD_LETTER_BIT = WHEN_FULL_BIT << 1
+const OWNER_BIT = DEAD_LETTER_BIT << 1
 
-/** number u32, held u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address). */
+/** number u32, lifetime u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address; owner). */
 export function writeQueue(to: FactWriter, number: number, address: CoreAddress, options: QueueOptions): FactWriter {
-  to.u32(number)
-    .u8(options.lifetime === 'held' ? 1 : 0)
-    .raw(address.encoded)
+  to.u32(number).u8(LIFETIMES.indexOf(options.lifetime)).raw(address.encoded)
   let given = 0
   for (const [bit, name] of NUMBERS.entries()) if (options[name] !== undefined) given |= 1 << bit
   if (options.whenFull !== undefined) given |= WHEN_FULL_BIT
   if ('deadLetter' in options) given |= DEAD_LETTER_BIT
+  if (options.owner !== undefined) given |= OWNER_BIT
   to.u16(given)
   for (const name of NUMBERS) {
     const value = options[name]
@@ -33,12 +34,13 @@ export function writeQueue(to: FactWriter, number: number, address: CoreAddress,
     to.u8(options.deadLetter === undefined ? 0 : 1)
     if (options.deadLetter !== undefined) to.raw(own(options.deadLetter).encoded)
   }
+  if (options.owner !== undefined) to.text(options.owner)
   return to
 }
 
 export function readQueue(from: FactReader): { number: number; address: CoreAddress; options: QueueOptions } {
   const number = from.u32()
-  const lifetime = from.u8() === 1 ? 'held' : 'permanent'
+  const lifetime = LIFETIMES[from.u8()]
   const address = readAddress(from)
   const given = from.u16()
   const numbers: { -readonly [Name in (typeof NUMBERS)[number]]?: number } = {}
@@ -46,6 +48,7 @@ export function readQueue(from: FactReader): { number: number; address: CoreAddr
   let options: QueueOptions = { durable: true, lifetime, ...numbers }
   if ((given & WHEN_FULL_BIT) !== 0) options = { ...options, whenFull: WHEN_FULL[from.u8()] }
   if ((given & DEAD_LETTER_BIT) !== 0) options = { ...options, deadLetter: from.u8() === 1 ? readAddress(from) : undefined }
+  if ((given & OWNER_BIT) !== 0) options = { ...options, owner: from.text() }
   return { number, address, options }
 }
 
@@ -102,15 +105,24 @@ function readMessage(from: FactReader): Message {
   }
 }
 
-/** queue u32, tag u8, settle u8, absent u8, pattern. Whether retained messages follow is decided once, when it is bound. */
+/** queue u32, tag u8, settle u8, absent u8, selector, except from, pattern. Whether retained messages follow is decided once, when it is bound. */
 export function writeBinding(to: FactWriter, binding: Binding): FactWriter {
   to.u32(binding.queue.number).u8(binding.tag).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
+  to.text(binding.selector).text(binding.exceptFrom)
   writePattern(to, binding.pattern)
   return to
 }
 
-export function readBinding(from: FactReader): Pick<BindingSpec, 'tag' | 'settle' | 'absent' | 'pattern'> & { queue: number } {
-  return { queue: from.u32(), tag: from.u8(), settle: SETTLE_ORDER[from.u8()], absent: ABSENT[from.u8()], pattern: readPattern(from) }
+export function readBinding(from: FactReader): BindingFields & { queue: number } {
+  return {
+    queue: from.u32(),
+    tag: from.u8(),
+    settle: SETTLE_ORDER[from.u8()],
+    absent: ABSENT[from.u8()],
+    selector: from.text(),
+    exceptFrom: from.text(),
+    pattern: readPattern(from),
+  }
 }
 
 export function writeVia(to: FactWriter, via: Via): FactWriter {

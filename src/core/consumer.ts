@@ -8,18 +8,24 @@ import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from '
 import type { Live } from './live.ts'
 import { joined } from './live-transaction.ts'
 import type { Queue } from './queue.ts'
+import type { Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 
 /** Tags between the oldest unsettled delivery and the newest: beyond this the oldest must be settled first. */
 const SPAN_MAX = 1 << 20
+/** Of consumers. */
+const PRIORITY_MIN = -128
+const PRIORITY_MAX = 127
 
 export class CoreConsumer implements Consumer {
   readonly number: number
   readonly session: LiveSession
-  readonly queues: Queue[] = []
+  /** Where it takes from. */
+  readonly seats: Seat[] = []
   readonly settles: ConsumerOptions['settle']
-  readonly exclusive: boolean
+  readonly exclusive: ConsumerOptions['exclusive']
+  readonly priority: number
   readonly sink: Sink
   credit = 0
   creditBytes = 0
@@ -30,6 +36,9 @@ export class CoreConsumer implements Consumer {
   /** To be called when nothing can be handed over. */
   idle: (() => void) | undefined
   readonly #live: Live
+  /** Seats whose turn came while there was no credit, oldest first, from `#restingFrom` on. */
+  #resting: Seat[] = []
+  #restingFrom = 0
   #ring = new Uint32Array(8)
   /** Oldest tag that may be unsettled, and the newest given. */
   #first = 1
@@ -43,7 +52,16 @@ export class CoreConsumer implements Consumer {
     this.number = number
     this.settles = options.settle
     this.exclusive = options.exclusive
+    this.priority = Math.max(PRIORITY_MIN, Math.min(PRIORITY_MAX, Math.trunc(options.priority)))
     this.sink = sink
+  }
+
+  /** How many it has. Counted when management asks, not kept. */
+  get unsettled(): number {
+    const mask = this.#ring.length - 1
+    let count = 0
+    for (let tag = this.#first; tag <= this.#last; tag++) if (this.#ring[tag & mask] !== 0) count++
+    return count
   }
 
   /** May be given one that uses credit. */
@@ -51,18 +69,58 @@ export class CoreConsumer implements Consumer {
     return this.credit > 0 && this.creditBytes > 0 && this.#last - this.#first < SPAN_MAX
   }
 
+  /** May be given one that is settled when sent, although there is no credit. */
+  get modest(): boolean {
+    return this.settles === 'by-binding' && this.creditBytes > 0 && !this.stalled
+  }
+
   grant(messages: number, bytes: number): void {
     const { limits } = this.#live.settings
-    const before = this.hungry
-    const beforeBytes = this.creditBytes
+    const starved = this.creditBytes <= 0
     this.credit = Math.min(this.credit + messages, limits.creditMessages)
     this.creditBytes = Math.min(this.creditBytes + bytes, limits.creditBytes)
-    if ((!before && this.hungry) || (beforeBytes <= 0 && this.creditBytes > 0)) this.#touch()
+    this.rouse(starved)
   }
 
   stall(stalled: boolean): void {
     this.stalled = stalled
-    if (!stalled) this.#touch()
+    this.rouse(true)
+  }
+
+  /** The seat waits for credit. */
+  rest(seat: Seat): void {
+    if (seat.resting) return
+    seat.resting = true
+    this.#resting.push(seat)
+  }
+
+  /** Seats that rest take their stand again: of those with something to be given, no more at once than there is credit for. */
+  rouse(modestToo: boolean): void {
+    if (this.#resting.length === 0 || this.stalled || !(this.hungry || (modestToo && this.modest))) return
+    const resting = this.#resting
+    const end = resting.length
+    let left = Math.max(1, this.credit)
+    while (this.#restingFrom < end && left > 0) {
+      const seat = resting[this.#restingFrom++]
+      seat.resting = false
+      if (seat.over) continue
+      seat.stand()
+      if (seat.queue.readyCount === 0) continue
+      left--
+      this.#live.touch(seat.queue)
+    }
+    if (this.#restingFrom === resting.length) this.#resting.length = 0
+    else this.#live.dispatch.rouseLater(this)
+    if (this.#resting.length === 0 || this.#restingFrom > 1_024) {
+      this.#resting.splice(0, this.#restingFrom)
+      this.#restingFrom = 0
+    }
+  }
+
+  seatAt(queue: Queue): Seat | undefined {
+    const others = queue.seats ?? []
+    if (others.length < this.seats.length) return others.find(({ consumer }) => consumer === this)
+    return this.seats.find((seat) => seat.queue === queue)
   }
 
   add(address: Parameters<Consumer['add']>[0]): boolean {
@@ -71,9 +129,10 @@ export class CoreConsumer implements Consumer {
 
   drop(address: Parameters<Consumer['drop']>[0]): void {
     const queue = this.#live.findQueue(own(address))
-    if (queue === undefined || !this.queues.includes(queue)) return
+    const seat = queue === undefined ? undefined : this.seatAt(queue)
+    if (queue === undefined || seat === undefined) return
     this.#return(queue)
-    this.#live.dispatch.detach(this, queue)
+    this.#live.dispatch.detach(seat)
   }
 
   /** Gives the entry the next tag. */
@@ -112,6 +171,7 @@ export class CoreConsumer implements Consumer {
     while (this.#first <= this.#last && this.#ring[this.#first & mask] === 0) this.#first++
     if (settled === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of these numbers is unsettled'))
     if (answered && written) live.facts.flushGone()
+    this.rouse(false)
     return live.batches.ticket(this.session, answered && written)
   }
 
@@ -168,7 +228,7 @@ export class CoreConsumer implements Consumer {
     this.over = true
     this.idle = undefined
     this.#return(undefined)
-    for (const queue of [...this.queues]) this.#live.dispatch.detach(this, queue)
+    for (const seat of [...this.seats]) this.#live.dispatch.detach(seat)
     this.#live.dispatch.remove(this)
     this.session.consumerClosed(this)
   }
@@ -190,10 +250,6 @@ export class CoreConsumer implements Consumer {
         entries.set(row, OWNER, 0)
       } else if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
     }
-  }
-
-  #touch(): void {
-    for (const queue of this.queues) if (queue.ready.head !== 0) this.#live.touch(queue)
   }
 
   #grow(): void {

@@ -352,7 +352,7 @@ describe('a queue', () => {
     const client = node.client()
     const queue = node.queue('q')
     client.session.declare(queue, PERMANENT)
-    const only = client.consume(queue, 1, { exclusive: true })
+    const only = client.consume(queue, 1, { exclusive: 'refuse' })
     expect(() => client.consume(queue)).toThrow(/exclusive/)
     only.consumer.close()
     expect(() => client.consume(queue)).not.toThrow()

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
+import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
@@ -13,6 +14,7 @@ import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
+import { noTemporary } from './temporary.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -44,6 +46,8 @@ export class Core implements Broker {
   readonly version: string
   readonly visitor: Visitor
   readonly listener: JournalListener
+  /** What management asks. */
+  readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
   readonly #compaction: Compaction | undefined
@@ -60,9 +64,11 @@ export class Core implements Broker {
     this.version = options.version
     const replica = options.replica ?? new Replica(options.settings.destinations)
     this.#live = new Live({ ...options, replica })
+    this.#live.selecting.dialects = this.#dialects
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -221,25 +227,6 @@ export class Core implements Broker {
     }
   }
 
-  destinations(): unknown {
-    const { state } = this.#live
-    const queues = []
-    for (const queue of state.queueByNumber.values()) {
-      queues.push({
-        namespace: queue.address.namespace,
-        name: queue.address.path.join('.'),
-        durable: queue.durable,
-        messages: queue.count,
-        ready: queue.ready.count,
-        bytes: queue.bytes,
-        consumers: queue.consumers?.length ?? 0,
-        bindings: queue.bindings?.size ?? 0,
-        dropped: queue.dropped,
-      })
-    }
-    return { queues, retained: state.retained.size }
-  }
-
   /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */
   async declare(address: Address): Promise<boolean> {
     const live = this.#live
@@ -247,6 +234,7 @@ export class Core implements Broker {
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) throw tooLong
     if (live.findQueue(to) !== undefined) return false
+    if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
     if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
@@ -265,13 +253,17 @@ export class Core implements Broker {
     const until = queue.next
     const { entries } = live.state
     let purged = 0
-    while (queue.alive && queue.ready.head !== 0) {
-      for (let left = PURGE_MAX; left > 0 && queue.ready.head !== 0; left--) {
-        if (entries.double(queue.ready.head, SEQUENCE) >= until) break
-        live.facts.gone(queue, queue.ready.head, REASON.purged, false)
+    const next = (): number => {
+      const row = queue.alive ? queue.oldestReady() : 0
+      return row !== 0 && entries.double(row, SEQUENCE) < until ? row : 0
+    }
+    while (next() !== 0) {
+      for (let left = PURGE_MAX; left > 0; left--) {
+        const row = next()
+        if (row === 0) break
+        live.facts.gone(queue, row, REASON.purged, false)
         purged++
       }
-      if (queue.ready.head === 0 || entries.double(queue.ready.head, SEQUENCE) >= until) break
       await new Promise<void>((resolve) => this.clock.turn(resolve))
     }
     if (queue.alive) purged += this.#purgeDelayed(queue, until)

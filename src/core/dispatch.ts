@@ -10,6 +10,8 @@ import type { Live } from './live.ts'
 import { EXPIRES, type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, REFERENCES, SEGMENT } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
+import { enterBarred, leaveExclusive } from './exclusive.ts'
+import { Line, Seat } from './seat.ts'
 import { EVENT, REASON } from './recorder.ts'
 
 /** Deliveries of one turn; the rest goes on in the next. */
@@ -23,6 +25,8 @@ export class Dispatch {
   #unflushed: CoreConsumer[] = []
   /** Those that want to be told when nothing can be handed to them. */
   readonly #awaitIdle = new Set<CoreConsumer>()
+  /** Those with seats that rest although there is credit. */
+  readonly #roused = new Set<CoreConsumer>()
   #budget = 0
   #nowMs = 0
 
@@ -65,17 +69,41 @@ export class Dispatch {
   }
 
   attach(consumer: CoreConsumer, queue: Queue): void {
-    queue.consumers ??= []
-    queue.consumers.push(consumer)
-    consumer.queues.push(queue)
-    if (queue.ready.head !== 0) this.#live.touch(queue)
+    queue.seats ??= []
+    queue.line ??= new Line()
+    const seat = new Seat(consumer, queue, queue.line)
+    seat.atQueue = queue.seats.push(seat) - 1
+    seat.atConsumer = consumer.seats.push(seat) - 1
+    if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
+    else seat.stand()
+    if (queue.readyCount !== 0) this.#live.touch(queue)
   }
 
-  detach(consumer: CoreConsumer, queue: Queue): void {
-    const at = queue.consumers?.indexOf(consumer) ?? -1
-    if (at >= 0) queue.consumers?.splice(at, 1)
-    const mine = consumer.queues.indexOf(queue)
-    if (mine >= 0) consumer.queues.splice(mine, 1)
+  detach(seat: Seat): void {
+    seat.over = true
+    seat.leave()
+    const others = seat.queue.seats ?? []
+    const last = others[others.length - 1]
+    others[seat.atQueue] = last
+    last.atQueue = seat.atQueue
+    others.pop()
+    const mine = seat.consumer.seats
+    const end = mine[mine.length - 1]
+    mine[seat.atConsumer] = end
+    end.atConsumer = seat.atConsumer
+    mine.pop()
+    if (seat.queue.exclusive !== undefined) this.#leaveBarred(seat)
+  }
+
+  /** The next one takes over from an exclusive consumer, or all do. */
+  #leaveBarred(seat: Seat): void {
+    const { queue } = seat
+    if (leaveExclusive(seat) && queue.alive && queue.readyCount !== 0) this.#live.touch(queue)
+  }
+
+  /** Its consumer has credit for more queues than it was given from at once. */
+  rouseLater(consumer: CoreConsumer): void {
+    this.#roused.add(consumer)
   }
 
   /** An entry that a consumer has is gone without its doing. */
@@ -93,9 +121,9 @@ export class Dispatch {
   }
 
   queueGone(queue: Queue): void {
-    for (const consumer of [...(queue.consumers ?? [])]) {
-      this.detach(consumer, queue)
-      if (consumer.queues.length === 0) consumer.session.queueGone(consumer, queue)
+    for (const seat of [...(queue.seats ?? [])]) {
+      this.detach(seat)
+      if (seat.consumer.seats.length === 0) seat.consumer.session.queueGone(seat.consumer, queue)
     }
     for (const pull of [...(queue.pulls ?? [])]) pull.answer()
   }
@@ -122,6 +150,7 @@ export class Dispatch {
     }
     // What this turn did not reach comes first in the next one.
     if (at < queues.length) this.#dirty = queues.slice(at).concat(this.#dirty)
+    if (this.#roused.size > 0) this.#rouse()
     const consumers = this.#unflushed
     this.#unflushed = []
     for (const consumer of consumers) {
@@ -135,10 +164,17 @@ export class Dispatch {
     }
   }
 
+  #rouse(): void {
+    const consumers = [...this.#roused]
+    this.#roused.clear()
+    for (const consumer of consumers) if (!consumer.over) consumer.rouse(true)
+  }
+
   /** A queue whose turn is to come, whose bodies are being read, or whose entries a stalled consumer may not have yet, is not the end. */
   #tellIdle(): void {
     for (const consumer of this.#awaitIdle) {
-      if (consumer.queues.some((queue) => queue.scheduled || queue.loading || (queue.ready.head !== 0 && consumer.stalled))) continue
+      if (this.#roused.has(consumer)) continue
+      if (consumer.seats.some(({ queue }) => queue.scheduled || queue.loading || (queue.readyCount !== 0 && consumer.stalled))) continue
       this.#awaitIdle.delete(consumer)
       const { idle } = consumer
       consumer.idle = undefined
@@ -167,8 +203,8 @@ export class Dispatch {
         continue
       }
       const pull = queue.pulls?.[0]
-      const consumer = pull === undefined ? this.#pick(queue, row) : undefined
-      if (pull === undefined && consumer === undefined) return
+      const seat = pull === undefined ? this.#pick(queue, row) : undefined
+      if (pull === undefined && seat === undefined) return
       let held = messages.objects[message]
       if (held === undefined) {
         held = live.bodies.get(message)
@@ -183,38 +219,30 @@ export class Dispatch {
       }
       this.#budget--
       if (pull !== undefined) this.#lease(pull, queue, row, held)
-      else if (consumer !== undefined) this.#deliver(consumer, queue, row, held)
+      else if (seat !== undefined) this.deliver(seat, row, held)
     }
   }
 
   /** Whose turn it is, of those who can take this entry. */
-  #pick(queue: Queue, row: number): CoreConsumer | undefined {
-    const { consumers } = queue
-    if (consumers === undefined) return undefined
-    const count = consumers.length
-    for (let i = 0; i < count; i++) {
-      const at = queue.turn < count ? queue.turn : 0
-      queue.turn = at + 1
-      const consumer = consumers[at]
-      if (consumer.stalled) continue
-      if (consumer.hungry) return consumer
-      if (consumer.settles === 'by-binding' && consumer.creditBytes > 0 && this.#settledBy(consumer, row)) return consumer
-    }
-    return undefined
+  #pick(queue: Queue, row: number): Seat | undefined {
+    const { line } = queue
+    if (line === undefined) return undefined
+    return line.pick() ?? (line.hasModest && this.#settledByBinding(row) ? line.pickModest() : undefined)
   }
 
-  /** The entry would be settled when sent. */
-  #settledBy(consumer: CoreConsumer, row: number): boolean {
-    if (consumer.settles !== 'by-binding') return consumer.settles === 'settled'
+  /** The binding through which it came wants it settled when sent. */
+  #settledByBinding(row: number): boolean {
     const { state } = this.#live
     const via: Via = state.vias.byNumber[state.entries.get(row, VIA)]
     if (via.settle !== 'if-durable') return via.settle === 'settled'
     return (state.messages.get(state.entries.get(row, MESSAGE), MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.durable) === 0
   }
 
-  #deliver(consumer: CoreConsumer, queue: Queue, row: number, held: Held): void {
+  /** Hands a ready entry to a consumer that can take it. */
+  deliver(seat: Seat, row: number, held: Held): void {
     const live = this.#live
-    const settled = this.#settledBy(consumer, row)
+    const { consumer, queue } = seat
+    const settled = consumer.settles === 'by-binding' ? this.#settledByBinding(row) : consumer.settles === 'settled'
     if (!settled || consumer.settles === 'settled') consumer.credit--
     const delivery = this.#delivery(queue, row, held, settled)
     this.#count(consumer, queue, delivery)
@@ -294,7 +322,7 @@ export class Dispatch {
     live.counters.messagesOut++
     live.recorder.note(EVENT.handed, queue.number, delivery.ref.sequence, REASON.none, delivery.attempts)
     pull.sink.deliver(delivery)
-    if (!pull.wantsMore || queue.ready.head === 0) pull.answer()
+    if (!pull.wantsMore || queue.readyCount === 0) pull.answer()
   }
 
   #load(queue: Queue, message: number): void {

@@ -50,11 +50,19 @@ export const ENTRY_FLAG = {
 
 const BUCKETS_FIRST = 1024
 
+/** Stands on a row of a list (`walk.ts`). */
+export interface Walker {
+  /** The row leaves its list, in which `next` comes after it. */
+  stepAside(next: number): void
+}
+
 export class Entries extends Slab {
   /** Linear hashing: `#level` buckets are the base, the first `#split` of them are already split in two. */
   #heads: Uint32Array[] = [new Uint32Array(BUCKETS_FIRST)]
   #level = BUCKETS_FIRST
   #split = 0
+  /** Walks by the row they stand on: told when it leaves its list. Empty unless somebody browses. */
+  readonly standing = new Map<number, Set<Walker>>()
 
   constructor() {
     super(16)

@@ -9,6 +9,11 @@ function bind(client: Client, node: CoreNode, pattern: Pattern, queue = 'q'): nu
   return client.session.bind(spec)
 }
 
+function select(client: Client, node: CoreNode, selector: string): number {
+  const queue = node.queue('q')
+  return client.session.bind({ pattern: ['t'], queue, tag: 0, settle: 'unsettled', absent: 'keep', retained: 'never', selector })
+}
+
 /** What may be done once under the limit of 1 (or as set) and not once more. */
 const cases: readonly { limit: keyof Limits; value?: number; attempt: (client: Client, node: CoreNode, time: number) => unknown }[] = [
   { limit: 'queues', value: 2, attempt: (client, node, time) => client.session.declare(node.queue(`more${time}`), PERMANENT) },
@@ -24,13 +29,16 @@ const cases: readonly { limit: keyof Limits; value?: number; attempt: (client: C
     attempt: (client, node, time) => client.send(node.topic(`t${time}`), 'm', {}, { retain: 'set', note: 0, transaction: undefined }),
   },
   { limit: 'notesPerSession', attempt: (client, _, time) => client.session.note(time + 1, true) },
+  { limit: 'selectorBytes', value: 10, attempt: (client, node, time) => select(client, node, time === 0 ? 'a = 1' : "a = 'long'  ") },
+  { limit: 'selectorDepth', attempt: (client, node, time) => select(client, node, time === 0 ? '(a)' : '((a))') },
+  { limit: 'selectorTerms', value: 2, attempt: (client, node, time) => select(client, node, time === 0 ? 'a = 1' : 'a = 1 OR b') },
   { limit: 'consumers', attempt: (client, node) => take(client, node) },
   { limit: 'consumersPerSession', attempt: (client, node) => take(client, node) },
 ]
 
 function take(client: Client, node: CoreNode): number {
   const sink = { deliver() {}, flush() {}, ended() {} }
-  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: false }, sink) === undefined ? 0 : 1
+  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: 'no', priority: 0 }, sink) === undefined ? 0 : 1
 }
 
 describe('a limit', () => {

@@ -11,6 +11,7 @@ import type { Apply } from './apply.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
+import { Browsing } from './browse.ts'
 import { writeQueue } from './cold-facts.ts'
 import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -23,6 +24,7 @@ import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
+import { Selecting } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
@@ -58,9 +60,11 @@ export class Live implements StateHooks {
   readonly deadlines: Deadlines
   readonly dispatch: Dispatch
   readonly bodies: Bodies
+  readonly browsing = new Browsing(this)
   readonly deadLetters: DeadLetters
   readonly replays: RetainedReplays
   readonly transactions = new Transactions(this)
+  readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -70,6 +74,8 @@ export class Live implements StateHooks {
   readonly volatile = this.account.register('queue', 'messages that are not durable')
   #journal: Journal | undefined
   readonly sessions = new Set<LiveSession>()
+  /** Since this term began. */
+  sessionsOpened = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
@@ -101,6 +107,7 @@ export class Live implements StateHooks {
     this.bodies = new Bodies(this)
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
+    this.selecting = new Selecting(this.settings.limits, this.log)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
@@ -137,10 +144,12 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (let row = queue.ready.head; row !== 0; ) {
-        const next = state.entries.get(row, NEXT)
-        this.#recovered(queue, row)
-        row = next
+      for (const list of queue.ready.lists()) {
+        for (let row = list.head; row !== 0; ) {
+          const next = state.entries.get(row, NEXT)
+          this.#recovered(queue, row)
+          row = next
+        }
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
@@ -220,7 +229,7 @@ export class Live implements StateHooks {
 
   /** Enough numbers were given out that no fact told of: one does. */
   tellSequence(queue: Queue): void {
-    if (queue.durable && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
   }
 
   committed(_state: State, record: TransactionRecord, bases: ReadonlyMap<Queue, number>): void {
@@ -250,6 +259,7 @@ export class Live implements StateHooks {
 
   queueGone(queue: Queue): void {
     this.dispatch.queueGone(queue)
+    this.browsing.queueGone(queue)
     if (queue.waiters === undefined) return
     for (const session of queue.waiters) this.#retry.add(session)
     queue.waiters = undefined
@@ -333,6 +343,7 @@ export class Live implements StateHooks {
     if (this.transactions.busy && this.transactions.step()) this.wake()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
+    if (!this.#quiet && this.browsing.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
@@ -455,7 +466,7 @@ export class Live implements StateHooks {
   dropQueue(queue: Queue): boolean {
     this.recorder.note(EVENT.removed, queue.number, 0, REASON['queue-removed'], queue.count)
     this.facts.flushGone()
-    if (queue.durable) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
+    if (queue.recorded) return this.facts.admit(FACT.queueGone, this.facts.writer.reset().u32(queue.number), 'drain')
     this.state.removeQueue(queue)
     return false
   }

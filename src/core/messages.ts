@@ -14,12 +14,30 @@ export const LENGTH = 2
 export const REFERENCES = 3
 /** The set it was routed to; 0: none. */
 export const ROUTE = 4
-/** Bits of `MESSAGE_ROW_FLAG`. */
+/** Bits of `MESSAGE_ROW_FLAG`, and from `RANK_SHIFT` on the message's rank (`rankOf`). */
 export const MESSAGE_FLAGS = 5
 export const EXPIRES = 6
 
 /** `durable`: as its sender set it; whether it is in the journal says its segment. */
 export const MESSAGE_ROW_FLAG = { durable: 1, large: 2 } as const
+
+/** The rank, in bits of `MESSAGE_FLAGS`: priority (4 bits; the normal one is 0 there), group bucket (11 bits; 0: no group). */
+export const RANK_SHIFT = 8
+export const PRIORITY_NORMAL = 4
+const PRIORITY_MAX = 9
+
+/** What the order of a queue depends on, besides the sequence. 0 for most messages. */
+export function rankOf(priority: number, bucket: number): number {
+  return ((Math.max(0, Math.min(PRIORITY_MAX, priority)) ^ PRIORITY_NORMAL) | (bucket << 4)) << RANK_SHIFT
+}
+
+export function priorityOf(flags: number): number {
+  return ((flags >>> RANK_SHIFT) & 0xf) ^ PRIORITY_NORMAL
+}
+
+export function bucketOf(flags: number): number {
+  return (flags >>> (RANK_SHIFT + 4)) & 0x7ff
+}
 
 /** A message with what the core knows of it besides. */
 export interface Held {

@@ -21,6 +21,7 @@ export function policyFrom(settings: DestinationSettings, address: CoreAddress, 
     redeliveryBackoff: declared.redeliveryBackoff ?? rules.redeliveryBackoff,
     redeliveryDelayMaxMs: declared.redeliveryDelayMaxMs ?? rules.redeliveryDelayMaxMs,
     expiredToDeadLetter: rules.expiredToDeadLetter && !isDeadLetter,
+    prioritized: rules.prioritized,
   }
 }
 

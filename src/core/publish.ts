@@ -9,12 +9,14 @@ import { beyond, type CoreAddress } from './addresses.ts'
 import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
-import { type Held, MESSAGE_ROW_FLAG, REFERENCES } from './messages.ts'
+import { type Held, MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
 import { joined, type LiveTransaction } from './live-transaction.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { originOf } from './selecting.ts'
+import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
 
 /** Bodies beyond this travel in pieces of this size. */
@@ -61,7 +63,7 @@ export class Publisher {
     this.#transaction = options.transaction === undefined ? undefined : joined(options.transaction)
     const cannotJoin = this.#transaction?.refusal(bytes)
     if (cannotJoin !== undefined) return this.#refuse(cannotJoin)
-    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(to, bytes)
+    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(session, to, message, bytes)
     if (found !== undefined) return found
     const keeps = options.retain === 'set' && to.kind === 'topic'
     if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
@@ -91,7 +93,7 @@ export class Publisher {
     else if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
       const fresh = row === 0
       if (fresh) {
-        row = messages.add(0, 0, bytes, message.durable ? MESSAGE_ROW_FLAG.durable : 0, expiresAtMs)
+        row = messages.add(0, 0, bytes, (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | rankOf(message.priority, 0), expiresAtMs)
         if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
       }
       // Held while it is handed round.
@@ -116,7 +118,8 @@ export class Publisher {
   #toQueue(to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
     const queue = live.findQueue(to)
-    if (queue === undefined) return this.#refuse(new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
+    if (queue === undefined)
+      return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
     this.#queue = queue
     this.#set = undefined
     const own = queue.durable && message.durable
@@ -144,19 +147,22 @@ export class Publisher {
     }
   }
 
-  #toTopic(to: CoreAddress, bytes: number): Placed | undefined {
+  #toTopic(session: LiveSession, to: CoreAddress, message: Message, bytes: number): Placed | undefined {
     const live = this.#live
+    if (to.temporary && live.findQueue(to) === undefined) return this.#refuse(noTemporary(to))
     const route = live.router.route(to)
+    const { durable, durableVias, volatile, volatileVias } =
+      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), originOf(session.record))
     this.#queue = undefined
-    this.#durable = route.durable
-    this.#durableVias = route.durableVias
-    this.#volatile = route.volatile
-    this.#volatileVias = route.volatileVias
+    this.#durable = durable
+    this.#durableVias = durableVias
+    this.#volatile = volatile
+    this.#volatileVias = volatileVias
     this.#set = undefined
-    if (route.limited && (route.durable.some((queue) => queue.isFull(bytes)) || route.volatile.some((queue) => queue.isFull(bytes)))) {
+    if (route.limited && (durable.some((queue) => queue.isFull(bytes)) || volatile.some((queue) => queue.isFull(bytes)))) {
       this.#leaveOutFull(bytes)
-    } else if (route.durable.length > 0) this.#set = route.set
-    return this.#entriesFull(route.durable.length + route.volatile.length)
+    } else if (durable.length > 0 && durable === route.durable) this.#set = route.set
+    return this.#entriesFull(durable.length + volatile.length)
   }
 
   /** Queues at their limit drop their oldest, or do not get this one. */
@@ -265,6 +271,7 @@ export class Publisher {
         next = buffer.writeUInt32LE(piece.length, next)
       }
     }
+    fact.rank = rankOf(message.priority, 0)
     fact.segment = journal.segment
     fact.offset = journal.offset
     fact.length = size
@@ -290,7 +297,7 @@ export class Publisher {
     const { record } = transaction
     let row = recorded
     if (row === 0) {
-      row = messages.add(0, 0, bytes, message.durable ? MESSAGE_ROW_FLAG.durable : 0, expiresAtMs)
+      row = messages.add(0, 0, bytes, (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | rankOf(message.priority, 0), expiresAtMs)
       messages.set(row, REFERENCES, 1)
       if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
       messages.objects[row] = held
@@ -356,10 +363,10 @@ export class Publisher {
 
   /** No consumer, all of them stalled, or far behind: what may be dropped is. */
   #nobodyTakes(queue: Queue): boolean {
-    const { consumers } = queue
-    if (consumers === undefined || consumers.length === 0) return true
+    const { seats } = queue
+    if (seats === undefined || seats.length === 0) return true
     if (queue.bytes > this.#live.settings.limits.outputHighBytes * 4) return true
-    for (const consumer of consumers) if (!consumer.stalled) return false
+    for (const { consumer } of seats) if (!consumer.stalled) return false
     return true
   }
 
@@ -376,7 +383,7 @@ export class Publisher {
 /** Makes room by what waits longest and is in nobody's hands. */
 function dropOldest(live: Live, queue: Queue, bytes: number): void {
   while (queue.isFull(bytes)) {
-    const row = queue.ready.head !== 0 ? queue.ready.head : oldestPending(live, queue)
+    const row = queue.oldestReady() || oldestPending(live, queue)
     if (row === 0) return
     live.dropped(queue, REASON['full-oldest'])
     live.facts.gone(queue, row, REASON['full-oldest'], false)

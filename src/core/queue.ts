@@ -1,12 +1,14 @@
-// One queue: its options, its counts, and two lists of entries. `ready` is in order of sequence and may be given out;
+// One queue: its options, its counts, and where its entries wait. What is `ready` may be given out, in order of priority and sequence;
 // `held` is everything else (uncommitted, locked, delayed), in no order. Who consumes it and when is `dispatch.ts`.
 import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import type { Binding } from './bindings.ts'
-import type { CoreConsumer } from './consumer.ts'
-import { type Entries, NEXT, PREV, SEQUENCE } from './entries.ts'
 import type { Gate } from './gate.ts'
+import { type Entries, MESSAGE, STATE, STATE_OF } from './entries.ts'
+import { EntryList, Lane } from './lanes.ts'
+import { MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
+import type { Line, Seat } from './seat.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -21,46 +23,14 @@ export type QueuePolicy = Readonly<{
   redeliveryBackoff: number
   redeliveryDelayMaxMs: number
   expiredToDeadLetter: boolean
+  /** Entries of a higher priority go first. */
+  prioritized: boolean
 }>
 
-/** A doubly linked list through the entries' rows. */
-export class EntryList {
-  readonly #entries: Entries
-  head = 0
-  tail = 0
-  count = 0
-
-  constructor(entries: Entries) {
-    this.#entries = entries
-  }
-
-  push(row: number): void {
-    this.insertAfter(this.tail, row)
-  }
-
-  /** `after` 0: at the head. */
-  insertAfter(after: number, row: number): void {
-    const entries = this.#entries
-    const next = after === 0 ? this.head : entries.get(after, NEXT)
-    entries.set(row, PREV, after)
-    entries.set(row, NEXT, next)
-    if (after === 0) this.head = row
-    else entries.set(after, NEXT, row)
-    if (next === 0) this.tail = row
-    else entries.set(next, PREV, row)
-    this.count++
-  }
-
-  unlink(row: number): void {
-    const entries = this.#entries
-    const next = entries.get(row, NEXT)
-    const prev = entries.get(row, PREV)
-    if (prev === 0) this.head = next
-    else entries.set(prev, NEXT, next)
-    if (next === 0) this.tail = prev
-    else entries.set(next, PREV, prev)
-    this.count--
-  }
+/** Where the rows of its entries and their messages are. */
+interface QueueTables {
+  readonly entries: Entries
+  readonly messages: Messages
 }
 
 export class Queue {
@@ -69,7 +39,10 @@ export class Queue {
   /** Its name in facts and entry references; never given twice. */
   readonly number: number
   readonly address: CoreAddress
+  /** Durable messages on it survive a restart. */
   readonly durable: boolean
+  /** Facts tell of it: it survives a restart itself. */
+  readonly recorded: boolean
   readonly lifetime: QueueOptions['lifetime']
   /** As it was declared: what its fact says. */
   readonly declared: QueueOptions
@@ -86,16 +59,18 @@ export class Queue {
   /** The epoch in which `replayNext` was last written. */
   sequenceEpoch = 0
 
-  readonly ready: EntryList
+  readonly ready: Lane
   readonly held: EntryList
   bytes = 0
   /** Of `held`: applied and not committed. */
   pending = 0
-  /** Where the last returned entry went: the next one often goes behind it. */
-  #returned = 0
 
   /** Allocated on first use. */
-  consumers: CoreConsumer[] | undefined = undefined
+  seats: Seat[] | undefined = undefined
+  /** Those that let nobody else take, the one whose turn it is first. */
+  exclusive: Seat[] | undefined = undefined
+  /** Who takes whatever there is. */
+  line: Line | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
@@ -107,30 +82,33 @@ export class Queue {
   /** What transactions mean for it, while they mean anything. */
   gate: Gate | undefined = undefined
 
-  /** Whose turn it is among `consumers`. */
-  turn = 0
   scheduled = false
   /** A body at the head is being read from disk. */
   loading = false
   dropped = 0
+  /** A temporary one that nobody has is removed after a while. */
+  cancelRemoval: (() => void) | undefined = undefined
 
   readonly #entries: Entries
+  readonly #messages: Messages
 
-  constructor(entries: Entries, slot: number, number: number, address: CoreAddress, declared: QueueOptions, policy: QueuePolicy) {
-    this.#entries = entries
+  constructor(of: QueueTables, slot: number, number: number, address: CoreAddress, declared: QueueOptions, policy: QueuePolicy) {
+    this.#entries = of.entries
+    this.#messages = of.messages
     this.slot = slot
     this.number = number
     this.address = address
-    this.durable = declared.durable
+    this.durable = declared.durable && declared.lifetime !== 'temporary'
+    this.recorded = declared.durable
     this.lifetime = declared.lifetime
     this.declared = declared
     this.policy = policy
-    this.ready = new EntryList(entries)
-    this.held = new EntryList(entries)
+    this.ready = new Lane(of.entries)
+    this.held = new EntryList(of.entries)
   }
 
   get count(): number {
-    return this.ready.count + this.held.count
+    return this.readyCount + this.held.count
   }
 
   /** No room for one more message of `bytes`. An empty queue has room for any. */
@@ -141,31 +119,37 @@ export class Queue {
     return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
   }
 
-  /** Puts an entry where its sequence belongs in the ready list: at the end, behind the last one put back, or found from the head. */
-  makeReady(row: number): void {
-    const entries = this.#entries
-    const sequence = entries.double(row, SEQUENCE)
-    const { ready } = this
-    if (ready.tail === 0 || entries.double(ready.tail, SEQUENCE) < sequence) {
-      ready.push(row)
-      return
-    }
-    let after = 0
-    let at = ready.head
-    if (this.#returned !== 0 && entries.double(this.#returned, SEQUENCE) < sequence) {
-      after = this.#returned
-      at = entries.get(after, NEXT)
-    }
-    while (at !== 0 && entries.double(at, SEQUENCE) < sequence) {
-      after = at
-      at = entries.get(at, NEXT)
-    }
-    ready.insertAfter(after, row)
-    this.#returned = row
+  get readyCount(): number {
+    return this.ready.count
   }
 
+  /** An entry may be given out: it waits in its place. */
+  makeReady(row: number): void {
+    this.ready.add(row, this.priorityOf(row))
+  }
+
+  /** A ready entry is taken out of its place: given to somebody, delayed, or gone. */
   unlinkReady(row: number): void {
-    if (this.#returned === row) this.#returned = 0
-    this.ready.unlink(row)
+    this.ready.unlink(row, this.priorityOf(row))
+  }
+
+  /** By which it waits. */
+  priorityOf(row: number): number {
+    return this.policy.prioritized ? priorityOf(this.#messages.get(this.#entries.get(row, MESSAGE), MESSAGE_FLAGS)) : PRIORITY_NORMAL
+  }
+
+  /** Of what is ready, the one that came first of all; 0: nothing is. */
+  oldestReady(): number {
+    return this.ready.oldest
+  }
+
+  /** Every list with entries: what is ready in the order in which it goes, then what is not. */
+  lists(): EntryList[] {
+    return [...this.ready.lists(), this.held]
+  }
+
+  /** The list that the entry is in. */
+  listOf(row: number): EntryList {
+    return this.#entries.get(row, STATE) === STATE_OF.ready ? this.ready.list(this.priorityOf(row)) : this.held
   }
 }

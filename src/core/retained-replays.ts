@@ -7,6 +7,7 @@ import { ENTRY_FLAG } from './entries.ts'
 import type { Live } from './live.ts'
 import { EXPIRES } from './messages.ts'
 import type { Queue } from './queue.ts'
+import type { Selector } from './selector/selector.ts'
 import type { Retained } from './state.ts'
 
 /** Topics looked at in one turn, and entries that may wait on the queue before the walk goes on. */
@@ -19,6 +20,9 @@ interface Replay {
   readonly walk: Iterator<readonly [readonly string[], Retained] | undefined>
   /** Retained messages set after the subscription came as publishes. */
   readonly before: number
+  readonly selector: Selector | undefined
+  /** The next one, whose bytes are being read for the selector. */
+  loading: Retained | undefined
 }
 
 export class RetainedReplays {
@@ -34,14 +38,15 @@ export class RetainedReplays {
     if (state.retained.size === 0) return
     const via = state.vias.of([binding])
     const walk = state.retained.walk(binding.pattern, WALK_MAX)
-    const replay = { queue: binding.queue, via, walk, before: state.retainedOrder }
+    const selector = binding.selector === '' ? undefined : this.#live.selecting.selectorOf(binding)
+    const replay: Replay = { queue: binding.queue, via, walk, before: state.retainedOrder, selector, loading: undefined }
     // The first slice goes with the binding's own commit.
     if (this.#step(replay)) this.#replays.push(replay)
   }
 
   /** Some walk could go on now. */
   get hungry(): boolean {
-    return this.#replays.some(({ queue }) => queue.ready.count + queue.pending < WAITING_MAX / 2)
+    return this.#replays.some(({ queue, loading }) => loading === undefined && queue.readyCount + queue.pending < WAITING_MAX / 2)
   }
 
   run(): void {
@@ -56,8 +61,9 @@ export class RetainedReplays {
     const live = this.#live
     const { queue, via } = replay
     if (!queue.alive) return false
+    if (replay.loading !== undefined) return true
     const nowMs = live.clock.wallMs()
-    while (queue.ready.count + queue.pending < WAITING_MAX) {
+    while (queue.readyCount + queue.pending < WAITING_MAX) {
       const next = replay.walk.next()
       if (next.done === true) return false
       if (next.value === undefined) {
@@ -67,6 +73,10 @@ export class RetainedReplays {
       }
       const retained = next.value[1]
       if (retained.order > replay.before) continue
+      if (replay.selector !== undefined && !this.#takes(replay, replay.selector, retained)) {
+        if (replay.loading !== undefined) return true
+        continue
+      }
       const expires = live.state.messages.double(retained.message, EXPIRES)
       if (expires !== 0 && expires <= nowMs) {
         live.forgetRetained(retained)
@@ -75,6 +85,23 @@ export class RetainedReplays {
       if (!this.#give(queue, via, retained)) return false
     }
     return true
+  }
+
+  /** False with `loading`: its bytes are on their way, and then it is looked at again. One that cannot be read is passed over. */
+  #takes(replay: Replay, selector: Selector, retained: Retained): boolean {
+    const live = this.#live
+    const held = live.bodies.get(retained.message)
+    if (held !== undefined) return selector.takes(live.selecting.view(held.message))
+    replay.loading = retained
+    live.bodies.load(retained.message, (read) => {
+      if (live.lost !== undefined) return
+      replay.loading = undefined
+      // Replaced or forgotten meanwhile: the row may be another message's.
+      const same = live.state.retained.get(retained.address.path) === retained
+      if (read && same && replay.queue.alive && this.#takes(replay, selector, retained)) this.#give(replay.queue, replay.via, retained)
+      live.wake()
+    })
+    return false
   }
 
   #give(queue: Queue, via: Via, retained: Retained): boolean {

@@ -5,6 +5,7 @@ import type { Binding, RouteSet, Via } from './bindings.ts'
 import { writeVia } from './cold-facts.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
+import { RouteFilter } from './route-filter.ts'
 
 /** Queues that a topic's messages go to now. */
 export interface Route {
@@ -17,6 +18,8 @@ export interface Route {
   readonly limited: boolean
   /** Names `durable` in facts; made when first needed. */
   set: RouteSet | undefined
+  /** Some bindings have conditions: what is above is reached by every message, and this says what else by one. */
+  readonly filter: RouteFilter | undefined
 }
 
 /** Pairs of queue and via in one set fact: what fits well below the largest fact. */
@@ -72,10 +75,16 @@ export class Router {
     const volatile: Queue[] = []
     const volatileVias: Via[] = []
     let limited = false
+    let asking: Map<Queue, readonly Binding[]> | undefined
     for (const [queue, bindings] of byQueue) {
+      limited ||= queue.policy.limitMessages !== 0 || queue.policy.limitBytes !== 0
+      if (Array.isArray(bindings) ? bindings.some(({ asks }) => asks) : bindings.asks) {
+        asking ??= new Map()
+        asking.set(queue, Array.isArray(bindings) ? bindings : [bindings])
+        continue
+      }
       SINGLE[0] = Array.isArray(bindings) ? bindings[0] : bindings
       const via = vias.of(Array.isArray(bindings) ? bindings : SINGLE)
-      limited ||= queue.policy.limitMessages !== 0 || queue.policy.limitBytes !== 0
       if (queue.durable) {
         durable.push(queue)
         durableVias.push(via)
@@ -84,7 +93,9 @@ export class Router {
         volatileVias.push(via)
       }
     }
-    return { version, durable, durableVias, volatile, volatileVias, limited, set: earlier?.set }
+    const base = { durable, durableVias, volatile, volatileVias }
+    const filter = asking === undefined ? undefined : new RouteFilter(base, asking, vias, this.#live.selecting)
+    return { version, ...base, limited, set: earlier?.set, filter }
   }
 
   #define(queues: readonly Queue[], vias: readonly Via[], like: RouteSet | undefined): RouteSet | undefined {

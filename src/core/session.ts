@@ -3,7 +3,11 @@
 import type {
   Address,
   Binding as BindingSpec,
+  Bound,
   BrokerError,
+  Browse,
+  BrowseOptions,
+  BrowseSink,
   Consumer,
   ConsumerOptions,
   EntryRef,
@@ -24,6 +28,7 @@ import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { beyond, CoreAddress, own, patternKey, writePattern } from './addresses.ts'
 import { Binding } from './bindings.ts'
+import { CoreBrowse } from './browse.ts'
 import { writeBinding } from './cold-facts.ts'
 import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
@@ -37,14 +42,24 @@ import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
+import { originOf } from './selecting.ts'
+import { given } from './selector/selector.ts'
 import { settleEntry } from './settlement.ts'
+import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
 const PARKED: Ticket = -1
+
+/** Whose connection it is. */
+type Who = Readonly<{ principal: string; remote: string }>
 
 export class LiveSession implements Session {
   readonly record: SessionRecord
   readonly resumed: boolean
   readonly replies: Replies
+  readonly principal: string
+  readonly remote: string
+  /** Rises with each session that is connected in this term. */
+  readonly order: number
   opened: Ticket = 0
   refusal: BrokerError | undefined
   lastTicket = 0
@@ -60,15 +75,30 @@ export class LiveSession implements Session {
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
   #pulls: Set<WaitingPull> | undefined
+  #browses: Set<CoreBrowse> | undefined
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
-  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies) {
+  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies, who: Who) {
     this.#live = live
     this.#membership = membership
     this.record = record
     this.resumed = resumed
     this.replies = replies
+    this.principal = who.principal
+    this.remote = who.remote
+    this.order = ++live.sessionsOpened
+  }
+
+  /** For management. */
+  figures(): Readonly<{ consumers: number; credit: number; unsettled: number; parked: number }> {
+    let credit = 0
+    let unsettled = 0
+    for (const consumer of this.#consumers) {
+      credit += consumer.credit
+      unsettled += consumer.unsettled
+    }
+    return { consumers: this.#consumers.size, credit, unsettled, parked: this.#parked?.count ?? 0 }
   }
 
   get notes(): ReadonlySet<number> {
@@ -144,19 +174,28 @@ export class LiveSession implements Session {
   declare(address: Address, options: QueueOptions): Ticket {
     const live = this.#live
     const to = own(address)
+    const known = live.findQueue(to)
+    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options.owner)
+    if (denied !== undefined) return this.refuse(denied)
     // It may be there and not yet committed.
-    if (live.findQueue(to) !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
-    if (to.namespace === '' && !rulesFor(live.settings.destinations, to).autoCreate) {
+    if (known !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
+    if (to.temporary !== (options.lifetime === 'temporary')) return this.refuse(noTemporary(to))
+    if (to.namespace === '' && !to.temporary && !rulesFor(live.settings.destinations, to).autoCreate) {
       return this.refuse(new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`))
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const { queues } = live.settings.limits
     if (live.state.queueByNumber.size >= queues) return this.refuse(new CodedError('limit', `limits.queues (${queues}) queues exist`))
+    const { temporariesPerSession } = live.settings.limits
+    if (to.temporary && temporariesOf(this.record) >= temporariesPerSession) {
+      return this.refuse(new CodedError('limit', `limits.temporariesPerSession (${temporariesPerSession}) temporary destinations exist`))
+    }
     const queue = live.makeQueue(to, options, 'publish')
     if (queue === undefined) return this.refuse(journalFull())
+    if (to.temporary) live.state.hold(this.record, queue, 0)
     live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
-    return live.batches.ticket(this, queue.durable)
+    return live.batches.ticket(this, queue.recorded)
   }
 
   remove(address: Address): Ticket {
@@ -165,10 +204,12 @@ export class LiveSession implements Session {
     return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
   }
 
-  hold(address: Address, tag: number): Ticket {
+  hold(address: Address, tag: number, owner?: string): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) return this.refuse(noQueue(address))
+    const denied = queue.lifetime === 'temporary' ? takeTemporary(live, this.record, queue, owner) : undefined
+    if (denied !== undefined) return this.refuse(denied)
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
     else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
@@ -199,9 +240,13 @@ export class LiveSession implements Session {
     if (known === undefined && queue.bindingBytes + key.length > limits.bindingBytesPerSession) {
       return this.refuse(new CodedError('limit', `limits.bindingBytesPerSession (${limits.bindingBytesPerSession}) bytes of patterns are bound`))
     }
-    const tooLong = patternBeyond(spec.pattern, limits)
+    const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(this.record, spec.pattern)
     if (tooLong !== undefined) return this.refuse(tooLong)
-    const binding = new Binding(spec, queue)
+    const selector = given(spec.selector) ?? ''
+    const compiled = selector === '' ? undefined : live.selecting.compile(selector)
+    if (compiled instanceof CodedError) return this.refuse(compiled)
+    const exceptFrom = spec.noLocal === true ? originOf(this.record) : ''
+    const binding = new Binding({ ...spec, selector, exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -209,9 +254,9 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, queue.durable)
   }
 
-  patterns(address: Address): readonly Pattern[] {
-    const queue = this.#live.findQueue(own(address))
-    return queue?.bindings === undefined ? [] : [...queue.bindings.values()].map(({ pattern }) => pattern)
+  boundTo(address: Address): readonly Bound[] {
+    const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
+    return [...bindings].map(({ pattern, selector, exceptFrom }) => ({ pattern, selector: given(selector), noLocal: exceptFrom !== '' }))
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {
@@ -240,7 +285,7 @@ export class LiveSession implements Session {
     const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
     for (const address of addresses) {
       if (this.attach(consumer, own(address))) continue
-      for (const queue of [...consumer.queues]) live.dispatch.detach(consumer, queue)
+      for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
       return undefined
     }
     live.dispatch.add(consumer)
@@ -255,9 +300,13 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return false
     }
-    const others = queue.consumers
-    if (others?.includes(consumer)) return true
-    if (others !== undefined && others.length > 0 && (consumer.exclusive || others.some((other) => other.exclusive))) {
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return false
+    }
+    if (consumer.seatAt(queue) !== undefined) return true
+    const others = queue.seats
+    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
       this.refuse(
         new CodedError(
           'in-use',
@@ -284,10 +333,34 @@ export class LiveSession implements Session {
     })
   }
 
+  browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
+    const live = this.#live
+    const queue = live.findQueue(own(address))
+    const { browsers } = live.settings.limits
+    if (queue === undefined) this.refuse(noQueue(address))
+    else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
+    else {
+      const browse = new CoreBrowse(live, this, queue, options, sink)
+      this.#browses ??= new Set()
+      this.#browses.add(browse)
+      live.browsing.add(browse)
+      return browse
+    }
+    return undefined
+  }
+
+  browseClosed(browse: CoreBrowse): void {
+    this.#browses?.delete(browse)
+  }
+
   pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
     const queue = this.#live.findQueue(own(address))
     if (queue === undefined) {
       this.refuse(noQueue(address))
+      return undefined
+    }
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
       return undefined
     }
     this.#pulls ??= new Set()
@@ -345,6 +418,7 @@ export class LiveSession implements Session {
     this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
+    if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()
     this.#parked?.clear()
     if (this.record.live === this) this.record.live = undefined
   }

@@ -112,6 +112,7 @@ export function digestState(state: State): string {
       const { entries, messages } = state
       const message = entries.get(row, MESSAGE)
       fact.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).u32(messages.get(message, LENGTH)).f64(messages.double(message, EXPIRES))
+      fact.u32(messages.get(message, MESSAGE_FLAGS))
       fact
         .u8(entries.get(row, FAILURES))
         .u8(entries.get(row, MARK))
@@ -203,7 +204,7 @@ function* definitions(state: State, fact: FactWriter): Generator<readonly [numbe
 
 function durableQueues(state: State): Queue[] {
   const queues: Queue[] = []
-  for (const queue of state.queues) if (queue?.durable) queues.push(queue)
+  for (const queue of state.queues) if (queue?.recorded) queues.push(queue)
   return queues.sort((a, b) => a.number - b.number)
 }
 
@@ -212,7 +213,7 @@ function durableEntries(state: State, queue: Queue): number[] {
   const { entries } = state
   const rows: number[] = []
   let sorted = true
-  for (const list of [queue.ready, queue.held]) {
+  for (const list of queue.lists()) {
     for (let row = list.head; row !== 0; row = entries.get(row, NEXT)) {
       if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) continue
       if (rows.length > 0 && entries.double(rows[rows.length - 1], SEQUENCE) > entries.double(row, SEQUENCE)) sorted = false

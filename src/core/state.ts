@@ -101,7 +101,7 @@ export class State {
 
   addQueue(number: number, address: CoreAddress, declared: QueueOptions, policy: QueuePolicy): Queue {
     const slot = this.#freeSlots.pop() ?? this.queues.length
-    const queue = new Queue(this.entries, slot, number, address, declared, policy)
+    const queue = new Queue(this, slot, number, address, declared, policy)
     this.queues[slot] = queue
     this.queueByNumber.set(number, queue)
     this.queueByKey.set(address.key, queue)
@@ -119,7 +119,7 @@ export class State {
   removeQueue(queue: Queue): void {
     queue.alive = false
     this.hooks.queueGone(queue)
-    for (const list of [queue.ready, queue.held]) while (list.head !== 0) this.removeEntry(queue, list.head)
+    for (const list of queue.lists()) while (list.head !== 0) this.removeEntry(queue, list.head)
     if (queue.bindings !== undefined) for (const binding of [...queue.bindings.values()]) this.unbind(queue, binding.key)
     if (queue.holders !== undefined) for (const session of queue.holders) session.holds.delete(queue)
     this.queues[queue.slot] = undefined

@@ -216,9 +216,9 @@ export class Transactions {
   #trim(queue: Queue): void {
     const live = this.#live
     const { limitMessages, limitBytes } = queue.policy
-    while (queue.ready.head !== 0 && ((limitMessages !== 0 && queue.count > limitMessages) || (limitBytes !== 0 && queue.bytes > limitBytes))) {
+    while (queue.readyCount > 0 && ((limitMessages !== 0 && queue.count > limitMessages) || (limitBytes !== 0 && queue.bytes > limitBytes))) {
       live.dropped(queue, REASON['full-oldest'])
-      live.facts.gone(queue, queue.ready.head, REASON['full-oldest'], false)
+      live.facts.gone(queue, queue.oldestReady(), REASON['full-oldest'], false)
     }
   }
 }

@@ -1,10 +1,19 @@
 // One client of the crash test: it outlives the broker's crashes and connects again after each.
 import type { Random } from '../../src/random.ts'
 import type { Ready } from '../wire/node-process.ts'
-import type { Ledger } from './ledger.ts'
+
+/** Who is told what every actor does. */
+export interface Judge {
+  producer(name: string): void
+  sent(producer: string, number: number): void
+  acknowledged(producer: string, number: number): void
+  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number): void
+  settling(recipient: string, producer: string, number: number, atMs: number): void
+  answered(recipient: string, producer: string, number: number): void
+}
 
 export interface Stage {
-  readonly ledger: Ledger
+  readonly ledger: Judge
   readonly random: Random
   /** What went wrong beyond the ledger's rules. */
   readonly wrong: (sentence: string) => void

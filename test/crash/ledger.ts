@@ -8,6 +8,7 @@
 //   4  first deliveries of one producer come in its order; within one connection all of them do
 //   5  exactly-once recipients see a message once
 //   6  nothing is delivered that was not sent
+import type { Judge } from './actor.ts'
 
 export interface LedgerOptions {
   /** How long before a crash an unanswered settlement may be lost: the 20 ms of the promise and what the test's own way to the broker takes. */
@@ -20,7 +21,7 @@ export interface RecipientOptions {
   readonly exactlyOnce?: boolean
 }
 
-export class Ledger {
+export class Ledger implements Judge {
   readonly violations: string[] = []
   /** Of unanswered settlements that were lost: how long before the crash they were sent, the longest. */
   lostSettlementMs = 0

@@ -48,7 +48,7 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
         const got = history.delivered(delivery.message.body, queue, `${ref.queue}:${ref.sequence}`, epoch, false, process.name)
         if (got !== undefined) found.get(queue)?.push(got.sent.id)
       }
-      session.consume([address], { settle: 'unsettled', exclusive: false }, new ClientSink(deliver))?.grant(1_000_000, 1e12)
+      session.consume([address], { settle: 'unsettled', exclusive: 'no', priority: 0 }, new ClientSink(deliver))?.grant(1_000_000, 1e12)
     }
   })
   await until(world, () => scheduler.nowMs - lastMs > 200)
@@ -57,7 +57,7 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
 
 /** How many messages lie on each queue and were not given out: their bytes are damaged, and only they. */
 function stillThere(core: Core, found: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, number> {
-  const { queues } = core.destinations() as Readonly<{ queues: readonly Readonly<{ name: string; messages: number }>[] }>
+  const { queues } = core.administration.destinations('', 0, 1_000)
   return new Map(queues.map(({ name, messages }) => [name, messages - (found.get(name)?.length ?? 0)]))
 }
 

@@ -113,7 +113,7 @@ class Connection implements Replies {
     for (const name of QUEUES) session.declare(core.address('queue', [name]), { durable: true, lifetime: 'permanent' })
     for (const name of TOPIC_QUEUES) {
       const queue = core.address('queue', [name])
-      if (session.patterns(queue).length === 0)
+      if (session.boundTo(queue).length === 0)
         session.bind({ pattern: ['topic'], queue, tag: 0, settle: 'unsettled', absent: 'keep', retained: 'never' })
     }
     this.#changeQueue(session)
@@ -131,7 +131,7 @@ class Connection implements Replies {
     const name = QUEUES[random.below(QUEUES.length)]
     this.#queue = this.term.core.address('queue', [name])
     const sink = new ClientSink((delivery) => this.#delivered(name, delivery))
-    this.#consumer = session.consume([this.#queue], { settle: 'unsettled', exclusive: false }, sink)
+    this.#consumer = session.consume([this.#queue], { settle: 'unsettled', exclusive: 'no', priority: 0 }, sink)
     this.#consumer?.grant(1 + random.below(10), 1e9)
   }
 

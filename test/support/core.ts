@@ -23,6 +23,7 @@ import { encodeState } from '../../src/core/snapshot.ts'
 import type { Cut } from '../../src/journal/journal.ts'
 import { type MemoryJournal, MemoryStore, openMemoryJournal } from '../../src/journal/memory.ts'
 import { SeededRandom } from '../../src/random.ts'
+import { TestDialect } from './test-dialect.ts'
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
@@ -40,6 +41,8 @@ export class CoreNode {
   readonly journalChanges: JournalChanges
   core: Core
   journal: MemoryJournal
+  /** Messages are of this one, unless they say otherwise. */
+  readonly dialect = new TestDialect()
   /** Why leadership was lost, if it was. */
   lost: Error | undefined
 
@@ -68,6 +71,7 @@ export class CoreNode {
       this.store.writeSnapshot(cut.batch, encodeState(replica.state))
     }
     const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot })
+    core.setDialects([this.dialect])
     const journal = openMemoryJournal({
       ...this.journalChanges,
       store: this.store,
@@ -189,7 +193,7 @@ export class Client implements Replies {
   }
 
   consume(queue: Address, credit = 1_000, options: Partial<ConsumerOptions> = {}): Taker {
-    return new Taker(this.session, [queue], credit, { settle: 'by-binding', exclusive: false, ...options })
+    return new Taker(this.session, [queue], credit, { settle: 'by-binding', exclusive: 'no', priority: 0, ...options })
   }
 }
 

@@ -28,6 +28,8 @@ export class NodeProcess {
   readonly ready: Ready[] = []
   /** The last few thousand characters of stderr and logs. */
   output = ''
+  /** Given every line of stdout that is not `ready`, and stderr as it comes. */
+  onOutput: (text: string) => void = () => {}
   exit: Readonly<{ code: number | null; signal: NodeJS.Signals | null }> | undefined
   #line = ''
 
@@ -87,6 +89,7 @@ export class NodeProcess {
   }
 
   #keep(text: string): void {
+    this.onOutput(text)
     this.output = (this.output + text).slice(-8000)
   }
 }

@@ -1,12 +1,14 @@
 // SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
 // named by the client-id of CONNECT and the name of the subscription.
-import type { Address, Pattern, Ticket } from '../../../src/api.ts'
+import type { Address, ConsumerOptions, Pattern, Ticket } from '../../../src/api.ts'
+import { isTemporary } from '../../shared/naming.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
 import { type Fault, quote } from '../errors.ts'
 import { isTrue } from '../head.ts'
 import { type AckMode, Subscription } from '../subscription.ts'
+import { claimTemporary } from '../temporary.ts'
 
 export function onSubscribe(connection: StompConnection, frame: Frame): void {
   const receipt = header(frame, 'receipt')
@@ -33,7 +35,19 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
   })
-  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive: request.exclusive } as const
+  if (request.browser) {
+    const browse = connection.session.browse(source.queue, { held: false }, subscription)
+    if (browse === undefined) {
+      connection.refuse(receipt)
+      return
+    }
+    connection.subscribe(subscription)
+    subscription.look(browse)
+    connection.answer(receipt, source.ticket)
+    return
+  }
+  const { exclusive, priority } = request
+  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority } as const
   const consumer = connection.session.consume([source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
@@ -74,7 +88,9 @@ type Request = Readonly<{
   prefetch: number
   durable: string | undefined
   retroactive: boolean
-  exclusive: boolean
+  exclusive: ConsumerOptions['exclusive']
+  priority: number
+  browser: boolean
 }>
 
 function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
@@ -91,14 +107,17 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const mode = header(frame, 'ack') ?? 'auto'
   if (mode !== 'auto' && mode !== 'client' && mode !== 'client-individual') return invalid(`There is no ack mode ${quote(mode)}.`)
   if ((header(frame, 'selector') ?? '') !== '') return { code: 'unsupported', sentence: 'Selectors are not offered yet.' }
-  if (isTrue(header(frame, 'browser') ?? '')) return { code: 'unsupported', sentence: 'Browsing a queue is not offered yet.' }
   if (isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')) {
     return { code: 'unsupported', sentence: 'Leaving out messages of the own connection (noLocal) is not offered yet.' }
   }
   const wanted = header(frame, 'activemq.prefetchSize')
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
-  const target = parseTarget(connection.broker, destination)
+  const priority = header(frame, 'activemq.priority') ?? '0'
+  if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
+  const target = parseTarget(connection.broker, destination, connection.temporaryOwner)
   if ('code' in target) return target
+  const browser = isTrue(header(frame, 'browser') ?? '')
+  if (browser && !isQueue(target)) return invalid('Only a queue can be browsed.')
   // A queue keeps its messages anyway: there the name means nothing.
   const durable = isQueue(target) ? undefined : durableName(frame)
   if (durable !== undefined && connection.clientId === '') return invalid('A durable subscription needs the header client-id in CONNECT.')
@@ -107,12 +126,15 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     id: id ?? '',
     key,
     target,
-    mode,
+    // What is only looked at is nobody's to settle.
+    mode: browser ? 'auto' : mode,
     prefetch: wanted === undefined ? Math.min(settings.prefetch, settings.prefetchMax) : Math.min(Number(wanted), settings.prefetchMax),
     durable,
     retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
     // One consumer at a time is what makes a durable subscription one.
-    exclusive: durable !== undefined || isTrue(header(frame, 'activemq.exclusive') ?? ''),
+    exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
+    priority: Number(priority),
+    browser,
   }
 }
 
@@ -125,9 +147,10 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { settings } = connection.shared
   const { target } = request
   if (target.kind === 'address' && target.address.kind === 'queue') {
-    const ticket = session.declare(target.address, PERMANENT)
+    const ticket = isTemporary(target.address) ? claimTemporary(connection, target.address) : session.declare(target.address, PERMANENT)
     return ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
   }
+  if (target.kind === 'address' && isTemporary(target.address) && claimTemporary(connection, target.address) === 0) return undefined
   if (request.durable !== undefined) {
     const queue = durableQueue(connection, request.durable)
     const ticket = session.declare(queue, PERMANENT)
@@ -145,7 +168,7 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
   const wanted = JSON.stringify(pattern)
   if (request.durable !== undefined) {
-    for (const earlier of session.patterns(queue)) if (JSON.stringify(earlier) !== wanted) session.unbind(queue, earlier)
+    for (const { pattern: earlier } of session.boundTo(queue)) if (JSON.stringify(earlier) !== wanted) session.unbind(queue, earlier)
   }
   return connection.session.bind({
     pattern,

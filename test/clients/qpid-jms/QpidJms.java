@@ -11,6 +11,7 @@ import jakarta.jms.MessageConsumer;
 import jakarta.jms.MessageProducer;
 import jakarta.jms.ObjectMessage;
 import jakarta.jms.Queue;
+import jakarta.jms.QueueBrowser;
 import jakarta.jms.Session;
 import jakarta.jms.StreamMessage;
 import jakarta.jms.TemporaryQueue;
@@ -41,6 +42,7 @@ public class QpidJms {
       case "recover" -> recover();
       case "prefetch" -> prefetch();
       case "refused" -> refused();
+      case "browse" -> browse();
       case "client-id" -> clientId();
       case "time" -> time();
       case "listener" -> listener();
@@ -229,13 +231,38 @@ public class QpidJms {
     Queue queue = session.createQueue("jms.refused");
     refuses("Selectors", () -> session.createConsumer(queue, "x > 1"));
     refuses("no-local", () -> session.createConsumer(session.createTopic("jms.refused"), null, true));
-    refuses("copy", () -> session.createBrowser(queue).getEnumeration().hasMoreElements());
     refuses("Transactions", () -> {
       Session transacted = connection.createSession(Session.SESSION_TRANSACTED);
       transacted.createProducer(queue).send(transacted.createTextMessage("x"));
       transacted.commit();
     });
     session.createProducer(queue).send(session.createTextMessage("goes on"));
+    connection.close();
+  }
+
+  static void browse() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.browse");
+    MessageProducer producer = session.createProducer(queue);
+    for (int i = 0; i < 1500; i++) producer.send(session.createTextMessage("" + i));
+    for (int round = 0; round < 2; round++) {
+      QueueBrowser browser = session.createBrowser(queue);
+      java.util.Enumeration<?> seen = browser.getEnumeration();
+      for (int i = 0; i < 1500; i++) {
+        check(seen.hasMoreElements(), "ended at " + i);
+        String text = ((TextMessage) seen.nextElement()).getText();
+        check(text.equals("" + i), "saw " + text + " at " + i);
+      }
+      check(!seen.hasMoreElements(), "saw more than there is");
+      browser.close();
+    }
+    MessageConsumer consumer = session.createConsumer(queue);
+    for (int i = 0; i < 1500; i++) {
+      Message message = consumer.receive(5000);
+      check(message != null && !message.getJMSRedelivered(), "taken or touched by the browser: " + i);
+    }
+    check(!session.createBrowser(queue).getEnumeration().hasMoreElements(), "an empty queue shows something");
     connection.close();
   }
 

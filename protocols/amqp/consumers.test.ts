@@ -1,0 +1,39 @@
+// How receivers stand beside each other, seen through rhea: consumer priority, exclusive receivers.
+import { afterEach, describe, expect, it } from 'vitest'
+import { type Inbox, openReceiver, openSender, sendRhea, startNode, stopNodes } from './fake-node.ts'
+
+afterEach(stopNodes)
+
+const bodies = (inbox: Inbox): unknown[] => inbox.contexts.map(({ message }) => message?.body)
+
+describe('receivers of one queue', () => {
+  it.each([
+    ['the link property priority', { source: 'a', properties: { priority: 5 } }],
+    ['the option consumer.priority', { source: 'a?consumer.priority=5' }],
+  ])('are served by %s while they have credit', async (_, options) => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const normal = await openReceiver(connection, 'a')
+    const high = await openReceiver(connection, { ...options, credit_window: 0 } as never)
+    high.receiver.add_credit(2)
+    const sender = await openSender(connection, 'a')
+    for (const body of [1, 2, 3]) await sendRhea(sender, { body })
+    expect((await normal.next()).message?.body).toBe(3)
+    expect(bodies(high)).toEqual([1, 2])
+  })
+
+  it('wait for an exclusive one, and the next takes over with what that had not settled', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const first = await openReceiver(connection, 'a?consumer.exclusive=true')
+    const second = await openReceiver(connection, 'a?consumer.exclusive=true')
+    const sender = await openSender(connection, 'a')
+    for (const body of [1, 2]) await sendRhea(sender, { body })
+    await first.next()
+    await first.next()
+    expect(bodies(second)).toEqual([])
+    first.receiver.close()
+    expect((await second.next()).message?.body).toBe(1)
+    expect((await second.next()).message?.body).toBe(2)
+  })
+})

@@ -1,0 +1,144 @@
+// Who waits to be given something. A seat is one consumer at one queue; a line is the seats that may be given the same entries. Those that can
+// take one stand in a ring, so that whose turn it is costs the same however many have no credit. A hot room.
+//
+//   hungry ring ── turn comes, and the consumer has no credit ──▶ resting ── credit, `stall(false)` ──▶ hungry ring (at the back)
+//                                                                    │
+//   modest ring ◀── takes only what is settled when sent ────────────┘  (a consumer that settles by binding, out of message credit)
+import type { CoreConsumer } from './consumer.ts'
+import type { Queue } from './queue.ts'
+
+export class Seat {
+  readonly consumer: CoreConsumer
+  readonly queue: Queue
+  /** Those with which it takes turns. */
+  readonly line: Line
+  /** Its places in the lists of all seats. */
+  atQueue = 0
+  atConsumer = 0
+  /** An exclusive consumer takes while this one waits. */
+  barred = false
+  over = false
+  /** In its consumer's list of those to look at again when there is credit. */
+  resting = false
+  /** The ring it stands in, and its neighbours there. */
+  ring: Ring | undefined = undefined
+  next: Seat = this
+  prev: Seat = this
+
+  constructor(consumer: CoreConsumer, queue: Queue, line: Line) {
+    this.consumer = consumer
+    this.queue = queue
+    this.line = line
+  }
+
+  /** Takes its stand by what its consumer can take now. */
+  stand(): void {
+    this.leave()
+    if (this.over || this.barred) return
+    const { consumer } = this
+    if (consumer.hungry && !consumer.stalled) {
+      this.line.level(consumer.priority).hungry.add(this)
+      return
+    }
+    consumer.rest(this)
+    if (consumer.modest) this.line.level(consumer.priority).modest.add(this)
+  }
+
+  leave(): void {
+    this.ring?.remove(this)
+  }
+}
+
+/** Seats that take turns. */
+export class Ring {
+  front: Seat | undefined = undefined
+
+  /** At the back. */
+  add(seat: Seat): void {
+    seat.ring = this
+    const { front } = this
+    if (front === undefined) {
+      seat.next = seat
+      seat.prev = seat
+      this.front = seat
+      return
+    }
+    seat.prev = front.prev
+    seat.next = front
+    front.prev.next = seat
+    front.prev = seat
+  }
+
+  remove(seat: Seat): void {
+    seat.ring = undefined
+    if (seat.next === seat) this.front = undefined
+    else {
+      seat.prev.next = seat.next
+      seat.next.prev = seat.prev
+      if (this.front === seat) this.front = seat.next
+    }
+    seat.next = seat
+    seat.prev = seat
+  }
+
+  /** The one at the front goes to the back. */
+  turn(): void {
+    if (this.front !== undefined) this.front = this.front.next
+  }
+}
+
+/** Of one consumer priority. */
+interface Level {
+  readonly priority: number
+  readonly hungry: Ring
+  /** Those that can take nothing but what is settled when sent. */
+  readonly modest: Ring
+}
+
+export class Line {
+  /** Highest first; mostly there is one. */
+  readonly #levels: Level[] = []
+
+  level(priority: number): Level {
+    const levels = this.#levels
+    let at = 0
+    while (at < levels.length && levels[at].priority > priority) at++
+    if (levels[at]?.priority !== priority) levels.splice(at, 0, { priority, hungry: new Ring(), modest: new Ring() })
+    return levels[at]
+  }
+
+  /** Whose turn it is. */
+  pick(): Seat | undefined {
+    for (const { hungry } of this.#levels) {
+      for (let seat = hungry.front; seat !== undefined; seat = hungry.front) {
+        const { consumer } = seat
+        if (consumer.hungry && !consumer.stalled) {
+          hungry.turn()
+          return seat
+        }
+        seat.stand()
+      }
+    }
+    return undefined
+  }
+
+  /** Somebody would take what is settled when sent, perhaps. */
+  get hasModest(): boolean {
+    for (const { modest } of this.#levels) if (modest.front !== undefined) return true
+    return false
+  }
+
+  /** Whose turn it is of those, when nobody is hungry. */
+  pickModest(): Seat | undefined {
+    for (const { modest } of this.#levels) {
+      for (let seat = modest.front; seat !== undefined; seat = modest.front) {
+        if (seat.consumer.modest) {
+          modest.turn()
+          return seat
+        }
+        seat.leave()
+      }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,86 @@
+// What the core does with selectors: compiles them within the configured bounds, remembers each binding's, and reads messages for them
+// through their dialects.
+import type { CanonicalHead, Dialect, Log, Message } from '../api.ts'
+import type { Limits } from '../config/settings.ts'
+import { CodedError } from '../errors.ts'
+import type { Binding } from './bindings.ts'
+import type { SelectorBounds } from './selector/parse.ts'
+import { Selector } from './selector/selector.ts'
+import { MessageView } from './selector/view.ts'
+import type { SessionRecord } from './sessions.ts'
+
+/** The journal keeps texts of so many bytes. */
+const TEXT_BYTES_MAX = 65_535
+const UNBOUNDED: SelectorBounds = { bytes: TEXT_BYTES_MAX, depth: TEXT_BYTES_MAX, terms: TEXT_BYTES_MAX }
+
+const NOTHING_KNOWN: CanonicalHead = {
+  messageId: undefined,
+  correlationId: undefined,
+  replyTo: undefined,
+  type: undefined,
+  contentType: undefined,
+  contentEncoding: undefined,
+  timestampMs: undefined,
+  userId: undefined,
+  groupSequence: undefined,
+  qos: undefined,
+  retain: false,
+  properties: [],
+}
+
+export class Selecting {
+  dialects: ReadonlyMap<string, Dialect> = new Map()
+  readonly #bounds: SelectorBounds
+  readonly #log: Log
+  readonly #ofBinding = new WeakMap<Binding, Selector>()
+  readonly #view = new MessageView((message) => this.#headOf(message))
+
+  constructor(limits: Limits, log: Log) {
+    this.#bounds = { bytes: Math.min(limits.selectorBytes, TEXT_BYTES_MAX), depth: limits.selectorDepth, terms: limits.selectorTerms }
+    this.#log = log
+  }
+
+  /** The selector, or why it is none. */
+  compile(text: string): Selector | CodedError {
+    try {
+      return new Selector(text, this.#bounds)
+    } catch (error) {
+      if (error instanceof CodedError) return error
+      throw error
+    }
+  }
+
+  /** Of a binding that was taken once: bounds that were lowered since do not undo it. Undefined: it cannot be read, and takes nothing. */
+  selectorOf(binding: Binding): Selector | undefined {
+    let selector = this.#ofBinding.get(binding)
+    if (selector !== undefined) return selector
+    try {
+      selector = new Selector(binding.selector, UNBOUNDED)
+    } catch (error) {
+      this.#log.error({ err: error, queue: binding.queue.address.path }, 'a stored selector cannot be read: its subscription takes nothing')
+      return undefined
+    }
+    this.#ofBinding.set(binding, selector)
+    return selector
+  }
+
+  /** Good until the next call. */
+  view(message: Message): MessageView {
+    return this.#view.of(message)
+  }
+
+  /** A message whose headers cannot be read has none. */
+  #headOf(message: Message): CanonicalHead {
+    try {
+      return this.dialects.get(message.dialect)?.headOf(message) ?? NOTHING_KNOWN
+    } catch (error) {
+      this.#log.debug({ err: error, dialect: message.dialect }, 'the headers of a message could not be read for a selector')
+      return NOTHING_KNOWN
+    }
+  }
+}
+
+/** Who sends or subscribes, for no-local: the client by its name, so that it outlives a connection; else the connection. */
+export function originOf(record: SessionRecord): string {
+  return record.clientId === '' ? `#${record.number}` : record.key
+}

@@ -1,0 +1,70 @@
+// One selector, compiled: does it take this message, and by which equality may it be found without asking it.
+import { compile, type Evaluate, keyOf, type Scalar, type Selectable } from './evaluate.ts'
+import { parseSelector, type SelectorBounds } from './parse.ts'
+import type { Expression } from './syntax.ts'
+
+/** A selector takes only messages in which `name` has one of these values; with `alone` it takes all of those. */
+export type Equality = Readonly<{ name: string; keys: readonly NonNullable<Scalar>[]; alone: boolean }>
+
+/** Prefixes that ActiveMQ and Artemis know, for messages whose properties are headers of text: see docs/how-to/selectors.md. */
+const CONVERT = 'convert_string_expressions:'
+const HYPHENATED = 'hyphenated_props:'
+
+export class Selector {
+  readonly text: string
+  readonly equality: Equality | undefined
+  readonly #evaluate: Evaluate
+
+  /** Throws `CodedError` `invalid` (with the place) or `limit`. */
+  constructor(text: string, bounds: SelectorBounds) {
+    let rest = text
+    let convert = false
+    let hyphenated = false
+    for (;;) {
+      if (!convert && rest.startsWith(CONVERT)) {
+        convert = true
+        rest = blanked(rest, CONVERT)
+      } else if (!hyphenated && rest.startsWith(HYPHENATED)) {
+        hyphenated = true
+        rest = blanked(rest, HYPHENATED)
+      } else break
+    }
+    const expression = parseSelector(rest.padStart(text.length), bounds, hyphenated)
+    this.text = text
+    this.equality = convert ? undefined : equalityOf(expression)
+    this.#evaluate = compile(expression, convert)
+  }
+
+  takes(message: Selectable): boolean {
+    return this.#evaluate(message) === true
+  }
+}
+
+function blanked(text: string, prefix: string): string {
+  return text.slice(prefix.length).trimStart()
+}
+
+/** An empty text stands for no selector at all (JMS 2.0, 8.6). */
+export function given(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text
+}
+
+function equalityOf(expression: Expression): Equality | undefined {
+  if (expression.kind !== 'and') return equalityIn(expression, true)
+  for (const term of expression.terms) {
+    const found = equalityIn(term, false)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function equalityIn(expression: Expression, alone: boolean): Equality | undefined {
+  if (expression.kind === 'in' && expression.of.kind === 'name') {
+    return { name: expression.of.name, keys: [...new Set(expression.list.map(({ value }) => keyOf(value)))], alone }
+  }
+  if (expression.kind !== 'compare' || expression.operator !== '=') return undefined
+  const { left, right } = expression
+  const [name, literal] = left.kind === 'name' ? [left, right] : [right, left]
+  if (name.kind !== 'name' || literal.kind !== 'literal') return undefined
+  return { name: name.name, keys: [keyOf(literal.value)], alone }
+}

@@ -1,0 +1,134 @@
+// What selectors see of one message: the JMS headers by their names, then the properties (of several of one name the first). The message's
+// dialect reads its headers when the first name is asked for, its body never. One view is reused for one message after another.
+import type { CanonicalHead, Message, Value } from '../../api.ts'
+import type { Scalar, Selectable } from './evaluate.ts'
+
+export type ReadHead = (message: Message) => CanonicalHead
+
+const EXACT: ReadonlySet<Value['type']> = new Set(['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'timestamp'])
+
+export class MessageView implements Selectable {
+  readonly #read: ReadHead
+  #message: Message | undefined
+  #head: CanonicalHead | undefined
+
+  constructor(read: ReadHead) {
+    this.#read = read
+  }
+
+  of(message: Message): this {
+    if (this.#message !== message) {
+      this.#message = message
+      this.#head = undefined
+    }
+    return this
+  }
+
+  /** Lets go of the message. */
+  clear(): void {
+    this.#message = undefined
+    this.#head = undefined
+  }
+
+  get(name: string): Scalar {
+    const message = this.#message
+    if (message === undefined) return undefined
+    switch (name) {
+      case 'JMSPriority':
+        return message.priority
+      case 'JMSDeliveryMode':
+        return message.durable ? 'PERSISTENT' : 'NON_PERSISTENT'
+      case 'JMSExpiration':
+        return message.expiresAtMs
+      case 'JMSXGroupID':
+        return message.group === '' ? undefined : message.group
+      default:
+        return this.#field(name, this.#headOf(message))
+    }
+  }
+
+  exact(name: string): boolean {
+    if (name.startsWith('JMS') && this.get(name) !== undefined && this.#property(name) === undefined) return true
+    const value = this.#property(name)
+    return value !== undefined && EXACT.has(value.type)
+  }
+
+  #field(name: string, head: CanonicalHead): Scalar {
+    switch (name) {
+      case 'JMSCorrelationID':
+        return idOf(head.correlationId)
+      case 'JMSMessageID':
+        return idOf(head.messageId)
+      case 'JMSType':
+        return head.type
+      case 'JMSTimestamp':
+        return head.timestampMs
+      case 'JMSXGroupSeq':
+        return head.groupSequence
+      case 'JMSXUserID':
+        return head.userId
+      default:
+        return scalarOf(this.#property(name))
+    }
+  }
+
+  #property(name: string): Value | undefined {
+    if (this.#message === undefined) return undefined
+    for (const [known, value] of this.#headOf(this.#message).properties) if (known === name) return value
+    return undefined
+  }
+
+  #headOf(message: Message): CanonicalHead {
+    this.#head ??= this.#read(message)
+    return this.#head
+  }
+}
+
+function scalarOf(value: Value | undefined): Scalar {
+  switch (value?.type) {
+    case 'boolean':
+    case 'string':
+    case 'symbol':
+    case 'char':
+    case 'int8':
+    case 'int16':
+    case 'int32':
+    case 'uint8':
+    case 'uint16':
+    case 'uint32':
+    case 'float':
+    case 'double':
+      return value.value
+    case 'int64':
+    case 'uint64':
+    case 'timestamp': {
+      const asNumber = Number(value.value)
+      return Number.isSafeInteger(asNumber) ? asNumber : value.value
+    }
+    default:
+      return undefined
+  }
+}
+
+/** Identifiers are compared as text, whatever they are made of. */
+function idOf(value: Value | undefined): Scalar {
+  if (value === undefined) return undefined
+  switch (value.type) {
+    case 'null':
+    case 'list':
+    case 'map':
+      return undefined
+    case 'string':
+    case 'symbol':
+    case 'char':
+      return value.value
+    case 'binary':
+      return Buffer.from(value.value).toString('hex')
+    case 'uuid':
+      return Buffer.from(value.value)
+        .toString('hex')
+        .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    default:
+      return String(value.value)
+  }
+}
