@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
+import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
@@ -45,6 +46,8 @@ export class Core implements Broker {
   readonly version: string
   readonly visitor: Visitor
   readonly listener: JournalListener
+  /** What management asks. */
+  readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
   readonly #compaction: Compaction | undefined
@@ -65,6 +68,7 @@ export class Core implements Broker {
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -212,25 +216,6 @@ export class Core implements Broker {
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
-  }
-
-  destinations(): unknown {
-    const { state } = this.#live
-    const queues = []
-    for (const queue of state.queueByNumber.values()) {
-      queues.push({
-        namespace: queue.address.namespace,
-        name: queue.address.path.join('.'),
-        durable: queue.durable,
-        messages: queue.count,
-        ready: queue.readyCount,
-        bytes: queue.bytes,
-        consumers: queue.seats?.length ?? 0,
-        bindings: queue.bindings?.size ?? 0,
-        dropped: queue.dropped,
-      })
-    }
-    return { queues, retained: state.retained.size }
   }
 
   /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */
