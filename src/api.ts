@@ -43,8 +43,10 @@ export interface Message {
   readonly expiresAtMs: number
   /** Wall time in ms before which nobody is given it; 0: at once. */
   readonly deliverAtMs: number
-  /** Message group; `''`: none. Carried, not yet acted on. */
+  /** Message group; `''`: none. All messages of one go to one consumer of a queue while it lives, in order. */
   readonly group: string
+  /** The last of its group: those that follow may go to another consumer (JMSXGroupSeq -1). */
+  readonly groupEnds: boolean
 }
 
 /** A tagged value, so that no type of any protocol is lost on the way to another. */

@@ -195,6 +195,7 @@ const PLAIN: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 /** As rhea reads it, and what was lost. */

@@ -23,6 +23,7 @@ export function newMessage(qos: number, retain: boolean, payload: Uint8Array): M
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
   }
 }
 

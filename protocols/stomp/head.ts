@@ -34,6 +34,7 @@ export class HeadWriter {
     let priority: string | undefined
     let expires: string | undefined
     let group: string | undefined
+    let groupSequence: string | undefined
     let retain: string | undefined
     let replyTo: string | undefined
     let text = ''
@@ -60,6 +61,9 @@ export class HeadWriter {
           break
         case 'expires':
           expires ??= value
+          break
+        case 'group-sequence':
+          groupSequence ??= value
           break
         case 'group':
           group ??= value
@@ -104,6 +108,7 @@ export class HeadWriter {
         expiresAtMs: expires === undefined ? 0 : Number(expires),
         deliverAtMs: 0,
         group: group ?? '',
+        groupEnds: groupSequence === '-1',
       },
     }
   }
@@ -164,6 +169,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['priority', 'priority'],
   ['expires', 'expires'],
   ['JMSXGroupID', 'group'],
+  ['JMSXGroupSeq', 'group-sequence'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
   ['reply-to', 'reply-to'],

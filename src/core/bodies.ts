@@ -1,6 +1,6 @@
 // Messages as objects: what is at hand, what can be made from the journal's memory, and what has to be read from disk first.
 import type { Message } from '../api.ts'
-import { FactReader, MESSAGE_FIXED, messageExtras } from '../journal/facts.ts'
+import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, readAddress } from './addresses.ts'
 import type { Live } from './live.ts'
@@ -121,6 +121,7 @@ export class Bodies {
       expiresAtMs: record.readDoubleLE(12),
       deliverAtMs: record.readDoubleLE(20),
       group,
+      groupEnds: (flags & MESSAGE_FLAG.groupEnds) !== 0,
     }
     return { message, to, acceptedAtMs: record.readDoubleLE(4) }
   }

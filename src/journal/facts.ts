@@ -104,7 +104,9 @@ export const MESSAGE_FLAG = {
   /** Reserved for exactly-once publishing: producer u32 and its sequence f64 stand before the address. */
   producer: 8,
   /** Seen by nobody before a commit: transaction f64 and ordinal u32 stand before the address (behind `producer`). */
-  transaction: 16,
+  transaction: 32,
+  /** The last of its group. */
+  groupEnds: 16,
 } as const
 
 /** Bytes of what stands between the fixed part of a message fact and its address. */

@@ -133,6 +133,7 @@ export function message(text: string, changes: Partial<Message> = {}): Message {
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
     ...changes,
   }
 }
