@@ -133,6 +133,13 @@ export class Dispatch {
     if (owner !== 0) this.#consumers.get(owner)?.forget(row, entries.get(row, TAG))
   }
 
+  /** A transaction gives back what it had of a consumer. False: that consumer is no more. */
+  unclaim(row: number): boolean {
+    const owner = this.#consumers.get(this.#live.state.entries.get(row, OWNER))
+    owner?.unclaim()
+    return owner !== undefined
+  }
+
   queueGone(queue: Queue): void {
     for (const seat of [...(queue.seats ?? [])]) {
       this.detach(seat)

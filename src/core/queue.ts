@@ -4,6 +4,7 @@ import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Groups } from './groups.ts'
 import type { Binding } from './bindings.ts'
+import type { Gate } from './gate.ts'
 import { type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
 import { bucketOf, MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
@@ -84,6 +85,9 @@ export class Queue {
   /** Sessions whose oldest parked publish waits for room here. */
   waiters: Set<LiveSession> | undefined = undefined
 
+  /** What transactions mean for it, while they mean anything. */
+  gate: Gate | undefined = undefined
+
   scheduled = false
   /** A body at the head is being read from disk. */
   loading = false
@@ -116,8 +120,9 @@ export class Queue {
   /** No room for one more message of `bytes`. An empty queue has room for any. */
   isFull(bytes: number): boolean {
     const { limitMessages, limitBytes } = this.policy
-    const count = this.count
-    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && this.bytes + bytes > limitBytes)
+    const count = this.count + (this.gate?.unseen ?? 0)
+    const total = this.bytes + (this.gate?.unseenBytes ?? 0)
+    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
   }
 
   get readyCount(): number {
