@@ -43,8 +43,10 @@ export interface Message {
   readonly expiresAtMs: number
   /** Wall time in ms before which nobody is given it; 0: at once. */
   readonly deliverAtMs: number
-  /** Message group; `''`: none. Carried, not yet acted on. */
+  /** Message group; `''`: none. All messages of one go to one consumer of a queue while it lives, in order. */
   readonly group: string
+  /** The last of its group: those that follow may go to another consumer (JMSXGroupSeq -1). */
+  readonly groupEnds: boolean
 }
 
 /** A tagged value, so that no type of any protocol is lost on the way to another. */
@@ -96,6 +98,19 @@ export interface CanonicalHead {
 /** `field` of the message could not be carried into `to`; counted by (from, to, field). */
 export type Lost = (field: string) => void
 
+/** Why a field could not be carried: the rule's name and a sentence. */
+export type Loss = Readonly<{ rule: string; says: string }>
+
+/** A delivery as a client of one protocol reads it, for people. */
+export type Described = Readonly<{
+  /** In the protocol's spelling; undefined: it has no name there. */
+  destination: string | undefined
+  /** Headers, properties and what else there is beside the body, in the protocol's words and order. */
+  fields: readonly (readonly [string, string])[]
+  /** What the protocol calls it, and its bytes; what is no bytes there is JSON. */
+  body: Readonly<{ kind: string; bytes: Uint8Array }>
+}>
+
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
@@ -103,6 +118,10 @@ export interface Dialect {
   headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
+  /** `message`: the delivery's, in this dialect. */
+  describe(message: Message, delivery: Delivery): Described
+  /** Of a field that `fromCanonical` said is lost. */
+  ruleOf(field: string): Loss
 }
 
 // ---- Queues and bindings --------------------------------------------------------------------------------------------
@@ -114,8 +133,16 @@ export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */
   readonly durable: boolean
-  /** `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good. */
-  readonly lifetime: 'permanent' | 'held'
+  /**
+   * `held`: removed, with its bindings and messages, when the last session that holds it lets go or ends for good.
+   * `temporary`: for a name that begins with the segment `$temp`, and for no other. It belongs to the session that declares it, which holds it by
+   * that: nobody else may consume it. It goes when let go, or a while (`destinations.temporaryGraceMs`) after that session's connection broke, unless
+   * its `owner` declares it again. Its messages are kept in memory only, even if the queue is durable. A temporary *topic* is declared the same way,
+   * by an address of that kind. Sending to one that is not there is refused with `not-found`.
+   */
+  readonly lifetime: 'permanent' | 'held' | 'temporary'
+  /** Who may have a temporary one again. */
+  readonly owner?: string
   /** Absent fields are taken from the configuration's policy for this address. */
   readonly limitMessages?: number
   readonly limitBytes?: number
@@ -163,6 +190,26 @@ export interface PublishOptions {
   readonly retain: 'no' | 'set' | 'clear'
   /** Not 0: the session's note of this number is set in the same commit (MQTT QoS 2 packet id). */
   readonly note: number
+  /** The message is seen by nobody before this is committed; a refusal of it dooms the transaction (`not-found` does not). Of any session of the broker. */
+  readonly transaction: Transaction | undefined
+}
+
+/**
+ * Sends and settlements that happen together or not at all, also over a crash. Begun by `Session.begin`, and rolled back when that session ends or the
+ * transaction grows too old. Its messages take their places on their queues at its commit; what it settled stays in nobody's hands until then.
+ */
+export interface Transaction {
+  /** Why it can only be rolled back; undefined: it may be committed, or is over. */
+  readonly doomed: BrokerError | undefined
+  /** From now on it can only be rolled back: something of it failed that the core does not know of. */
+  doom(error: BrokerError): void
+  /**
+   * Done when all of it is durable. 0: it was doomed and is rolled back now, or is over already (`refusal` of the session that began it).
+   * `PARKED` (-1): sends of it are still parked; answered by `Replies.admitted` or `Replies.refused`, in the order of the session's parked publishes.
+   */
+  commit(): Ticket
+  /** Its messages vanish, and what it settled is unsettled again, with the same consumer. */
+  rollback(): Ticket
 }
 
 // ---- Consuming ------------------------------------------------------------------------------------------------------
@@ -245,6 +292,8 @@ export interface Consumer {
    * (STOMP receipt, PUBCOMP), so the fact is written at once; else lazily (20 ms). 0 with `not-found` when none of them is unsettled.
    */
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
+  /** Settles them when the transaction is committed; until then they are as settled, and unsettled again if it is rolled back. A refusal dooms it (`not-found` does not). */
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket
   /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
   mark(tag: number, mark: number): Ticket
   /**
@@ -347,8 +396,11 @@ export interface Session {
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
   remove(queue: Address): Ticket
-  /** Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number. */
-  hold(queue: Address, tag: number): Ticket
+  /**
+   * Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number.
+   * With `owner`: takes a temporary one that is there and that nobody has, if it is that owner's.
+   */
+  hold(queue: Address, tag: number, owner?: string): Ticket
   /** Lets go of it. */
   release(queue: Address): Ticket
   bind(binding: Binding): Ticket
@@ -364,6 +416,8 @@ export interface Session {
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */
   settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket
+  /** Undefined: `refusal`. */
+  begin(): Transaction | undefined
   /** Sets or clears a note. */
   note(key: number, set: boolean): Ticket
   /**

@@ -1,14 +1,13 @@
 // AMQP's addresses ↔ the core's: `queue://orders.eu`, `topic://orders.*`, or a bare name whose kind a capability of the terminus, an annotation
 // of the message or, failing both, ActiveMQ's habit (queue) decides. How segments are written: protocols/shared/naming.ts.
 //
-//     temporary nodes      queue or topic ['temp', id, number]         nameable by every protocol, so that it can be replied to
+//     temporary nodes      queue or topic ['$temp', id, number]        nameable by every protocol, so that it can be replied to
 //     queues of our own    namespace amqp: ['subscription', id, number], ['durable', container, name], ['shared', scope, name]
 import type { Address, Broker, Pattern } from '../../src/api.ts'
-import { fromDotted, patternFromDotted, toDotted } from '../shared/naming.ts'
+import { fromDotted, isTemporary, patternFromDotted, toDotted } from '../shared/naming.ts'
 import { type AmqpError, fault, quote } from './errors.ts'
 
 export const NAMESPACE = 'amqp'
-export const TEMPORARY = 'temp'
 
 export type Kind = 'queue' | 'topic'
 /** `pattern`: topics, with wildcards. */
@@ -58,9 +57,9 @@ export function kindOfAnnotation(value: number | undefined): Kind | undefined {
   return value === undefined ? undefined : value % 2 === 0 ? 'queue' : 'topic'
 }
 
-/** A temporary node is made by whoever attaches to it dynamically, never by sending to it. */
-export function isTemporary(address: Address): boolean {
-  return address.namespace === '' && address.path.length === 3 && address.path[0] === TEMPORARY
+/** What kindOfAnnotation reads. */
+export function annotationOf(address: Address): number {
+  return (address.kind === 'queue' ? 0 : 1) + (isTemporary(address) ? 2 : 0)
 }
 
 const SCHEME = /^(?:temp-)?(?:queue|topic):\/\//

@@ -5,7 +5,7 @@
 //        └───────────────AMQP (bare)──────────────────────────▶ greeted         │                    │
 //        └──────────────────── Close with an error, silence, or the wire gone ──┴────────────────────┴──▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
-import { TEMPORARY } from './address.ts'
+import { TEMPORARY } from '../shared/naming.ts'
 import { SOLE_CONNECTION } from './capabilities.ts'
 import type { Channel, Link } from './channel.ts'
 import { AMQP_HEADER, FRAME_AMQP, FRAME_SASL, type Frame, Parser, SASL_HEADER } from './codec.ts'
@@ -224,7 +224,23 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   }
 
   temporary(kind: 'queue' | 'topic'): Address {
-    return this.shared.broker.address(kind, [TEMPORARY, this.id, String(this.number())])
+    return this.shared.broker.address(kind, [TEMPORARY, `amqp-${this.id}`, String(this.number())])
+  }
+
+  /** Makes a temporary node of this client's. 0: `session.refusal`. */
+  makeTemporary(node: Address): Ticket {
+    const { topicBacklogMessages, topicBacklogBytes } = this.shared.settings
+    const backlog = { limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: 'drop-oldest' } as const
+    return this.session.declare(node, { durable: true, lifetime: 'temporary', owner: this.#owner, ...backlog })
+  }
+
+  /** Takes one that is this client's, and perhaps nobody's since its connection broke. 0: `session.refusal`. */
+  takeTemporary(node: Address): Ticket {
+    return this.session.hold(node, 0, this.#owner)
+  }
+
+  get #owner(): string {
+    return `amqp\0${this.principal}\0${this.containerId}`
   }
 
   /** Keeps a queue that lives by being held; several links may. False: `session.refusal`. */
@@ -254,6 +270,8 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   /** A link is no more: its name is free, and its temporary queue goes. */
   released(link: Link, gone: boolean): void {
     this.shared.links.delete(this.linkKey(link.attach.name, link.receives))
+    const node = link.receives ? link.source.node : link.node
+    if (node !== undefined && !gone) this.#session?.release(node)
     if (!link.receives) return
     const { source } = link
     if (source.durable && !source.lookup) this.#subscriber(source.queue, -1)
@@ -416,7 +434,7 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   }
 
   #onSasl(frame: Frame): void {
-    const init = readPerformative(this.reader.over(frame.bytes, frame.start))
+    const init = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
     const credentials = init.kind === 'sasl-init' ? credentialsOf(init.mechanism, init.response) : undefined
     if (credentials === undefined) {
       this.#saslFailed(1)
@@ -438,8 +456,8 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   }
 
   #onFrame(frame: Frame): void {
-    if (frame.start === frame.bytes.length) return
-    const performative: Performative = readPerformative(this.reader.over(frame.bytes, frame.start))
+    if (frame.start === frame.end) return
+    const performative: Performative = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
     if (this.#state === 'greeted' && performative.kind !== 'open') {
       throw new ConnectionFault('amqp:not-allowed', 'The first performative of a connection is Open.')
     }

@@ -337,7 +337,7 @@ describe('an address', () => {
     const [asker, answerer] = [await node.rhea(), await node.rhea()]
     const replies = await openReceiver(asker, { source: { dynamic: true } as never })
     const address = replies.receiver.source.address
-    expect(address).toMatch(/^queue:\/\/temp\./)
+    expect(address).toMatch(/^queue:\/\/\$temp\./)
     const work = await openReceiver(answerer, 'work')
     await sendRhea(await openSender(asker, 'work'), { body: 'ask', reply_to: address, correlation_id: 7 })
     const { message } = await work.next()

@@ -3,8 +3,10 @@
 // Each has a session of the core of its own, so that a sender whose destination is full holds up nobody but himself: his publishes park,
 // and no credit comes until they have found room. Credit and undecided messages together never exceed `creditWindow`.
 import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } from '../../src/api.ts'
-import { isTemporary, kindOfAnnotation, parseAddress } from './address.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { kindOfAnnotation, parseAddress } from './address.ts'
 import type { Channel } from './channel.ts'
+import type { Frame } from './codec.ts'
 import { type AmqpError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
 import { Owed } from './owed.ts'
@@ -22,6 +24,8 @@ export class IncomingLink implements Replies {
   readonly attach: Attach
   readonly handle: number
   readonly receives = false
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** Its attach was answered. */
   answered = false
   /** A detach that came before that. */
@@ -72,7 +76,7 @@ export class IncomingLink implements Replies {
 
   // ---- What the client sends
 
-  transfer(transfer: Transfer, frame: Buffer): void {
+  transfer(transfer: Transfer, frame: Frame): void {
     const { settings } = this.#channel.connection.shared
     const continued = this.#partial !== undefined
     const partial = this.#partial ?? this.#begin(transfer)
@@ -86,32 +90,36 @@ export class IncomingLink implements Replies {
       this.#decided()
       return
     }
-    const payload = frame.subarray(transfer.payload)
+    const payloadBytes = frame.end - transfer.payload
     partial.settled ||= transfer.settled === true
-    partial.bytes += payload.length
+    partial.bytes += payloadBytes
     if (partial.bytes > settings.messageBytesMax) {
       this.#fail(fault('too-large', `A message exceeds max-message-size (messageBytesMax ${settings.messageBytesMax}).`))
       return
     }
     if (transfer.more) {
-      if (payload.length > 0) partial.pieces.push(payload)
+      if (payloadBytes > 0) partial.pieces.push(frame.bytes.subarray(transfer.payload, frame.end))
       this.#partial = partial
-      if (!this.#channel.connection.keepPartial(payload.length)) {
+      if (!this.#channel.connection.keepPartial(payloadBytes)) {
         this.#fail(fault('limit', `Unfinished messages of this connection exceed partialBytesMax (${settings.partialBytesMax}).`))
       }
       return
     }
     this.#drop()
-    const whole = partial.pieces.length === 0 ? payload : Buffer.concat([...partial.pieces, payload])
-    this.#complete(partial, whole)
+    if (partial.pieces.length === 0) {
+      this.#complete(partial, frame.bytes, transfer.payload, frame.end)
+      return
+    }
+    const whole = Buffer.concat([...partial.pieces, frame.bytes.subarray(transfer.payload, frame.end)])
+    this.#complete(partial, whole, 0, whole.length)
   }
 
   #begin(transfer: Transfer): Partial | undefined {
-    if (transfer.deliveryId === undefined || transfer.tag === undefined) {
+    if (transfer.deliveryId === undefined || transfer.tagBytes === undefined) {
       this.#fail(fault('invalid', 'The first frame of a message has no delivery-id or no delivery-tag.'))
       return undefined
     }
-    if (transfer.tag.length > 32) {
+    if (transfer.tagBytes > 32) {
       this.#fail(fault('invalid', 'A delivery-tag is longer than 32 bytes.'))
       return undefined
     }
@@ -132,7 +140,7 @@ export class IncomingLink implements Replies {
     this.#partial = undefined
   }
 
-  #complete(partial: Partial, payload: Buffer): void {
+  #complete(partial: Partial, bytes: Buffer, start: number, end: number): void {
     const { connection } = this.#channel
     const { broker, settings } = connection.shared
     const id = partial.settled ? NOBODY : partial.id
@@ -142,7 +150,7 @@ export class IncomingLink implements Replies {
     }
     let incoming: Incoming
     try {
-      incoming = readMessage(connection.reader, payload, settings.sectionsMax, broker.clock.wallMs())
+      incoming = readMessage(connection.reader.over(bytes, start, end), settings.sectionsMax, broker.clock.wallMs())
     } catch (error) {
       if (!(error instanceof DecodeFault)) throw error
       this.#refuse(id, { condition: error.condition, description: error.message })
@@ -293,9 +301,9 @@ export class IncomingLink implements Replies {
 }
 
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const
-const PLAIN: PublishOptions = { retain: 'no', note: 0 }
+const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 const OPTIONS: Readonly<Record<Incoming['retain'], PublishOptions>> = {
   no: PLAIN,
-  set: { retain: 'set', note: 0 },
-  clear: { retain: 'clear', note: 0 },
+  set: { retain: 'set', note: 0, transaction: undefined },
+  clear: { retain: 'clear', note: 0, transaction: undefined },
 }

@@ -31,14 +31,15 @@ export type Incoming = Readonly<{
   retain: 'no' | 'set' | 'clear'
 }>
 
-/** Throws `DecodeFault` when it is none. */
-export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: number, wallMs: number): Incoming {
-  const sections = splitSections(reader, bytes, sectionsMax)
+/** `reader` is over the message. Throws `DecodeFault` when it is none. */
+export function readMessage(reader: TermReader, sectionsMax: number, wallMs: number): Incoming {
+  const { buffer: bytes, position: start, end } = reader
+  const sections = splitSections(reader, sectionsMax)
   let durable = false
   let priority = 4
   let ttlMs: number | undefined
-  let headAt = 0
-  let bodyAt = bytes.length
+  let headAt = start
+  let bodyAt = end
   let annotations
   let routing
   for (const section of sections) {
@@ -47,12 +48,12 @@ export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: numb
       headAt = section.end
     } else if (section.code === MESSAGE_ANNOTATIONS) annotations = section
     else if (section.code === PROPERTIES) routing = readRouting(reader, bytes, section)
-    else if (section.code >= DATA && section.code < FOOTER && bodyAt === bytes.length) bodyAt = section.start
+    else if (section.code >= DATA && section.code < FOOTER && bodyAt === end) bodyAt = section.start
   }
-  const body = bytes.subarray(bodyAt)
+  const body = bytes.subarray(bodyAt, end)
   const message: Message = {
     dialect: DIALECT,
-    head: bytes.subarray(headAt, bodyAt),
+    head: headAt === bodyAt ? EMPTY : bytes.subarray(headAt, bodyAt),
     body,
     durable,
     priority,
@@ -64,6 +65,7 @@ export function readMessage(reader: TermReader, bytes: Buffer, sectionsMax: numb
       wallMs,
     ),
     group: routing?.group ?? '',
+    groupEnds: routing?.groupEnds === true,
   }
   const retain = annotation(reader, bytes, annotations, 'x-opt-retain')
   const retains = retain?.type === 'boolean' && retain.value
@@ -96,3 +98,5 @@ function deliverAt(time: Term | undefined, delay: Term | undefined, wallMs: numb
 function isEmpty(sections: readonly Section[]): boolean {
   return sections.every(({ code, value, end }) => code < DATA || code === FOOTER || (code === DATA && end - value === 2))
 }
+
+const EMPTY = Buffer.alloc(0)

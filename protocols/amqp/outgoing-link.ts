@@ -19,12 +19,11 @@ import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
 import { errorOf } from './errors.ts'
-import { section } from './format.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
 import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
-import { DELIVERY_ANNOTATIONS } from './sections.ts'
+import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
 import { TermWriter } from './writer.ts'
 
@@ -35,6 +34,8 @@ export type Source = Readonly<{
   address: string
   /** Goes with the link. */
   temporary: boolean
+  /** The temporary node that goes with it. */
+  node: Address | undefined
   /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
   durable: boolean
   /** How it stands beside other receivers. */

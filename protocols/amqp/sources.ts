@@ -6,7 +6,8 @@
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
 //     dynamic              a temporary queue, or a temporary topic and a subscription to it
 import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
-import { kindOf, NAMESPACE, parseNode, formatAddress, isTemporary } from './address.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import type { Source } from './outgoing-link.ts'
@@ -64,8 +65,7 @@ const NO_LOCAL = 0x0000_468c_0000_0003
 
 function queueSource(connection: AmqpConnection, source: Terminus, queue: Address, name: string): Prepared | AmqpError {
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy' }
-  if (isTemporary(queue)) return { source: taken, pattern: undefined, ticket: 0 }
-  const ticket = connection.session.declare(queue, PERMANENT)
+  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
   return ticket === 0 ? errorOf(connection.session.refusal) : { source: taken, pattern: undefined, ticket }
 }
 
@@ -83,6 +83,7 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
       queue,
       address: name,
       temporary: !durable,
+      node: undefined,
       durable,
       exclusive: shared ? 'no' : 'refuse',
       priority: 0,
@@ -114,6 +115,7 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
       queue,
       address: name,
       temporary: true,
+      node: undefined,
       durable: false,
       exclusive: 'no',
       priority: 0,
@@ -130,10 +132,13 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
 function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', _attach: Attach): Prepared | AmqpError {
   const node = connection.temporary(kind)
   const name = formatAddress(node) ?? ''
-  if (kind === 'topic') return volatileSource(connection, node.path, name)
-  const ticket = connection.session.declare(node, backlog(connection))
-  if (ticket === 0 || !connection.hold(node)) return errorOf(connection.session.refusal)
-  return { source: { ...plain(node, name), temporary: true }, pattern: undefined, ticket }
+  const ticket = connection.makeTemporary(node)
+  if (ticket === 0) return errorOf(connection.session.refusal)
+  if (kind === 'queue') return { source: { ...plain(node, name), node }, pattern: undefined, ticket }
+  const prepared = volatileSource(connection, node.path, name)
+  if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
+  connection.session.release(node)
+  return prepared
 }
 
 /** A receiver without a source asks for a durable subscription of its link's name: JMS clients do before they delete one. */
@@ -152,7 +157,18 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
     const segments = bound.pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
     const address = `topic://${segments.join('.')}`
     return {
-      source: { queue, address, temporary: false, durable: true, exclusive: 'no', priority: 0, lookup: true, wildcard: false, copy: false },
+      source: {
+        queue,
+        address,
+        temporary: false,
+        node: undefined,
+        durable: true,
+        exclusive: 'no',
+        priority: 0,
+        lookup: true,
+        wildcard: false,
+        copy: false,
+      },
       pattern: undefined,
       ticket: 0,
     }
@@ -186,7 +202,18 @@ function nameOf(attach: Attach): string {
 }
 
 function plain(queue: Address, address: string): Source {
-  return { queue, address, temporary: false, durable: false, exclusive: 'no', priority: 0, lookup: false, wildcard: false, copy: false }
+  return {
+    queue,
+    address,
+    temporary: false,
+    node: undefined,
+    durable: false,
+    exclusive: 'no',
+    priority: 0,
+    lookup: false,
+    wildcard: false,
+    copy: false,
+  }
 }
 
 function isWild(pattern: Pattern): boolean {

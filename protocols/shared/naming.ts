@@ -6,7 +6,15 @@
 // one side only are swapped too. One name is one address, whoever writes it, and every name comes back as it was:
 //
 //     MQTT  sensors/v1.2/*      path ['sensors', 'v1/2', '+']      STOMP  sensors.v1/2.+
-import type { Pattern } from '../../src/api.ts'
+import type { Address, Pattern } from '../../src/api.ts'
+
+/** First segment of every temporary destination's name (`QueueOptions.lifetime`). */
+export const TEMPORARY = '$temp'
+
+/** There only while its owner is: no use of its name makes it. */
+export function isTemporary(address: Address): boolean {
+  return address.namespace === '' && address.path[0] === TEMPORARY
+}
 
 const ONE = { wild: 'one' } as const
 const REST = { wild: 'rest' } as const

@@ -4,6 +4,8 @@
 //     new ──CONNECT──▶ opening ──(logged in, session durable)──▶ open ──DISCONNECT──▶ leaving ──(all answered)──▶ ended
 //      └──────────────────┴────────────── ERROR, silence, or the wire gone ─────────┴─────────┴───────────────────▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+import { isTemporary } from '../shared/naming.ts'
+import { formatAddress } from './address.ts'
 import { type CodecLimits, encodeFrame, type Frame, header, Parser } from './codec.ts'
 import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
@@ -13,6 +15,7 @@ import { Output, type Slab } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
 import type { Subscription, SubscriptionOwner } from './subscription.ts'
+import { ownerOf, temporaryName } from './temporary.ts'
 
 /** Handles one frame of a client: calls the core and answers, or fails the connection. Never throws on what a client sent. */
 export type Handler = (connection: StompConnection, frame: Frame) => void
@@ -49,6 +52,9 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   version: Version = '1.0'
   clientId = ''
   sessionId = ''
+  principal = ''
+  /** Names what is temporary and this connection's. */
+  temporaryOwner = ''
   subscriptionsMade = 0
   #state: State = 'new'
   #session: Session | undefined
@@ -160,6 +166,10 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 
   // ---- What subscriptions tell ----
+
+  nameOf(address: Address): string | undefined {
+    return isTemporary(address) ? temporaryName(this.temporaryOwner, address) : formatAddress(address)
+  }
 
   flushed(): void {
     this.#heartBeat?.wrote()
@@ -295,6 +305,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
 
   #openSession(principal: string, clientId: string): void {
     if (this.over) return
+    this.principal = principal
     try {
       this.#session = this.broker.open(
         {
@@ -326,6 +337,8 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.version = opening.version
     this.clientId = opening.clientId
     this.sessionId = this.shared.sessionId()
+    this.temporaryOwner = ownerOf(this.clientId, this.sessionId)
+    this.head.owner = this.temporaryOwner
     this.#parser.version = opening.version
     this.#parser.limits = this.shared.settings
     const { heartBeatSendMs, heartBeatReceiveMs, heartBeatGrace } = this.shared.settings
@@ -339,9 +352,11 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     if (opening.heartBeat.sendMs > 0 || opening.heartBeat.receiveMs > 0) {
       this.#heartBeat = new HeartBeat(this.broker, this, opening.heartBeat, heartBeatGrace)
     }
-    this.#hold(HOLD.opening, false)
-    // Frames that came with CONNECT; not from inside a call of the core.
-    this.broker.clock.turn(() => this.#work())
+    // Frames that came with CONNECT, before what comes next, which may be the end; not from inside a call of the core.
+    this.broker.clock.turn(() => {
+      this.#work()
+      this.#hold(HOLD.opening, false)
+    })
   }
 
   /** Stops reading for a reason, or takes it back. Whoever tells us twice is heard once. */

@@ -36,7 +36,7 @@ describe('a message that came by STOMP', () => {
         ],
       },
     ],
-    ['an address that is none of ours stays a property', 'reply-to:/temp-queue/x', { properties: [['reply-to', string('/temp-queue/x')]] }],
+    ['an address that is none of ours stays a property', 'reply-to:/exchange/x', { properties: [['reply-to', string('/exchange/x')]] }],
   ])('%s', (_, headers, expected) => {
     expect(dialect.toCanonical(sent(headers, 'x'))).toMatchObject(expected)
     expect({ ...dialect.headOf(sent(headers, 'x')), body: dialect.toCanonical(sent(headers, 'x')).body }).toEqual(
@@ -253,6 +253,7 @@ const MESSAGE: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 const EMPTY: Canonical = {

@@ -3,9 +3,12 @@
 import { isUtf8 } from 'node:buffer'
 import type { Address, Body, Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson, lostInJson, mapToJson } from '../shared/json.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { identifierToText, textToIdentifier, valueToText } from '../shared/values.ts'
 import { formatAddress, parseAddress } from './address.ts'
+import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
+import { losses } from './losses.ts'
 import { readMap } from './map-body.ts'
 import { PROPERTY_TYPES, readTypes, typed, writeTypes } from './property-types.ts'
 
@@ -15,6 +18,8 @@ export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
     toCanonical: (message) => toCanonical(broker, message),
     headOf: (message) => canonicalHead(broker, readHead(message.head)),
     fromCanonical: (canonical, message, lost) => fromCanonical(canonical, message, lost, propertyTypes),
+    describe,
+    ruleOf: ruleIn(losses),
   }
 }
 

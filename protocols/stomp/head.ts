@@ -5,6 +5,7 @@ import type { Message } from '../../src/api.ts'
 import type { Frame } from './codec.ts'
 import type { Fault } from './errors.ts'
 import { escape, unescape } from './escape.ts'
+import { OWN, remoteName } from './temporary.ts'
 
 /** What a SEND asks for beside its message. */
 export type Sending = Readonly<{
@@ -12,11 +13,15 @@ export type Sending = Readonly<{
   receipt: string | undefined
   transaction: string | undefined
   retain: boolean
+  /** A temporary destination of the sender's own that it wants the reply at. */
+  replyTo: string | undefined
   message: Message
 }>
 
 /** Makes messages of SEND frames. One for each connection: it remembers the last head, since a sender's are mostly the same. */
 export class HeadWriter {
+  /** Of the connection's temporary destinations. */
+  owner = ''
   #text = ''
   #bytes: Uint8Array = EMPTY
 
@@ -29,11 +34,13 @@ export class HeadWriter {
     let priority: string | undefined
     let expires: string | undefined
     let group: string | undefined
+    let groupSequence: string | undefined
     let retain: string | undefined
+    let replyTo: string | undefined
     let text = ''
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]
-      const value = headers[i + 1]
+      let value = headers[i + 1]
       switch (MEANINGS.get(name)) {
         case 'destination':
           destination ??= value
@@ -55,11 +62,19 @@ export class HeadWriter {
         case 'expires':
           expires ??= value
           break
+        case 'group-sequence':
+          groupSequence ??= value
+          break
         case 'group':
           group ??= value
           break
         case 'retain':
           retain ??= value
+          break
+        case 'reply-to':
+          if (!value.startsWith(OWN)) break
+          replyTo ??= value
+          value = remoteName(this.owner, value)
           break
         case 'transformation':
           // Table 3.4: a Java object would need its class.
@@ -83,6 +98,7 @@ export class HeadWriter {
       receipt,
       transaction,
       retain: retain !== undefined && isTrue(retain),
+      replyTo,
       message: {
         dialect: 'stomp',
         head: this.#bytes,
@@ -92,6 +108,7 @@ export class HeadWriter {
         expiresAtMs: expires === undefined ? 0 : Number(expires),
         deliverAtMs: 0,
         group: group ?? '',
+        groupEnds: groupSequence === '-1',
       },
     }
   }
@@ -162,8 +179,10 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['priority', 'priority'],
   ['expires', 'expires'],
   ['JMSXGroupID', 'group'],
+  ['JMSXGroupSeq', 'group-sequence'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
+  ['reply-to', 'reply-to'],
 ])
 const MESSAGE_ID_LINE = Buffer.from(`${MESSAGE_ID}:`)
 const LF = 0x0a

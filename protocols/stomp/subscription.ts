@@ -4,7 +4,6 @@
 // Message credit comes back when a delivery is settled (ack:auto: when it was written); byte credit comes back as the socket drains,
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
 import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
-import { formatAddress } from './address.ts'
 import { escape, relabel, type Version } from './escape.ts'
 import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
@@ -18,6 +17,8 @@ export interface SubscriptionOwner {
   readonly version: Version
   /** Nothing may be written any more. */
   readonly over: boolean
+  /** How the client calls it; undefined: STOMP has no name for it. */
+  nameOf(address: Address): string | undefined
   flushed(): void
   /** Credit is to be given back at the end of this turn. */
   topUpLater(): void
@@ -121,7 +122,7 @@ export class Subscription implements BrowseSink {
     if (over) return
     let text = 'MESSAGE\n'
     if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
-    text += `destination:${escape(formatAddress(this.options.queue) ?? '', version)}\nmessage-id:0\nbrowser:end\n\n\0`
+    text += `destination:${escape(this.#owner.nameOf(this.options.queue) ?? '', version)}\nmessage-id:0\nbrowser:end\n\n\0`
     output.begin(text.length * 3)
     output.text(text)
     output.end()
@@ -226,13 +227,14 @@ export class Subscription implements BrowseSink {
   #makePrefix(delivery: Delivery): void {
     const version = this.#owner.version
     const dead = delivery.dead
+    const owner = this.#owner
     let text = 'MESSAGE\n'
     if (this.options.id !== '') text += `subscription:${escape(this.options.id, version)}\n`
     // A dead letter is a message of its dead-letter queue; where it came from is said beside it.
-    const destination = formatAddress(dead === undefined ? delivery.to : delivery.queue) ?? formatAddress(delivery.queue)
+    const destination = owner.nameOf(dead === undefined ? delivery.to : delivery.queue) ?? owner.nameOf(delivery.queue)
     text += `destination:${escape(destination ?? '', version)}\n`
     if (dead !== undefined) {
-      text += `original-destination:${escape(formatAddress(dead.origin) ?? formatAddress(delivery.to) ?? '', version)}\n`
+      text += `original-destination:${escape(owner.nameOf(dead.origin) ?? owner.nameOf(delivery.to) ?? '', version)}\n`
       text += `dlqDeliveryFailureCause:${escape(dead.reason, version)}\n`
     }
     this.#prefix = Buffer.from(text)

@@ -129,6 +129,11 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
       }),
       destinations: section('What holds for every queue and topic, and exceptions by name.', {
         ...ruleProperties(true),
+        temporaryGraceMs: integer(
+          defaults.destinations.temporaryGraceMs,
+          'How long a temporary queue or topic outlives a connection that broke, and a takeover, so that its owner finds it again.',
+          0,
+        ),
         policies: {
           type: 'array',
           default: [],
@@ -183,11 +188,11 @@ function integer(value: number, description: string, minimum: number, maximum?: 
 }
 
 function limitProperties(): Readonly<Record<string, Schema>> {
-  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs']
+  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs', 'transactionAgeMs']
   return Object.fromEntries(
     Object.entries(limits).map(([name, limit]) => [
       name,
-      integer(defaultLimits[name as keyof typeof limits], limit.reason, zeroIsNone.includes(name) ? 0 : 1),
+      integer(defaultLimits[name as keyof typeof limits], limit.reason, zeroIsNone.includes(name) ? 0 : 1, limit.most),
     ]),
   )
 }
@@ -221,11 +226,6 @@ function websocketProperties(): Readonly<Record<string, Schema>> {
     },
     messageBytesMax: integer(websocket.messageBytesMax, 'Bytes of one message, all its fragments together; a longer one ends the connection.', 1024),
     fragmentsMax: integer(websocket.fragmentsMax, 'Fragments of one message.', 1),
-    unfinishedTotalBytes: integer(
-      websocket.unfinishedTotalBytes,
-      'Bytes of messages that have come in part, all connections together; beyond it the connections with the most of them are ended.',
-      1024 * 1024,
-    ),
     headerBytesMax: integer(websocket.headerBytesMax, 'Bytes of the headers of one hand-shake.', 1024, 1024 * 1024),
     handshakeTimeoutMs: integer(websocket.handshakeTimeoutMs, 'Time from the connection to the end of its hand-shake.', 100),
     pingIntervalMs: integer(

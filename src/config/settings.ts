@@ -81,6 +81,15 @@ export type Limits = Readonly<{
   consumersPerSession: number
   browsers: number
   notesPerSession: number
+  /** Open transactions, and what is in them. */
+  transactions: number
+  transactionsPerSession: number
+  transactionMessages: number
+  transactionBytes: number
+  transactionTotalBytes: number
+  /** 0: for ever. */
+  transactionAgeMs: number
+  temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
   retained: number
@@ -128,8 +137,6 @@ export type WebSocketSettings = Readonly<{
   origins: readonly string[]
   messageBytesMax: number
   fragmentsMax: number
-  /** Bytes of messages of which a part has not come, all connections together. */
-  unfinishedTotalBytes: number
   headerBytesMax: number
   handshakeTimeoutMs: number
   /** 0: never. */
@@ -163,4 +170,9 @@ export type DestinationRules = Readonly<{
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */
 export type DestinationPolicy = Readonly<{ match: string } & Partial<DestinationRules>>
 
-export type DestinationSettings = DestinationRules & Readonly<{ policies: readonly DestinationPolicy[] }>
+export type DestinationSettings = DestinationRules &
+  Readonly<{
+    /** How long a temporary destination outlives its owner's connection, and the node that led. */
+    temporaryGraceMs: number
+    policies: readonly DestinationPolicy[]
+  }>

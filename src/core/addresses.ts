@@ -7,6 +7,8 @@ import type { Route } from './router.ts'
 
 const ADDRESS_BYTES_MAX = 65_000
 const KINDS: readonly Kind[] = ['queue', 'topic', 'stream']
+/** First segment of the names of temporary destinations (namespace ''). */
+export const TEMPORARY = '$temp'
 
 export class CoreAddress implements Address {
   readonly namespace: string
@@ -14,6 +16,8 @@ export class CoreAddress implements Address {
   readonly path: readonly string[]
   /** Equal for equal addresses, different for different ones. */
   readonly key: string
+  /** Of a temporary destination: it is there only if its owner made it. */
+  readonly temporary: boolean
   /** Good while `queue.alive`. */
   queue: Queue | undefined = undefined
   /** Good while `route.version` is the router's. */
@@ -25,6 +29,7 @@ export class CoreAddress implements Address {
     this.kind = kind
     this.path = path
     this.namespace = namespace
+    this.temporary = path[0] === TEMPORARY && namespace === ''
     this.key = keyOf(kind, path, namespace)
   }
 

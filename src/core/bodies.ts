@@ -1,6 +1,6 @@
 // Messages as objects: what is at hand, what can be made from the journal's memory, and what has to be read from disk first.
 import type { Message } from '../api.ts'
-import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, readAddress } from './addresses.ts'
 import type { Live } from './live.ts'
@@ -102,8 +102,7 @@ export class Bodies {
   #held(bytes: Uint8Array, large: Uint8Array | undefined): Held {
     const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const flags = record[0]
-    let at = MESSAGE_FIXED
-    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    let at = MESSAGE_FIXED + messageExtras(flags)
     const addressBytes = record.readUInt16LE(40)
     const groupBytes = record.readUInt16LE(42)
     const headBytes = record.readUInt32LE(44)
@@ -122,6 +121,7 @@ export class Bodies {
       expiresAtMs: record.readDoubleLE(12),
       deliverAtMs: record.readDoubleLE(20),
       group,
+      groupEnds: (flags & MESSAGE_FLAG.groupEnds) !== 0,
     }
     return { message, to, acceptedAtMs: record.readDoubleLE(4) }
   }

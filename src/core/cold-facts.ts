@@ -6,6 +6,7 @@ import { type Binding, type BindingFields, SETTLE_ORDER, type Via } from './bind
 import { type CoreWill, SessionRecord } from './sessions.ts'
 
 const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
+const LIFETIMES: readonly QueueOptions['lifetime'][] = ['permanent', 'held', 'temporary']
 const ABSENT: readonly BindingSpec['absent'][] = ['keep', 'drop']
 const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']
 
@@ -13,16 +14,16 @@ const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']
 const NUMBERS = ['limitMessages', 'limitBytes', 'failuresMax', 'redeliveryDelayMs', 'redeliveryBackoff', 'redeliveryDelayMaxMs'] as const
 const WHEN_FULL_BIT = 1 << NUMBERS.length
 const DEAD_LETTER_BIT = WHEN_FULL_BIT << 1
+const OWNER_BIT = DEAD_LETTER_BIT << 1
 
-/** number u32, held u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address). */
+/** number u32, lifetime u8, address, which fields u16, those fields (f64 each; whenFull u8; dead-letter u8 there, address; owner). */
 export function writeQueue(to: FactWriter, number: number, address: CoreAddress, options: QueueOptions): FactWriter {
-  to.u32(number)
-    .u8(options.lifetime === 'held' ? 1 : 0)
-    .raw(address.encoded)
+  to.u32(number).u8(LIFETIMES.indexOf(options.lifetime)).raw(address.encoded)
   let given = 0
   for (const [bit, name] of NUMBERS.entries()) if (options[name] !== undefined) given |= 1 << bit
   if (options.whenFull !== undefined) given |= WHEN_FULL_BIT
   if ('deadLetter' in options) given |= DEAD_LETTER_BIT
+  if (options.owner !== undefined) given |= OWNER_BIT
   to.u16(given)
   for (const name of NUMBERS) {
     const value = options[name]
@@ -33,12 +34,13 @@ export function writeQueue(to: FactWriter, number: number, address: CoreAddress,
     to.u8(options.deadLetter === undefined ? 0 : 1)
     if (options.deadLetter !== undefined) to.raw(own(options.deadLetter).encoded)
   }
+  if (options.owner !== undefined) to.text(options.owner)
   return to
 }
 
 export function readQueue(from: FactReader): { number: number; address: CoreAddress; options: QueueOptions } {
   const number = from.u32()
-  const lifetime = from.u8() === 1 ? 'held' : 'permanent'
+  const lifetime = LIFETIMES[from.u8()]
   const address = readAddress(from)
   const given = from.u16()
   const numbers: { -readonly [Name in (typeof NUMBERS)[number]]?: number } = {}
@@ -46,6 +48,7 @@ export function readQueue(from: FactReader): { number: number; address: CoreAddr
   let options: QueueOptions = { durable: true, lifetime, ...numbers }
   if ((given & WHEN_FULL_BIT) !== 0) options = { ...options, whenFull: WHEN_FULL[from.u8()] }
   if ((given & DEAD_LETTER_BIT) !== 0) options = { ...options, deadLetter: from.u8() === 1 ? readAddress(from) : undefined }
+  if ((given & OWNER_BIT) !== 0) options = { ...options, owner: from.text() }
   return { number, address, options }
 }
 
@@ -86,7 +89,10 @@ function writeMessage(to: FactWriter, message: Message): void {
     .u8(message.priority)
     .f64(message.expiresAtMs)
     .f64(message.deliverAtMs)
-  to.text(message.group).bytes(message.head).bytes(message.body)
+  to.text(message.group)
+    .u8(message.groupEnds ? 1 : 0)
+    .bytes(message.head)
+    .bytes(message.body)
 }
 
 function readMessage(from: FactReader): Message {
@@ -97,6 +103,7 @@ function readMessage(from: FactReader): Message {
     expiresAtMs: from.f64(),
     deliverAtMs: from.f64(),
     group: from.text(),
+    groupEnds: from.u8() === 1,
     head: from.bytes(),
     body: from.bytes(),
   }

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
+import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
@@ -13,6 +14,7 @@ import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
+import { noTemporary } from './temporary.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -44,6 +46,8 @@ export class Core implements Broker {
   readonly version: string
   readonly visitor: Visitor
   readonly listener: JournalListener
+  /** What management asks. */
+  readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
   readonly #compaction: Compaction | undefined
@@ -64,6 +68,7 @@ export class Core implements Broker {
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -102,6 +107,7 @@ export class Core implements Broker {
   /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */
   async stop(): Promise<void> {
     this.#compaction?.stop()
+    this.#live.transactions.stop()
     for (const session of [...this.#live.sessions]) session.detach()
     this.#live.stop()
   }
@@ -167,6 +173,7 @@ export class Core implements Broker {
 
   /** Batch and digest of the durable state; equal wherever the same facts were applied. */
   digest(): Readonly<{ batch: number; digest: string }> {
+    this.#live.transactions.finish()
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
   }
 
@@ -179,13 +186,18 @@ export class Core implements Broker {
         live.facts.flushGone()
         live.journal.urge()
         await live.journal.drained()
-        if (!live.facts.uncommitted && live.facts.nothingGathers) return this.digest()
+        if (!live.facts.uncommitted && live.facts.nothingGathers && !live.transactions.busy) return this.digest()
         await new Promise<void>((resolve) => this.clock.turn(resolve))
       }
     } finally {
       live.hold(false)
     }
     throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
+  }
+
+  /** Entries of committed or given up transactions are still being placed or freed. */
+  get unfolding(): boolean {
+    return this.#live.transactions.busy
   }
 
   /** Makes a snapshot of what is committed, and then whatever compaction that allows. */
@@ -208,28 +220,11 @@ export class Core implements Broker {
         segments: journal.segments.length,
       },
       bytes: live.bytes(),
+      messages: live.state.messages.count,
+      transactions: { open: live.transactions.open, unfolding: live.transactions.busy },
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
-  }
-
-  destinations(): unknown {
-    const { state } = this.#live
-    const queues = []
-    for (const queue of state.queueByNumber.values()) {
-      queues.push({
-        namespace: queue.address.namespace,
-        name: queue.address.path.join('.'),
-        durable: queue.durable,
-        messages: queue.count,
-        ready: queue.readyCount,
-        bytes: queue.bytes,
-        consumers: queue.seats?.length ?? 0,
-        bindings: queue.bindings?.size ?? 0,
-        dropped: queue.dropped,
-      })
-    }
-    return { queues, retained: state.retained.size }
   }
 
   /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */
@@ -239,6 +234,7 @@ export class Core implements Broker {
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) throw tooLong
     if (live.findQueue(to) !== undefined) return false
+    if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
     if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
@@ -252,6 +248,8 @@ export class Core implements Broker {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) throw new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+    // What is committed and on its way is on the queue.
+    while (queue.gate !== undefined && queue.gate.ahead.length > 0) await new Promise<void>((resolve) => this.clock.turn(resolve))
     const until = queue.next
     const { entries } = live.state
     let purged = 0

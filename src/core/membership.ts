@@ -11,6 +11,7 @@ import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import { LiveSession } from './session.ts'
+import { removeLater } from './temporary.ts'
 import { type CoreWill, SessionRecord, sessionKey } from './sessions.ts'
 
 /** The journal keeps names of 65,535 bytes. */
@@ -36,7 +37,10 @@ export class Membership {
   lead(): void {
     const live = this.#live
     // A queue that lives by being held, made in the last moment before a crash, and never held.
-    for (const queue of live.state.queues) if (queue?.lifetime === 'held' && (queue.holders?.size ?? 0) === 0) live.dropQueue(queue)
+    for (const queue of live.state.queues) {
+      if (queue?.lifetime === 'held' && (queue.holders?.size ?? 0) === 0) live.dropQueue(queue)
+      else if (queue?.lifetime === 'temporary') removeLater(live, queue)
+    }
     const nowMs = live.clock.wallMs()
     for (const record of live.state.sessionByNumber.values()) {
       if (record.awaySinceMs === 0) record.awaySinceMs = nowMs
@@ -74,7 +78,7 @@ export class Membership {
     const will: CoreWill | undefined = identity.will === undefined ? undefined : { ...identity.will, to: own(identity.will.to) }
     if (record === undefined) record = this.#record(identity, keepMs, will)
     else this.#continue(record, keepMs, will)
-    const session = new LiveSession(live, this, record, resumed, replies)
+    const session = new LiveSession(live, this, record, resumed, replies, identity)
     record.live = session
     live.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
@@ -114,6 +118,7 @@ export class Membership {
       this.#lose(record)
       return
     }
+    for (const queue of [...record.holds.keys()]) if (queue.lifetime === 'temporary') this.letGo(record, queue)
     this.#dropWill(record)
     this.#away(record)
   }
@@ -176,8 +181,11 @@ export class Membership {
     const { will } = record
     if (will === undefined) return
     this.#dropWill(record)
-    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT)
-    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT, {
+      principal: '',
+      remote: '',
+    })
+    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }
@@ -194,15 +202,24 @@ export class Membership {
   #forget(record: SessionRecord): void {
     const live = this.#live
     this.#cancelTimers(record)
-    for (const queue of [...record.holds.keys()]) this.letGo(record, queue)
+    for (const queue of [...record.holds.keys()]) {
+      if (queue.lifetime === 'temporary') this.#leave(record, queue)
+      else this.letGo(record, queue)
+    }
     if (record.recorded) live.facts.admit(FACT.sessionGone, live.facts.writer.reset().u32(record.number), 'drain')
     else live.state.removeSession(record)
+  }
+
+  /** Its owner is gone without a word, and may come back. */
+  #leave(record: SessionRecord, queue: Queue): void {
+    this.#live.state.letGo(record, queue)
+    removeLater(this.#live, queue)
   }
 
   /** The session holds the queue no more; the last one to let go of a held queue removes it. True: the journal was told. */
   letGo(record: SessionRecord, queue: Queue): boolean {
     const live = this.#live
-    if (queue.lifetime === 'held' && (queue.holders?.size ?? 0) <= 1) return live.dropQueue(queue)
+    if (queue.lifetime !== 'permanent' && (queue.holders?.size ?? 0) <= 1) return live.dropQueue(queue)
     if (queue.durable && record.recorded && record.keepMs > 0) {
       return live.facts.admit(FACT.release, live.facts.writer.reset().u32(record.number).u32(queue.number), 'drain')
     }

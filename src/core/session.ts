@@ -22,6 +22,7 @@ import type {
   Session,
   Sink,
   Ticket,
+  Transaction,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
@@ -33,6 +34,7 @@ import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
 import { DEADLINE } from './deadlines.ts'
 import type { Live } from './live.ts'
+import type { LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { ParkedPublishes } from './parked.ts'
 import { rulesFor } from './policy.ts'
@@ -43,13 +45,21 @@ import type { SessionRecord } from './sessions.ts'
 import { originOf } from './selecting.ts'
 import { given } from './selector/selector.ts'
 import { settleEntry } from './settlement.ts'
+import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
 const PARKED: Ticket = -1
+
+/** Whose connection it is. */
+type Who = Readonly<{ principal: string; remote: string }>
 
 export class LiveSession implements Session {
   readonly record: SessionRecord
   readonly resumed: boolean
   readonly replies: Replies
+  readonly principal: string
+  readonly remote: string
+  /** Rises with each session that is connected in this term. */
+  readonly order: number
   opened: Ticket = 0
   refusal: BrokerError | undefined
   lastTicket = 0
@@ -59,6 +69,8 @@ export class LiveSession implements Session {
   /** In the list of those to answer at the end of the turn. */
   idle = false
   over = false
+  /** Begun by this session and open. */
+  transactions = 0
   readonly #live: Live
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
@@ -67,12 +79,26 @@ export class LiveSession implements Session {
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
-  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies) {
+  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies, who: Who) {
     this.#live = live
     this.#membership = membership
     this.record = record
     this.resumed = resumed
     this.replies = replies
+    this.principal = who.principal
+    this.remote = who.remote
+    this.order = ++live.sessionsOpened
+  }
+
+  /** For management. */
+  figures(): Readonly<{ consumers: number; credit: number; unsettled: number; parked: number }> {
+    let credit = 0
+    let unsettled = 0
+    for (const consumer of this.#consumers) {
+      credit += consumer.credit
+      unsettled += consumer.unsettled
+    }
+    return { consumers: this.#consumers.size, credit, unsettled, parked: this.#parked?.count ?? 0 }
   }
 
   get notes(): ReadonlySet<number> {
@@ -101,7 +127,7 @@ export class LiveSession implements Session {
       case 'done':
         return this.#live.batches.ticket(this, false)
       case 'refused':
-        return this.refuse(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+        return this.refuse(this.refusalOf(options, publisher.refusal))
       case 'blocked':
         return this.#park(to, message, options, publisher.blockedBy)
       case 'upload':
@@ -114,7 +140,27 @@ export class LiveSession implements Session {
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
     this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
     const refusal = this.#parked.add(to, message, options, blockedBy)
-    return refusal === undefined ? PARKED : this.refuse(refusal)
+    return refusal === undefined ? PARKED : this.refuse(this.refusalOf(options, refusal))
+  }
+
+  /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
+  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+    if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
+    return error
+  }
+
+  begin(): Transaction | undefined {
+    const begun = this.over ? new CodedError('removed', 'the session is over') : this.#live.transactions.begin(this)
+    if (!(begun instanceof CodedError)) return begun
+    this.refuse(begun)
+    return undefined
+  }
+
+  /** The commit waits behind what is parked. */
+  parkCommit(transaction: LiveTransaction): Ticket {
+    this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
+    this.#parked.addCommit(transaction)
+    return PARKED
   }
 
   retryParked(): void {
@@ -128,19 +174,28 @@ export class LiveSession implements Session {
   declare(address: Address, options: QueueOptions): Ticket {
     const live = this.#live
     const to = own(address)
+    const known = live.findQueue(to)
+    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options.owner)
+    if (denied !== undefined) return this.refuse(denied)
     // It may be there and not yet committed.
-    if (live.findQueue(to) !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
-    if (to.namespace === '' && !rulesFor(live.settings.destinations, to).autoCreate) {
+    if (known !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
+    if (to.temporary !== (options.lifetime === 'temporary')) return this.refuse(noTemporary(to))
+    if (to.namespace === '' && !to.temporary && !rulesFor(live.settings.destinations, to).autoCreate) {
       return this.refuse(new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`))
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const { queues } = live.settings.limits
     if (live.state.queueByNumber.size >= queues) return this.refuse(new CodedError('limit', `limits.queues (${queues}) queues exist`))
+    const { temporariesPerSession } = live.settings.limits
+    if (to.temporary && temporariesOf(this.record) >= temporariesPerSession) {
+      return this.refuse(new CodedError('limit', `limits.temporariesPerSession (${temporariesPerSession}) temporary destinations exist`))
+    }
     const queue = live.makeQueue(to, options, 'publish')
     if (queue === undefined) return this.refuse(journalFull())
+    if (to.temporary) live.state.hold(this.record, queue, 0)
     live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
-    return live.batches.ticket(this, queue.durable)
+    return live.batches.ticket(this, queue.recorded)
   }
 
   remove(address: Address): Ticket {
@@ -149,10 +204,12 @@ export class LiveSession implements Session {
     return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
   }
 
-  hold(address: Address, tag: number): Ticket {
+  hold(address: Address, tag: number, owner?: string): Ticket {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) return this.refuse(noQueue(address))
+    const denied = queue.lifetime === 'temporary' ? takeTemporary(live, this.record, queue, owner) : undefined
+    if (denied !== undefined) return this.refuse(denied)
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
     else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
@@ -183,7 +240,7 @@ export class LiveSession implements Session {
     if (known === undefined && queue.bindingBytes + key.length > limits.bindingBytesPerSession) {
       return this.refuse(new CodedError('limit', `limits.bindingBytesPerSession (${limits.bindingBytesPerSession}) bytes of patterns are bound`))
     }
-    const tooLong = patternBeyond(spec.pattern, limits)
+    const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(this.record, spec.pattern)
     if (tooLong !== undefined) return this.refuse(tooLong)
     const selector = given(spec.selector) ?? ''
     const compiled = selector === '' ? undefined : live.selecting.compile(selector)
@@ -243,6 +300,10 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return false
     }
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return false
+    }
     if (consumer.seatAt(queue) !== undefined) return true
     const others = queue.seats
     if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
@@ -298,6 +359,10 @@ export class LiveSession implements Session {
       this.refuse(noQueue(address))
       return undefined
     }
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return undefined
+    }
     this.#pulls ??= new Set()
     for (const pull of this.#pulls) if (pull.over) this.#pulls.delete(pull)
     const pull = new WaitingPull(this.#live, queue, options, sink)
@@ -350,6 +415,7 @@ export class LiveSession implements Session {
   detach(): void {
     this.over = true
     this.#live.sessions.delete(this)
+    this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
     if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()

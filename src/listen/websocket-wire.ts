@@ -1,13 +1,15 @@
 // One WebSocket connection as a `Wire`. A front end sees a stream of bytes, as on TCP: messages carry it, and their borders mean nothing [MQTT-6.0.0-2].
-// Frames, masks, pings and the closing hand-shake are the library's (`ws`); what all wires do is `gathering-wire.ts`.
+// Frames of data are opened by `websocket-reader.ts`; control frames, the closing hand-shake and what is sent are the library's (`ws`); what all wires do
+// is `gathering-wire.ts`.
 //
 // What leaves is binary. Only to a client whose first message was text, over a subprotocol that knows text, it is text, as long as it is UTF-8:
 // clients of that kind read frames as strings.
 import { isUtf8 } from 'node:buffer'
 import type { Socket } from 'node:net'
-import type { RawData, WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import type { BrokerError, Connection, Wire } from '../api.ts'
-import { GatheringWire, joinSmall, type OwnedWire, type WireOwner } from './gathering-wire.ts'
+import { GatheringWire, joinSmall, type WireOwner } from './gathering-wire.ts'
+import { type ReaderLimits, WebSocketReader } from './websocket-reader.ts'
 
 /** Up to here everything becomes one buffer, so that a message is one frame. */
 const ONE_FRAME_BYTES = 16 * 1024
@@ -15,56 +17,35 @@ const ONE_FRAME_BYTES = 16 * 1024
 /** Close codes (RFC 6455 7.4.1 and the registry of IANA). */
 const NORMAL = 1000
 const GOING_AWAY = 1001
-const UNSUPPORTED_DATA = 1003
-const TRY_AGAIN_LATER = 1013
-
-/** What a wire tells the listener that made it. */
-export interface WebSocketOwner extends WireOwner {
-  /** So many more bytes of messages that are not complete are kept. */
-  unfinished(change: number): void
-  gone(wire: OwnedWire): void
-}
 
 export class WebSocketWire extends GatheringWire {
   readonly #ws: WebSocket
-  readonly #owner: WebSocketOwner
-  /** The subprotocol allows text messages. */
+  readonly #reader: WebSocketReader
+  /** The library's own ear: it is given control frames, and nothing else. */
+  readonly #library: (bytes: Buffer) => void
   readonly #mayBeText: boolean
-  #text: boolean
   #farewell = NORMAL
-  #decided = false
-  /** What the read that is being looked at has completed. */
-  #messages: Buffer[] = []
-  #unfinishedBytes = 0
   /** Since the last `tick`. */
   #heard = true
   #pinged = false
 
-  constructor(ws: WebSocket, socket: Socket, owner: WebSocketOwner, mayBeText: boolean) {
+  constructor(ws: WebSocket, socket: Socket, owner: WireOwner, options: ReaderLimits & Readonly<{ textMessages: boolean }>) {
     super(socket, owner)
     this.#ws = ws
-    this.#owner = owner
-    this.#mayBeText = mayBeText
-    this.#text = mayBeText
-  }
-
-  /** Bytes kept of a message that is not complete. */
-  get unfinishedBytes(): number {
-    return this.#unfinishedBytes
+    this.#mayBeText = options.textMessages
+    this.#reader = new WebSocketReader(options, options.textMessages)
+    const listeners = socket.listeners('data')
+    this.#library = (bytes) => {
+      for (const each of listeners) Reflect.apply(each, socket, [bytes])
+    }
   }
 
   open(accept: (wire: Wire) => Connection): void {
-    const ws = this.#ws
-    // A breach of RFC 6455 or a limit: the library has begun to close with the code that belongs to it.
-    ws.on('error', (error) => this.#breach(error))
-    ws.on('message', (data, isBinary) => this.#message(data, isBinary))
-    // After the library's own listeners, which are there already and have put messages together.
-    this.socket.on('close', () => {
-      this.#deliver()
-      this.#keep(0)
-    })
+    // A breach of RFC 6455 in a control frame: the library has begun to close with the code that belongs to it.
+    this.#ws.on('error', (error) => this.#breach(error))
+    this.socket.removeAllListeners('data')
     if (!this.accepted(accept)) return
-    this.socket.on('data', (bytes: Buffer) => this.#read(bytes.length))
+    this.socket.on('data', (bytes: Buffer) => this.#read(bytes))
   }
 
   /** Called at equal intervals: who was silent for a whole one is asked, who is silent for one more is gone. Who is not read cannot be heard. */
@@ -82,24 +63,9 @@ export class WebSocketWire extends GatheringWire {
     }
   }
 
-  /** Too many unfinished messages wait in this process, and this one is the longest. */
-  tooMuch(): void {
-    this.owner.log.warn({ remote: this.remote, unfinishedBytes: this.#unfinishedBytes }, 'connection ended: too many unfinished messages are kept')
-    this.#refuse(TRY_AGAIN_LATER, 'too many unfinished messages')
-    this.#keep(0)
-    // What comes is dropped; what the library keeps goes with the socket.
-    this.socket.removeAllListeners('data')
-    this.socket.resume()
-  }
-
   override shutdown(error: BrokerError): void {
     this.#farewell = GOING_AWAY
     super.shutdown(error)
-  }
-
-  override destroy(): void {
-    this.#keep(0)
-    super.destroy()
   }
 
   protected send(pieces: readonly Uint8Array[], taken: () => void): void {
@@ -107,9 +73,10 @@ export class WebSocketWire extends GatheringWire {
     if (ws.readyState !== ws.OPEN) return
     let bytes = 0
     for (const piece of pieces) bytes += piece.length
-    if (this.#text || bytes <= ONE_FRAME_BYTES) {
+    const text = this.#mayBeText && this.#reader.text !== false
+    if (text || bytes <= ONE_FRAME_BYTES) {
       const message = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes)
-      ws.send(message, { binary: !this.#text || !isUtf8(message), compress: false }, taken)
+      ws.send(message, { binary: !text || !isUtf8(message), compress: false }, taken)
       return
     }
     const frames = joinSmall(pieces)
@@ -121,7 +88,6 @@ export class WebSocketWire extends GatheringWire {
   }
 
   protected sayEnd(): void {
-    this.#keep(0)
     this.#ws.close(this.#farewell)
     this.#ws.resume()
   }
@@ -131,55 +97,35 @@ export class WebSocketWire extends GatheringWire {
   }
 
   protected resumeReading(): void {
+    this.#control()
     this.#ws.resume()
   }
 
-  #message(data: RawData, isBinary: boolean): void {
-    if (this.state !== 'open' || !(data instanceof Buffer)) return
-    // [MQTT-6.0.0-1]
-    if (!isBinary && !this.#mayBeText) return this.#refuse(UNSUPPORTED_DATA, 'this subprotocol is sent in binary messages')
-    if (!this.#decided) {
-      this.#decided = true
-      this.#text = !isBinary
-    }
-    this.#messages.push(data)
-  }
-
-  #read(bytes: number): void {
-    this.#heard = true
-    // What follows a message within one read is at most that read: as much as any socket keeps.
-    this.#keep(this.#messages.length > 0 || this.state !== 'open' ? 0 : this.#unfinishedBytes + bytes)
-    this.#deliver()
+  /** A close frame waits like what came before it, if the front end reads nothing for the time being. */
+  #control(): void {
+    const { control } = this.#reader
+    if (control.length > 0 && this.pauses === 0) for (const frame of control.splice(0)) this.#library(frame)
   }
 
   /** What one read has brought goes to the front end in one call, as on TCP: nothing comes after a pause. */
-  #deliver(): void {
-    const messages = this.#messages
-    if (messages.length === 0) return
-    this.#messages = []
-    this.received(messages.length === 1 ? messages[0] : Buffer.concat(messages))
-  }
-
-  #keep(bytes: number): void {
-    const change = bytes - this.#unfinishedBytes
-    if (change === 0) return
-    this.#unfinishedBytes = bytes
-    this.#owner.unfinished(change)
-  }
-
-  #refuse(code: number, reason: string): void {
-    if (this.state !== 'open') return
-    this.state = 'ending'
-    this.#keep(0)
-    this.#ws.close(code, reason)
-    this.owner.lingers(this)
+  #read(bytes: Buffer): void {
+    this.#heard = true
+    const reader = this.#reader
+    const stream = reader.read(bytes)
+    if (stream.length > 0) this.received(stream)
+    this.#control()
+    const { breach } = reader
+    if (breach === undefined || this.state !== 'open') return
+    this.#breach(new Error(`closed with ${breach.code}${breach.reason === undefined ? '' : `: ${breach.reason}`}`))
+    this.#ws.close(breach.code, breach.reason)
+    // Who broke the rules is not waited for (RFC 6455 7.1.7); what he still sends is read, so that no reset takes the close frame from him.
+    this.socket.end()
   }
 
   #breach(error: Error): void {
     this.owner.log.debug({ remote: this.remote, error }, 'connection ended: its client broke the rules of WebSocket')
     if (this.state !== 'open') return
     this.state = 'ending'
-    this.#keep(0)
     this.owner.lingers(this)
   }
 }

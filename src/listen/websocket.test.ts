@@ -353,21 +353,16 @@ describe('a WebSocket wire', () => {
     expect(tcp.output.usedBytes).toBe(0)
   })
 
-  it('ends with 1013 the longest unfinished message when all together exceed unfinishedTotalBytes', async () => {
-    const { connections, warnings, port } = await start({ settings: { unfinishedTotalBytes: 1_000_000 } })
-    const long = await client(port)
-    const short = await client(port)
-    await until(() => expect(connections).toHaveLength(2))
-    short.send(Buffer.alloc(300_000), { fin: false })
-    for (let i = 0; i < 8; i++) long.send(Buffer.alloc(100_000), { fin: false })
-    await until(() => expect(long.closed?.code).toBe(1013))
-    expect(warnings[0]).toContain('unfinished')
-    short.send(Buffer.from('end'))
-    await until(() => expect(connections[1].received.length).toBe(300_003))
-    // What is finished counts no more.
-    for (let round = 0; round < 4; round++) short.send(Buffer.alloc(900_000))
-    await until(() => expect(connections[1].received.length).toBe(3_900_003))
-    expect(short.closed).toBeUndefined()
+  it('gives what has come of a message that is not complete, and keeps nothing of it', async () => {
+    const { connections, port } = await start()
+    const socket = await raw(port)
+    socket.write(handshake())
+    await until(() => expect(connections).toHaveLength(1))
+    const whole = frame(2, Buffer.from('begun'), false)
+    socket.write(whole.subarray(0, whole.length - 2))
+    await until(() => expect(connections[0].received.toString()).toBe('beg'))
+    socket.write(Buffer.concat([whole.subarray(whole.length - 2), frame(0, Buffer.from(' and ended'))]))
+    await until(() => expect(connections[0].received.toString()).toBe('begun and ended'))
   })
 
   it('pings who is silent, and ends who does not answer; who is paused is left alone', async () => {

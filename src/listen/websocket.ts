@@ -6,15 +6,12 @@ import type { Socket } from 'node:net'
 import type * as Ws from 'ws'
 import type { Clock, FrontEnd, Log, Protocol } from '../api.ts'
 import type { WebSocketSettings } from '../config/settings.ts'
-import type { OwnedWire } from './gathering-wire.ts'
+import type { OwnedWire, WireOwner } from './gathering-wire.ts'
 import { isLoopback } from './loopback.ts'
 import { mayConnect } from './origin.ts'
 import type { Output } from './output.ts'
 import type { Tcp } from './tcp.ts'
-import { type WebSocketOwner, WebSocketWire } from './websocket-wire.ts'
-
-/** Reads that one unfinished message may come in. Each costs some hundred bytes besides its own. */
-const READS_MAX = 65_536
+import { WebSocketWire } from './websocket-wire.ts'
 
 /** A front end and the names by which it is asked for. */
 export type Spoken = Pick<Protocol, 'subprotocols' | 'textMessages'> & Pick<FrontEnd, 'accept'>
@@ -40,14 +37,13 @@ export function listenWebSocket(options: WebSocketListenOptions): Promise<string
   return new WebSockets(options).listen()
 }
 
-class WebSockets implements WebSocketOwner {
+class WebSockets implements WireOwner {
   readonly log: Log
   readonly output: Output
   readonly #options: WebSocketListenOptions
   readonly #http: Server
   #upgrades: Ws.WebSocketServer | undefined
   readonly #wires = new Set<WebSocketWire>()
-  #unfinishedBytes = 0
   #cancelTick: (() => void) | undefined
 
   constructor(options: WebSocketListenOptions) {
@@ -95,14 +91,10 @@ class WebSockets implements WebSocketOwner {
   }
 
   #newUpgrades(library: typeof Ws): Ws.WebSocketServer {
-    const { settings } = this.#options
     return new library.WebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: settings.messageBytesMax,
-      maxFragments: settings.fragmentsMax,
-      maxBufferedChunks: READS_MAX,
       handleProtocols: (_, request) => this.#agree(request)?.subprotocol ?? false,
     })
   }
@@ -117,16 +109,6 @@ class WebSockets implements WebSocketOwner {
     if (this.#wires.size > 0) return
     this.#cancelTick?.()
     this.#cancelTick = undefined
-  }
-
-  unfinished(change: number): void {
-    this.#unfinishedBytes += change
-    while (change > 0 && this.#unfinishedBytes > this.#options.settings.unfinishedTotalBytes) {
-      let longest: WebSocketWire | undefined
-      for (const wire of this.#wires) if (wire.unfinishedBytes > (longest?.unfinishedBytes ?? 0)) longest = wire
-      if (longest === undefined) return
-      longest.tooMuch()
-    }
   }
 
   #upgrade(request: IncomingMessage, head: Buffer): void {
@@ -145,7 +127,7 @@ class WebSockets implements WebSocketOwner {
       return refuse(socket, 400, `Sec-WebSocket-Protocol must name one of ${known}.`)
     }
     this.#upgrades?.handleUpgrade(request, socket, head, (ws) => {
-      const wire = new WebSocketWire(ws, socket, this, agreed.spoken.textMessages)
+      const wire = new WebSocketWire(ws, socket, this, { ...settings, textMessages: agreed.spoken.textMessages })
       if (!this.#options.tcp.seat(socket, wire)) {
         ws.on('error', () => {})
         ws.terminate()

@@ -1,12 +1,16 @@
 // The tables themselves: what they must say to be worth testing by.
 import { describe, expect, it } from 'vitest'
+import { losses as amqpLosses } from '../../protocols/amqp/losses.ts'
+import { ruleOf } from '../../protocols/mqtt/losses.ts'
+import { ruleIn } from '../../protocols/shared/losses.ts'
+import { losses as stompLosses } from '../../protocols/stomp/losses.ts'
 import { outcome, rows } from './cells.ts'
 import { frontEnds } from './notation.ts'
 import { spellings } from './tables/addresses.ts'
 import { type Rule, type RuleId, rules } from './tables/rules.ts'
 
 const cells = rows.flatMap((row) =>
-  frontEnds.flatMap((from) => frontEnds.map((to) => ({ name: `${from} → ${to}: ${row.name}`, found: outcome(row, from, to) }))),
+  frontEnds.flatMap((from) => frontEnds.map((to) => ({ to, name: `${from} → ${to}: ${row.name}`, found: outcome(row, from, to) }))),
 )
 const rulesOf = ({ found }: (typeof cells)[number]): readonly RuleId[] =>
   found.kind === 'crosses' ? (found.cell.rules ?? []) : 'rule' in found ? [found.rule] : []
@@ -22,6 +26,16 @@ describe('the tables', () => {
 
   it('name for each cell that loses something a rule, and what is counted', () => {
     const bad = cells.filter(({ found }) => found.kind === 'crosses' && (found.cell.rules === undefined) !== (found.cell.lost === undefined))
+    expect(bad.map(({ name }) => name)).toEqual([])
+  })
+
+  it('say of each loss what the protocol that loses it says (bascule explain)', () => {
+    const says = { mqtt: ruleOf, amqp: ruleIn(amqpLosses), stomp: ruleIn(stompLosses) }
+    const bad = cells.filter((cell) => {
+      const { found } = cell
+      const lost = found.kind === 'crosses' ? (found.cell.lost ?? []) : []
+      return !lost.every((field) => rulesOf(cell).some((rule) => rule === says[cell.to](field).rule))
+    })
     expect(bad.map(({ name }) => name)).toEqual([])
   })
 

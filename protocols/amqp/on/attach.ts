@@ -1,6 +1,7 @@
 // Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
-import { formatAddress, isTemporary, kindOf, parseAddress } from '../address.ts'
+import { isTemporary } from '../../shared/naming.ts'
+import { formatAddress, kindOf, parseAddress } from '../address.ts'
 import { DELAYED_DELIVERY } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
@@ -50,32 +51,39 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   let ticket = link.session.opened
-  if (address?.kind === 'queue') {
-    const made =
-      target?.dynamic === true
-        ? link.session.declare(address, TEMPORARY_QUEUE)
-        : isTemporary(address)
-          ? ticket
-          : link.session.declare(address, PERMANENT)
-    // Lives as long as this link.
-    const held = made === 0 || target?.dynamic !== true ? made : link.session.hold(address, 0)
-    if (held === 0) {
+  if (address?.kind === 'queue' && !isTemporary(address)) {
+    const made = link.session.declare(address, PERMANENT)
+    if (made === 0) {
       const error = errorOf(link.session.refusal)
       link.release(true)
       refuse(channel, attach, error)
       return
     }
-    ticket = Math.max(ticket, held)
+    ticket = Math.max(ticket, made)
+  }
+  // The connection's, who alone may receive from it; it goes with this link.
+  let nodeTicket = 0
+  if (address !== undefined && target?.dynamic === true) {
+    nodeTicket = connection.makeTemporary(address)
+    if (nodeTicket === 0) {
+      const error = errorOf(connection.session.refusal)
+      link.release(true)
+      refuse(channel, attach, error)
+      return
+    }
+    link.node = address
   }
   enter(channel, link)
   const name = target?.dynamic === true && address !== undefined ? formatAddress(address) : target?.address
   link.after(ticket, () => {
-    if (channel.links.get(link.handle) !== link) return
-    const answer: Terminus = { ...(target ?? NO_TARGET), address: name }
-    write(channel, attach, attach.source === undefined ? undefined : terminusTerm(attach.source), terminusTerm(answer))
-    answered(channel, link)
-    link.topUp()
-    connection.flush()
+    connection.after(nodeTicket, () => {
+      if (channel.links.get(link.handle) !== link) return
+      const answer: Terminus = { ...(target ?? NO_TARGET), address: name }
+      write(channel, attach, attach.source === undefined ? undefined : terminusTerm(attach.source), terminusTerm(answer))
+      answered(channel, link)
+      link.topUp()
+      connection.flush()
+    })
   })
 }
 
@@ -112,6 +120,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
       const error = errorOf(connection.session.refusal)
       consumer?.close()
       if (source.temporary) connection.letGo(source.queue)
+      if (source.node !== undefined) connection.session.release(source.node)
       refuse(channel, attach, error)
       return
     }
@@ -179,7 +188,6 @@ function write(channel: Channel, attach: Attach, source: Term | undefined, targe
   )
 }
 
-const TEMPORARY_QUEUE = { durable: false, lifetime: 'held' } as const
 const NO_SOURCE: Terminus = {
   kind: 'source',
   address: undefined,

@@ -1,10 +1,12 @@
 // SEND: one message to one destination. Its receipt comes after the commit; a send to a full destination waits with its receipt.
 import type { Address, PublishOptions } from '../../../src/api.ts'
+import { isTemporary } from '../../shared/naming.ts'
 import { parseAddress } from '../address.ts'
 import type { Frame } from '../codec.ts'
 import { header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
 import type { Sending } from '../head.ts'
+import { claimTemporary, isOwnTemporary } from '../temporary.ts'
 import { NO_TRANSACTIONS } from './transaction.ts'
 
 export function onSend(connection: StompConnection, frame: Frame): void {
@@ -21,6 +23,9 @@ export function onSend(connection: StompConnection, frame: Frame): void {
     connection.fail({ code: 'invalid', sentence: 'SEND needs the header destination.' }, sending.receipt)
     return
   }
+  const { replyTo } = sending
+  // Who answers at once must find it.
+  if (replyTo !== undefined && !connection.destinations.has(replyTo) && firstUse(connection, replyTo, sending.receipt) === undefined) return
   const to = connection.destinations.get(sending.destination) ?? firstUse(connection, sending.destination, sending.receipt)
   if (to !== undefined) publish(connection, to, sending, true)
 }
@@ -41,12 +46,13 @@ function publish(connection: StompConnection, to: Address, sending: Sending, aga
 }
 
 function firstUse(connection: StompConnection, destination: string, receipt: string | undefined): Address | undefined {
-  const address = parseAddress(connection.broker, destination)
+  const address = parseAddress(connection.broker, destination, connection.temporaryOwner)
   if ('code' in address) {
     connection.fail(address, receipt)
     return undefined
   }
-  if (address.kind === 'queue' && !declare(connection, address, receipt)) return undefined
+  const needsMaking = isTemporary(address) ? isOwnTemporary(connection, address) : address.kind === 'queue'
+  if (needsMaking && !declare(connection, address, receipt)) return undefined
   const kept = connection.destinations
   if (kept.size >= connection.shared.settings.destinationsKept) kept.clear()
   // A copy: a piece of a longer string would keep the whole header block.
@@ -55,8 +61,9 @@ function firstUse(connection: StompConnection, destination: string, receipt: str
 }
 
 function declare(connection: StompConnection, address: Address, receipt: string | undefined): boolean {
-  if (address.kind !== 'queue') return false
-  const ticket = connection.session.declare(address, { durable: true, lifetime: 'permanent' })
+  const temporary = isTemporary(address)
+  if (temporary ? !isOwnTemporary(connection, address) : address.kind !== 'queue') return false
+  const ticket = temporary ? claimTemporary(connection, address) : connection.session.declare(address, { durable: true, lifetime: 'permanent' })
   if (ticket === 0) {
     connection.refuse(receipt)
     return false
@@ -70,6 +77,6 @@ function retainedOptions(sending: Sending): PublishOptions {
   return sending.message.body.length === 0 ? CLEAR : SET
 }
 
-const PLAIN: PublishOptions = { retain: 'no', note: 0 }
-const SET: PublishOptions = { retain: 'set', note: 0 }
-const CLEAR: PublishOptions = { retain: 'clear', note: 0 }
+const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
+const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
+const CLEAR: PublishOptions = { retain: 'clear', note: 0, transaction: undefined }

@@ -1,12 +1,14 @@
 // SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
 // named by the client-id of CONNECT and the name of the subscription.
 import type { Address, ConsumerOptions, Pattern, Ticket } from '../../../src/api.ts'
+import { isTemporary } from '../../shared/naming.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
 import { type Fault, quote } from '../errors.ts'
 import { isTrue } from '../head.ts'
 import { type AckMode, Subscription } from '../subscription.ts'
+import { claimTemporary } from '../temporary.ts'
 
 export function onSubscribe(connection: StompConnection, frame: Frame): void {
   const receipt = header(frame, 'receipt')
@@ -112,7 +114,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
   if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
-  const target = parseTarget(connection.broker, destination)
+  const target = parseTarget(connection.broker, destination, connection.temporaryOwner)
   if ('code' in target) return target
   const browser = isTrue(header(frame, 'browser') ?? '')
   if (browser && !isQueue(target)) return invalid('Only a queue can be browsed.')
@@ -145,9 +147,10 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { settings } = connection.shared
   const { target } = request
   if (target.kind === 'address' && target.address.kind === 'queue') {
-    const ticket = session.declare(target.address, PERMANENT)
+    const ticket = isTemporary(target.address) ? claimTemporary(connection, target.address) : session.declare(target.address, PERMANENT)
     return ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
   }
+  if (target.kind === 'address' && isTemporary(target.address) && claimTemporary(connection, target.address) === 0) return undefined
   if (request.durable !== undefined) {
     const queue = durableQueue(connection, request.durable)
     const ticket = session.declare(queue, PERMANENT)
