@@ -185,7 +185,7 @@ export class Membership {
       principal: '',
       remote: '',
     })
-    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }
