@@ -449,8 +449,12 @@ export interface Clock {
 /** Numbers since start, for `$SYS` and metrics. */
 export interface Figures {
   readonly startedAtMs: number
+  /** Wires, whoever speaks on them, also before it says who it is. */
   readonly connections: number
   readonly connectionsTotal: number
+  /** Sessions that somebody has open: none or several for a connection. */
+  readonly sessionsOpen: number
+  /** Those and the kept ones whose client is away. */
   readonly sessions: number
   readonly bindings: number
   readonly queues: number

@@ -116,6 +116,7 @@ export class Live implements StateHooks {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
       connectionsTotal: 0,
+      sessionsOpen: 0,
       sessions: 0,
       bindings: 0,
       queues: 0,
