@@ -62,6 +62,7 @@ export async function takeOver(
   core.lead(journal)
   const leadMs = clock.monoMs()
   const tcp = new Tcp({ clock, limits: settings.limits, log })
+  core.countConnections(tcp)
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
     core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))
@@ -232,8 +233,8 @@ export class RunningTerm implements Term {
     return this.#core.recent(limit)
   }
 
-  destinations(): unknown {
-    return this.#core.destinations()
+  get administration(): Term['administration'] {
+    return this.#core.administration
   }
 
   async purge(queue: readonly string[]): Promise<unknown> {

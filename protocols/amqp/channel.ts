@@ -16,6 +16,7 @@ type Unsettled = Readonly<{ link: OutgoingLink; coreTag: number }>
 export type Sending = Readonly<{
   ref: EntryRef
   attempts: number
+  ofSeveral: boolean
   coreTag: number
   settled: boolean
   state: Buffer | undefined
@@ -246,13 +247,13 @@ export class Channel {
 
   // ---- What we send
 
-  send(link: OutgoingLink, { ref, attempts, coreTag, settled, state, parts }: Sending): void {
+  send(link: OutgoingLink, { ref, attempts, ofSeveral, coreTag, settled, state, parts }: Sending): void {
     const deliveryId = this.#nextDeliveryId
     this.#nextDeliveryId = (deliveryId + 1) >>> 0
     if (coreTag !== 0) this.#unsettled.set(deliveryId, { link, coreTag })
     let total = 0
     for (const part of parts) total += part.length
-    this.#queue.push({ link, deliveryId, ref, attempts, settled, state, parts, total, sent: 0 })
+    this.#queue.push({ link, deliveryId, ref, attempts, ofSeveral, settled, state, parts, total, sent: 0 })
     this.pump()
   }
 

@@ -1,10 +1,9 @@
 // A dead letter's annotations: where it came from and why, added to what its sender wrote. The only place where a head is changed on its way out.
 import type { Address } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
-import { section } from './format.ts'
 import { annotationsAt } from './outbound.ts'
 import type { TermReader } from './reader.ts'
-import { MESSAGE_ANNOTATIONS, splitSections } from './sections.ts'
+import { MESSAGE_ANNOTATIONS, section, splitSections } from './sections.ts'
 import { pairs, symbol, type Term, text } from './term.ts'
 import { TermWriter } from './writer.ts'
 

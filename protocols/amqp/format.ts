@@ -1,12 +1,24 @@
 // The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
-import { listToJson } from '../shared/json.ts'
+import { listToJson, repeatsKey } from '../shared/json.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
+import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
+import { losses } from './losses.ts'
 import { TermReader } from './reader.ts'
-import { APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, MESSAGE_ANNOTATIONS, PROPERTIES, type Section, splitSections } from './sections.ts'
+import {
+  APPLICATION_PROPERTIES,
+  DELIVERY_ANNOTATIONS,
+  FOOTER,
+  MESSAGE_ANNOTATIONS,
+  PROPERTIES,
+  type Section,
+  section,
+  splitSections,
+} from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { pairs, symbol, type Term, textOf, toValue, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
@@ -17,6 +29,8 @@ export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
     toCanonical: (message) => toCanonical(broker, settings, message),
     headOf: (message) => takenApart(broker, settings, bufferOf(message.head)).head,
     fromCanonical,
+    describe: (message, delivery) => describe(broker, settings, message, delivery),
+    ruleOf: ruleIn(losses),
   }
 }
 
@@ -94,6 +108,8 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const applications: (readonly [Term, Term])[] = []
   const seen = new Set<string>()
   let replyGroup: Term | undefined
+  /** One that is no address of ours. */
+  let foreignReply: string | undefined
   for (const [name, value] of canonical.properties) {
     // A map has each key once: readers that know only one take the first.
     if (seen.has(name)) {
@@ -105,9 +121,11 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     else if (name.startsWith('JMS_AMQP_DA_')) deliveryAnnotations.push([symbol(name.slice(12)), value])
     else if (name.startsWith('JMS_AMQP_FT_')) footer.push([symbol(name.slice(12)), value])
     else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
+    else if (name === 'reply-to' && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
     else applications.push([{ type: 'string', value: name }, simple(value, lost)])
   }
   const written = writeBody(canonical.body, footer)
+  if (canonical.body.kind === 'map' && repeatsKey(canonical.body.entries)) lost('bodyEntries')
   annotations.push([symbol('x-opt-jms-msg-type'), { type: 'int8', value: written.jmsType }])
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
@@ -127,7 +145,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     canonical.userId === undefined ? undefined : { type: 'binary', value: Buffer.from(canonical.userId, 'utf8') },
     undefined,
     optional(canonical.type),
-    optional(replyTo),
+    optional(replyTo ?? foreignReply),
     idTerm(canonical.correlationId, lost),
     contentType === undefined ? undefined : asciiSymbol(contentType, 'contentType', lost),
     canonical.contentEncoding === undefined ? undefined : asciiSymbol(canonical.contentEncoding, 'contentEncoding', lost),
@@ -139,10 +157,6 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   ])
   if (applications.length > 0) section(writer, APPLICATION_PROPERTIES).term(pairs(applications))
   return { head: writer.bytes(), body: written.bytes }
-}
-
-export function section(writer: TermWriter, code: number): TermWriter {
-  return writer.u8(0).u8(0x53).u8(code)
 }
 
 /** Application properties are simple values (part 3.2.5): what is not goes as JSON. */

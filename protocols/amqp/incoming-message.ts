@@ -65,6 +65,7 @@ export function readMessage(reader: TermReader, sectionsMax: number, wallMs: num
       wallMs,
     ),
     group: routing?.group ?? '',
+    groupEnds: routing?.groupEnds === true,
   }
   const retain = annotation(reader, bytes, annotations, 'x-opt-retain')
   const retains = retain?.type === 'boolean' && retain.value

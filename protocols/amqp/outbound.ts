@@ -17,6 +17,8 @@ export type Outbound = {
   readonly deliveryId: number
   readonly ref: EntryRef
   readonly attempts: number
+  /** Its link takes from several queues. */
+  readonly ofSeveral: boolean
   readonly settled: boolean
   /** A resumed delivery that its receiver has settled already: told so, without its message. */
   readonly state: Buffer | undefined
@@ -35,7 +37,7 @@ export function writeTransfer(out: Outbound, channel: number, frameBytesMax: num
   const first = out.sent === 0
   const left = out.total - out.sent
   const stateBytes = out.state === undefined ? 0 : out.state.length + 2
-  const fixed = first ? 14 + 5 + 5 + 2 + TAG_BYTES + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
+  const fixed = first ? 14 + 5 + 5 + 2 + tagBytes(out.ofSeveral) + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
   const bytes = Math.min(left, frameBytesMax - fixed)
   const more = bytes < left
   const copies = bytes < COPY_BYTES
@@ -52,8 +54,8 @@ export function writeTransfer(out: Outbound, channel: number, frameBytesMax: num
     room[at++] = 0x70
     at = room.writeUInt32BE(out.deliveryId, at)
     room[at++] = 0xa0
-    room[at++] = TAG_BYTES
-    at = writeTag(room, at, out.ref.sequence, out.attempts)
+    room[at++] = tagBytes(out.ofSeveral)
+    at = writeTag(room, at, out)
     room[at++] = 0x43
     room[at++] = out.settled ? 0x41 : 0x42
   } else {
@@ -120,19 +122,26 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
   return bytes
 }
 
-const TAG_BYTES = 8
-
-/** Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. Answers where the tag ends. */
-function writeTag(bytes: Buffer, at: number, sequence: number, attempts: number): number {
+/**
+ * Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. Where a link takes from several queues, the
+ * queue's number stands before them. Answers where the tag ends.
+ */
+function writeTag(bytes: Buffer, at: number, out: Outbound): number {
+  const { queue, sequence } = out.ref
+  if (out.ofSeveral) at = bytes.writeUIntBE(queue % 2 ** 48, at, 6)
   at = bytes.writeUIntBE(Math.floor(sequence / 2 ** 8) % 2 ** 48, at, 6)
   bytes[at++] = sequence % 256
-  bytes[at++] = attempts & 0xff
+  bytes[at++] = out.attempts & 0xff
   return at
 }
 
-/** The part of a tag that stays with an entry, in hexadecimal. */
-export function sequenceOfTag(sequence: number): string {
-  return sequence.toString(16).padStart(2 * (TAG_BYTES - 1), '0')
+function tagBytes(ofSeveral: boolean): number {
+  return ofSeveral ? 14 : 8
+}
+
+/** The part of a tag that stays with an entry (all but its last byte), in hexadecimal. */
+export function entryOfTag({ queue, sequence }: EntryRef, ofSeveral: boolean): string {
+  return (ofSeveral ? queue.toString(16).padStart(12, '0') : '') + sequence.toString(16).padStart(14, '0')
 }
 
 /** Where the annotations of a head stand, or would have to stand. */

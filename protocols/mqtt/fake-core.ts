@@ -83,6 +83,10 @@ export class FakeConsumer implements Consumer {
     this.calls.push(`grant ${messages} ${bytes}`)
   }
 
+  settleIn(): number {
+    throw new Error('MQTT has no transactions')
+  }
+
   stall(stalled: boolean): void {
     this.calls.push(`stall ${stalled}`)
   }
@@ -244,6 +248,10 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
+  begin(): undefined {
+    throw new Error('MQTT has no transactions')
+  }
+
   note(key: number, set: boolean): number {
     this.calls.push(`note ${key} ${set}`)
     if (set) this.notes.add(key)
@@ -302,6 +310,7 @@ export class FakeBroker implements Broker {
       startedAtMs: this.startedAtMs,
       connections: 1,
       connectionsTotal: 2,
+      sessionsOpen: 2,
       sessions: 3,
       bindings: 4,
       queues: 5,

@@ -34,6 +34,7 @@ export class HeadWriter {
     let priority: string | undefined
     let expires: string | undefined
     let group: string | undefined
+    let groupSequence: string | undefined
     let retain: string | undefined
     let replyTo: string | undefined
     let text = ''
@@ -60,6 +61,9 @@ export class HeadWriter {
           break
         case 'expires':
           expires ??= value
+          break
+        case 'group-sequence':
+          groupSequence ??= value
           break
         case 'group':
           group ??= value
@@ -104,6 +108,7 @@ export class HeadWriter {
         expiresAtMs: expires === undefined ? 0 : Number(expires),
         deliverAtMs: 0,
         group: group ?? '',
+        groupEnds: groupSequence === '-1',
       },
     }
   }
@@ -127,6 +132,16 @@ export function writeHead(headers: readonly (readonly [string, string])[]): Uint
   let text = ''
   for (const [name, value] of headers) text += `${escape(name, '1.2')}:${escape(value, '1.2')}\n`
   return Buffer.from(text)
+}
+
+/** What the sender of another protocol calls its message: the first line of a translated head, if it is there. A head that came by STOMP never holds it. */
+export const MESSAGE_ID = 'message-id'
+
+/** Where a head goes on behind that line; 0: it has none. */
+export function afterMessageId(head: Uint8Array): number {
+  if (head.length < MESSAGE_ID_LINE.length) return 0
+  for (let i = 0; i < MESSAGE_ID_LINE.length; i++) if (head[i] !== MESSAGE_ID_LINE[i]) return 0
+  return head.indexOf(LF) + 1
 }
 
 /** Headers that a head never holds: the frame's own, and those that only the broker may set on a delivery. */
@@ -164,9 +179,12 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['priority', 'priority'],
   ['expires', 'expires'],
   ['JMSXGroupID', 'group'],
+  ['JMSXGroupSeq', 'group-sequence'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
   ['reply-to', 'reply-to'],
 ])
+const MESSAGE_ID_LINE = Buffer.from(`${MESSAGE_ID}:`)
+const LF = 0x0a
 const NUMBER = /^\d{1,15}$/
 const EMPTY = new Uint8Array(0)

@@ -79,8 +79,18 @@ export type Limits = Readonly<{
   selectorTerms: number
   consumers: number
   consumersPerSession: number
+  /** Pairs of a consumer of a pattern and a queue that matches. */
+  wildcardQueues: number
   browsers: number
   notesPerSession: number
+  /** Open transactions, and what is in them. */
+  transactions: number
+  transactionsPerSession: number
+  transactionMessages: number
+  transactionBytes: number
+  transactionTotalBytes: number
+  /** 0: for ever. */
+  transactionAgeMs: number
   temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
+import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
@@ -34,6 +35,8 @@ export interface CoreOptions {
   readonly authenticate?: Broker['authenticate']
 }
 
+type Wires = Readonly<Pick<Figures, 'connections' | 'connectionsTotal'>>
+
 /** Entries removed by a purge in one turn. */
 const PURGE_MAX = 5_000
 /** How often an instant is sought at which everything is committed. */
@@ -45,6 +48,8 @@ export class Core implements Broker {
   readonly version: string
   readonly visitor: Visitor
   readonly listener: JournalListener
+  /** What management asks. */
+  readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
   readonly #compaction: Compaction | undefined
@@ -54,6 +59,7 @@ export class Core implements Broker {
   readonly #lost = new Map<string, number>()
   readonly #pairAddresses: (protocol: string) => readonly string[]
   readonly authenticate: Broker['authenticate']
+  #wires: Wires = { connections: 0, connectionsTotal: 0 }
 
   constructor(options: CoreOptions) {
     this.clock = options.clock
@@ -65,6 +71,7 @@ export class Core implements Broker {
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -103,6 +110,7 @@ export class Core implements Broker {
   /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */
   async stop(): Promise<void> {
     this.#compaction?.stop()
+    this.#live.transactions.stop()
     for (const session of [...this.#live.sessions]) session.detach()
     this.#live.stop()
   }
@@ -148,9 +156,16 @@ export class Core implements Broker {
     return this.#live.schedule.schedule(delayMs, run)
   }
 
+  /** Who counts the wires: the core sees none of them. */
+  countConnections(wires: Wires): void {
+    this.#wires = wires
+  }
+
   figures(): Figures {
     const { counters, state, sessions } = this.#live
-    counters.connections = sessions.size
+    counters.connections = this.#wires.connections
+    counters.connectionsTotal = this.#wires.connectionsTotal
+    counters.sessionsOpen = sessions.size
     counters.sessions = state.sessionByNumber.size
     counters.bindings = state.bindingCount
     counters.queues = state.queueByNumber.size
@@ -168,6 +183,7 @@ export class Core implements Broker {
 
   /** Batch and digest of the durable state; equal wherever the same facts were applied. */
   digest(): Readonly<{ batch: number; digest: string }> {
+    this.#live.transactions.finish()
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
   }
 
@@ -180,13 +196,18 @@ export class Core implements Broker {
         live.facts.flushGone()
         live.journal.urge()
         await live.journal.drained()
-        if (!live.facts.uncommitted && live.facts.nothingGathers) return this.digest()
+        if (!live.facts.uncommitted && live.facts.nothingGathers && !live.transactions.busy) return this.digest()
         await new Promise<void>((resolve) => this.clock.turn(resolve))
       }
     } finally {
       live.hold(false)
     }
     throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
+  }
+
+  /** Entries of committed or given up transactions are still being placed or freed. */
+  get unfolding(): boolean {
+    return this.#live.transactions.busy
   }
 
   /** Makes a snapshot of what is committed, and then whatever compaction that allows. */
@@ -209,28 +230,11 @@ export class Core implements Broker {
         segments: journal.segments.length,
       },
       bytes: live.bytes(),
+      messages: live.state.messages.count,
+      transactions: { open: live.transactions.open, unfolding: live.transactions.busy },
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
-  }
-
-  destinations(): unknown {
-    const { state } = this.#live
-    const queues = []
-    for (const queue of state.queueByNumber.values()) {
-      queues.push({
-        namespace: queue.address.namespace,
-        name: queue.address.path.join('.'),
-        durable: queue.durable,
-        messages: queue.count,
-        ready: queue.readyCount,
-        bytes: queue.bytes,
-        consumers: queue.seats?.length ?? 0,
-        bindings: queue.bindings?.size ?? 0,
-        dropped: queue.dropped,
-      })
-    }
-    return { queues, retained: state.retained.size }
   }
 
   /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */
@@ -254,6 +258,8 @@ export class Core implements Broker {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) throw new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+    // What is committed and on its way is on the queue.
+    while (queue.gate !== undefined && queue.gate.ahead.length > 0) await new Promise<void>((resolve) => this.clock.turn(resolve))
     const until = queue.next
     const { entries } = live.state
     let purged = 0

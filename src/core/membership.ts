@@ -78,7 +78,7 @@ export class Membership {
     const will: CoreWill | undefined = identity.will === undefined ? undefined : { ...identity.will, to: own(identity.will.to) }
     if (record === undefined) record = this.#record(identity, keepMs, will)
     else this.#continue(record, keepMs, will)
-    const session = new LiveSession(live, this, record, resumed, replies)
+    const session = new LiveSession(live, this, record, resumed, replies, identity)
     record.live = session
     live.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
@@ -181,8 +181,11 @@ export class Membership {
     const { will } = record
     if (will === undefined) return
     this.#dropWill(record)
-    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT)
-    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT, {
+      principal: '',
+      remote: '',
+    })
+    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }
