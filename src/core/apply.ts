@@ -6,7 +6,7 @@ import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, UnknownFact } from '../j
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet, type Via } from './bindings.ts'
-import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
+import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
@@ -20,6 +20,7 @@ export interface MessageFact {
   flags: number
   /** See `rankOf`. */
   rank: number
+  acceptedAtMs: number
   expiresAtMs: number
   deliverAtMs: number
   /** Where it was sent, as needed only for `retain`. */
@@ -38,6 +39,7 @@ export function newMessageFact(): MessageFact {
     length: 0,
     flags: 0,
     rank: 0,
+    acceptedAtMs: 0,
     expiresAtMs: 0,
     deliverAtMs: 0,
     address: undefined,
@@ -84,7 +86,8 @@ export class Apply {
       for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
     } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
     if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
-    if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
+    if ((fact.flags & MESSAGE_FLAG.job) !== 0) state.jobFired(fact.session, fact.note, fact.acceptedAtMs)
+    else if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
     if (messages.get(row, REFERENCES) > 1) {
       messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
       return row
@@ -146,6 +149,15 @@ export class Apply {
         else session?.notes.delete(key)
         return
       }
+      case FACT.job:
+        state.addJob(readJob(from))
+        return
+      case FACT.jobFired:
+        state.jobFired(from.u32(), from.u32(), from.f64())
+        return
+      case FACT.jobGone:
+        state.removeJob(from.u32())
+        return
       case FACT.dialect:
         state.dialects[from.u16()] = from.text()
         return
@@ -222,6 +234,7 @@ export class Apply {
     fact.length = end - start
     fact.flags = flags
     fact.rank = rankOf(buffer[start + 1], 0)
+    fact.acceptedAtMs = buffer.readDoubleLE(start + 4)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
     fact.session = buffer.readUInt32LE(start + 32)
@@ -445,6 +458,7 @@ export class Apply {
         state.nextSession = from.u32()
         state.sets.next = from.u32()
         this.#saved = new Uint32Array(from.u32())
+        state.nextJob = from.u32()
         return
       case FACT.savedEnd:
         this.#saved = new Uint32Array(0)

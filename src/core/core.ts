@@ -6,6 +6,7 @@ import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
+import { Jobs } from './jobs.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
@@ -47,6 +48,7 @@ export class Core implements Broker {
   readonly listener: JournalListener
   readonly #live: Live
   readonly #membership: Membership
+  readonly #jobs: Jobs
   readonly #compaction: Compaction | undefined
   readonly #dialects = new Map<string, Dialect>()
   /** Messages in other dialects, by message and dialect, while somebody has them. */
@@ -65,6 +67,8 @@ export class Core implements Broker {
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.#jobs = new Jobs(this.#live, () => this.#membership.herald)
+    this.#live.jobs = this.#jobs
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -92,6 +96,7 @@ export class Core implements Broker {
   lead(journal: Journal): void {
     this.#live.lead(journal)
     this.#membership.lead()
+    this.#jobs.lead()
     this.#compaction?.start()
   }
 
@@ -209,9 +214,22 @@ export class Core implements Broker {
         segments: journal.segments.length,
       },
       bytes: live.bytes(),
+      scheduled: this.#jobs.figures,
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
+  }
+
+  /** Messages that are sent again and again: how many, and a page of them. */
+  scheduled(skip: number, limit: number): unknown {
+    return { ...this.#jobs.figures, scheduled: this.#jobs.list(skip, limit) }
+  }
+
+  /** Ends one of them. Ends when that is committed; false: there is none of this number. */
+  async unschedule(number: number): Promise<boolean> {
+    if (!this.#jobs.remove(number)) return false
+    await this.#live.journal.drained()
+    return true
   }
 
   destinations(): unknown {

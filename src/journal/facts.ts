@@ -58,6 +58,13 @@ export const FACT = {
   /** session u32: its will was sent or forgotten. */
   willGone: 26,
 
+  /** Message to be sent again and again: see `writeJob`. */
+  job: 70,
+  /** job u32, times sent u32, when f64: it was sent, and no message's fact tells so. */
+  jobFired: 71,
+  /** job u32 */
+  jobGone: 72,
+
   /** id u32, segment u32, offset u32, length u32, set u32, flags u32, expires f64, deliver at f64, pieces: count u32 of (segment, offset, length) */
   savedMessage: 200,
   /** message id u32, queue u32, sequence f64, via u32, attempts u32, failures u8, mark u8, flags u8, not before f64, dead reason, dead origin */
@@ -66,7 +73,7 @@ export const FACT = {
   savedRetained: 202,
   /** queue u32, next sequence f64, epoch u32 */
   savedSequence: 203,
-  /** next queue number u32, next session number u32, next set u32, message ids are below u32. Comes first. */
+  /** next queue number u32, next session number u32, next set u32, message ids are below u32, next job number u32. Comes first. */
   savedCounters: 204,
   /** Comes last: a snapshot without it is not whole. */
   savedEnd: 205,
@@ -91,6 +98,8 @@ export const MESSAGE_FLAG = {
   large: 4,
   /** Reserved for exactly-once publishing: producer u32 and its sequence f64 stand before the address. */
   producer: 8,
+  /** A job's: `session` is its number, `note` how often it was sent, this time included. */
+  job: 64,
 } as const
 
 /** A later version wrote this journal: a node that does not know the fact must not lead (nor guess). */
