@@ -43,8 +43,10 @@ export interface Message {
   readonly expiresAtMs: number
   /** Wall time in ms before which nobody is given it; 0: at once. */
   readonly deliverAtMs: number
-  /** Message group; `''`: none. Carried, not yet acted on. */
+  /** Message group; `''`: none. All messages of one go to one consumer of a queue while it lives, in order. */
   readonly group: string
+  /** The last of its group: those that follow may go to another consumer (JMSXGroupSeq -1). */
+  readonly groupEnds: boolean
 }
 
 /** A tagged value, so that no type of any protocol is lost on the way to another. */
@@ -96,6 +98,19 @@ export interface CanonicalHead {
 /** `field` of the message could not be carried into `to`; counted by (from, to, field). */
 export type Lost = (field: string) => void
 
+/** Why a field could not be carried: the rule's name and a sentence. */
+export type Loss = Readonly<{ rule: string; says: string }>
+
+/** A delivery as a client of one protocol reads it, for people. */
+export type Described = Readonly<{
+  /** In the protocol's spelling; undefined: it has no name there. */
+  destination: string | undefined
+  /** Headers, properties and what else there is beside the body, in the protocol's words and order. */
+  fields: readonly (readonly [string, string])[]
+  /** What the protocol calls it, and its bytes; what is no bytes there is JSON. */
+  body: Readonly<{ kind: string; bytes: Uint8Array }>
+}>
+
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
@@ -103,6 +118,10 @@ export interface Dialect {
   headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
+  /** `message`: the delivery's, in this dialect. */
+  describe(message: Message, delivery: Delivery): Described
+  /** Of a field that `fromCanonical` said is lost. */
+  ruleOf(field: string): Loss
 }
 
 // ---- Queues and bindings --------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class FakeTerm implements Term {
   readonly listeners = { mqtt: '127.0.0.1:1' }
   readonly calls: string[] = []
   status = () => ({})
-  destinations = () => []
+  administration: never = undefined as never
   recent = () => []
   declare = () => Promise.resolve(true)
   purge = async () => 0
@@ -109,7 +109,7 @@ describe('a node', () => {
     claims[0].wait()
     claims[0].wait()
     expect(node.role).toBe('standby')
-    expect(() => node.destinations()).toThrow('does not lead')
+    expect(() => node.administration).toThrow('does not lead')
     claims[0].grant()
     await vi.waitFor(() => expect(ready.map((status) => status.role)).toEqual(['standby', 'active']))
     await node.stop()

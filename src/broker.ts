@@ -21,7 +21,7 @@ export interface Term {
   /** By listener name, `host:port`. */
   readonly listeners: Readonly<Record<string, string>>
   status(): unknown
-  destinations(): unknown
+  readonly administration: Managed['administration']
   recent(limit: number): unknown
   digest(): Promise<Readonly<{ batch: number; digest: string }>>
   declare(queue: readonly string[]): Promise<boolean>
@@ -138,8 +138,8 @@ export class Node implements Managed {
     return { node: this.#options.name(), role: this.#role, ...state }
   }
 
-  destinations(): unknown {
-    return this.#leading().destinations()
+  get administration(): Managed['administration'] {
+    return this.#leading().administration
   }
 
   async declare(queue: readonly string[]): Promise<boolean> {

@@ -232,8 +232,8 @@ export class RunningTerm implements Term {
     return this.#core.recent(limit)
   }
 
-  destinations(): unknown {
-    return this.#core.destinations()
+  get administration(): Term['administration'] {
+    return this.#core.administration
   }
 
   async purge(queue: readonly string[]): Promise<unknown> {

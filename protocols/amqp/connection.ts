@@ -434,7 +434,7 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   }
 
   #onSasl(frame: Frame): void {
-    const init = readPerformative(this.reader.over(frame.bytes, frame.start))
+    const init = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
     const credentials = init.kind === 'sasl-init' ? credentialsOf(init.mechanism, init.response) : undefined
     if (credentials === undefined) {
       this.#saslFailed(1)
@@ -456,8 +456,8 @@ export class AmqpConnection implements Connection, Replies, IdleOwner {
   }
 
   #onFrame(frame: Frame): void {
-    if (frame.start === frame.bytes.length) return
-    const performative: Performative = readPerformative(this.reader.over(frame.bytes, frame.start))
+    if (frame.start === frame.end) return
+    const performative: Performative = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
     if (this.#state === 'greeted' && performative.kind !== 'open') {
       throw new ConnectionFault('amqp:not-allowed', 'The first performative of a connection is Open.')
     }

@@ -1,16 +1,15 @@
 // A dead letter's annotations: where it came from and why, added to what its sender wrote. The only place where a head is changed on its way out.
 import type { Address } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
-import { section } from './format.ts'
 import { annotationsAt } from './outbound.ts'
 import type { TermReader } from './reader.ts'
-import { MESSAGE_ANNOTATIONS, splitSections } from './sections.ts'
+import { MESSAGE_ANNOTATIONS, section, splitSections } from './sections.ts'
 import { pairs, symbol, type Term, text } from './term.ts'
 import { TermWriter } from './writer.ts'
 
 export function deadHead(reader: TermReader, head: Uint8Array, dead: Readonly<{ reason: string; origin: Address }>): Uint8Array {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
-  const place = annotationsAt(splitSections(reader, bytes, SECTIONS_MAX))
+  const place = annotationsAt(splitSections(reader.over(bytes), SECTIONS_MAX))
   const term = place.found ? reader.over(bytes, place.value, place.end).term() : undefined
   const kept = term?.type === 'pairs' ? term.value : []
   const origin = formatAddress(dead.origin)

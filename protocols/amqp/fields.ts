@@ -45,6 +45,16 @@ export class Fields {
     return this.#reader.bytes(this.#reader.length(code === 0xb0))
   }
 
+  /** How long it is; it is passed. */
+  binaryBytes(name: string): number | undefined {
+    const code = this.#next()
+    if (code === NONE) return undefined
+    if (code !== 0xa0 && code !== 0xb0) throw this.#wrong(name)
+    const bytes = this.#reader.length(code === 0xb0)
+    this.#reader.take(bytes)
+    return bytes
+  }
+
   uint(name: string): number | undefined {
     const code = this.#next()
     const reader = this.#reader

@@ -24,7 +24,7 @@ const NOW_MS = 1_700_000_000_000
 const string = (value: string): Value => ({ type: 'string', value })
 const queue = (...path: string[]): Address => ({ namespace: '', kind: 'queue', path })
 const topic = (...path: string[]): Address => ({ namespace: '', kind: 'topic', path })
-const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults), bytes, 1000, NOW_MS).message
+const incoming = (bytes: Buffer): Message => readMessage(new TermReader(amqpDefaults).over(bytes), 1000, NOW_MS).message
 const sent = (message: object): Message => incoming(rhea.message.encode({ body: 'x', ...message } as RheaMessage) as Buffer)
 
 /** Body sections written by hand. */
@@ -195,6 +195,7 @@ const PLAIN: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 /** As rhea reads it, and what was lost. */
@@ -318,7 +319,9 @@ describe('a message for AMQP', () => {
 })
 
 /** As a consumer of the other protocol sees it. */
-function crossed(from: Dialect, to: Dialect, message: Message): Readonly<{ message: Message; lost: string[] }> {
+type Translator = Pick<Dialect, 'name' | 'toCanonical' | 'fromCanonical'>
+
+function crossed(from: Translator, to: Translator, message: Message): Readonly<{ message: Message; lost: string[] }> {
   const lost: string[] = []
   const made = to.fromCanonical(from.toCanonical(message), message, (field) => lost.push(field))
   if (made === undefined) throw new Error('cannot be represented')

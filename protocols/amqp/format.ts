@@ -2,11 +2,23 @@
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
+import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
+import { losses } from './losses.ts'
 import { TermReader } from './reader.ts'
-import { APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, MESSAGE_ANNOTATIONS, PROPERTIES, type Section, splitSections } from './sections.ts'
+import {
+  APPLICATION_PROPERTIES,
+  DELIVERY_ANNOTATIONS,
+  FOOTER,
+  MESSAGE_ANNOTATIONS,
+  PROPERTIES,
+  type Section,
+  section,
+  splitSections,
+} from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { pairs, symbol, type Term, textOf, toValue, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
@@ -17,6 +29,8 @@ export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
     toCanonical: (message) => toCanonical(broker, settings, message),
     headOf: (message) => takenApart(broker, settings, bufferOf(message.head)).head,
     fromCanonical,
+    describe: (message, delivery) => describe(broker, settings, message, delivery),
+    ruleOf: ruleIn(losses),
   }
 }
 
@@ -32,7 +46,7 @@ type Parts = Readonly<{ head: CanonicalHead; reader: TermReader; sections: reado
 
 function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Parts {
   const reader = new TermReader(settings)
-  const sections = splitSections(reader, bytes, settings.sectionsMax)
+  const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const find = (code: number): Section | undefined => sections.find((section) => section.code === code)
   const read = (section: Section | undefined): Term | undefined =>
     section === undefined ? undefined : reader.over(bytes, section.value, section.end).term()
@@ -139,10 +153,6 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   ])
   if (applications.length > 0) section(writer, APPLICATION_PROPERTIES).term(pairs(applications))
   return { head: writer.bytes(), body: written.bytes }
-}
-
-export function section(writer: TermWriter, code: number): TermWriter {
-  return writer.u8(0).u8(0x53).u8(code)
 }
 
 /** Application properties are simple values (part 3.2.5): what is not goes as JSON. */

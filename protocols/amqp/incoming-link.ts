@@ -6,6 +6,7 @@ import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } f
 import { isTemporary } from '../shared/naming.ts'
 import { kindOfAnnotation, parseAddress } from './address.ts'
 import type { Channel } from './channel.ts'
+import type { Frame } from './codec.ts'
 import { type AmqpError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
 import { Owed } from './owed.ts'
@@ -75,7 +76,7 @@ export class IncomingLink implements Replies {
 
   // ---- What the client sends
 
-  transfer(transfer: Transfer, frame: Buffer): void {
+  transfer(transfer: Transfer, frame: Frame): void {
     const { settings } = this.#channel.connection.shared
     const continued = this.#partial !== undefined
     const partial = this.#partial ?? this.#begin(transfer)
@@ -89,32 +90,36 @@ export class IncomingLink implements Replies {
       this.#decided()
       return
     }
-    const payload = frame.subarray(transfer.payload)
+    const payloadBytes = frame.end - transfer.payload
     partial.settled ||= transfer.settled === true
-    partial.bytes += payload.length
+    partial.bytes += payloadBytes
     if (partial.bytes > settings.messageBytesMax) {
       this.#fail(fault('too-large', `A message exceeds max-message-size (messageBytesMax ${settings.messageBytesMax}).`))
       return
     }
     if (transfer.more) {
-      if (payload.length > 0) partial.pieces.push(payload)
+      if (payloadBytes > 0) partial.pieces.push(frame.bytes.subarray(transfer.payload, frame.end))
       this.#partial = partial
-      if (!this.#channel.connection.keepPartial(payload.length)) {
+      if (!this.#channel.connection.keepPartial(payloadBytes)) {
         this.#fail(fault('limit', `Unfinished messages of this connection exceed partialBytesMax (${settings.partialBytesMax}).`))
       }
       return
     }
     this.#drop()
-    const whole = partial.pieces.length === 0 ? payload : Buffer.concat([...partial.pieces, payload])
-    this.#complete(partial, whole)
+    if (partial.pieces.length === 0) {
+      this.#complete(partial, frame.bytes, transfer.payload, frame.end)
+      return
+    }
+    const whole = Buffer.concat([...partial.pieces, frame.bytes.subarray(transfer.payload, frame.end)])
+    this.#complete(partial, whole, 0, whole.length)
   }
 
   #begin(transfer: Transfer): Partial | undefined {
-    if (transfer.deliveryId === undefined || transfer.tag === undefined) {
+    if (transfer.deliveryId === undefined || transfer.tagBytes === undefined) {
       this.#fail(fault('invalid', 'The first frame of a message has no delivery-id or no delivery-tag.'))
       return undefined
     }
-    if (transfer.tag.length > 32) {
+    if (transfer.tagBytes > 32) {
       this.#fail(fault('invalid', 'A delivery-tag is longer than 32 bytes.'))
       return undefined
     }
@@ -135,7 +140,7 @@ export class IncomingLink implements Replies {
     this.#partial = undefined
   }
 
-  #complete(partial: Partial, payload: Buffer): void {
+  #complete(partial: Partial, bytes: Buffer, start: number, end: number): void {
     const { connection } = this.#channel
     const { broker, settings } = connection.shared
     const id = partial.settled ? NOBODY : partial.id
@@ -145,7 +150,7 @@ export class IncomingLink implements Replies {
     }
     let incoming: Incoming
     try {
-      incoming = readMessage(connection.reader, payload, settings.sectionsMax, broker.clock.wallMs())
+      incoming = readMessage(connection.reader.over(bytes, start, end), settings.sectionsMax, broker.clock.wallMs())
     } catch (error) {
       if (!(error instanceof DecodeFault)) throw error
       this.#refuse(id, { condition: error.condition, description: error.message })
@@ -157,7 +162,10 @@ export class IncomingLink implements Replies {
   }
 
   #publish(id: number, to: Address, incoming: Incoming, again: boolean): void {
-    const ticket = this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+    const ticket =
+      incoming.plan === undefined
+        ? this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+        : this.session.repeat(to, incoming.message, incoming.plan)
     if (ticket > 0) this.#owe(ticket, id)
     else if (ticket < 0) this.#parked.push(0, id)
     else if (again && this.session.refusal?.code === 'not-found' && this.#declare(to)) {

@@ -63,7 +63,8 @@ export type Transfer = Readonly<{
   kind: 'transfer'
   handle: number
   deliveryId: number | undefined
-  tag: Buffer | undefined
+  /** Its length; nobody asks what is in it. */
+  tagBytes: number | undefined
   format: number | undefined
   settled: boolean | undefined
   more: boolean
@@ -205,7 +206,7 @@ function readFlow(fields: Fields): Flow {
 function readTransfer(fields: Fields, reader: TermReader): Transfer {
   const handle = fields.must(fields.uint('handle'), 'handle')
   const deliveryId = fields.uint('delivery-id')
-  const tag = fields.binary('delivery-tag')
+  const tagBytes = fields.binaryBytes('delivery-tag')
   const format = fields.uint('message-format')
   const settled = fields.boolean('settled')
   const more = fields.boolean('more') ?? false
@@ -215,7 +216,7 @@ function readTransfer(fields: Fields, reader: TermReader): Transfer {
   const aborted = fields.boolean('aborted') ?? false
   fields.close()
   const outcome = state === undefined ? undefined : readOutcome(state)
-  return { kind: 'transfer', handle, deliveryId, tag, format, settled, more, aborted, outcome, payload: reader.position }
+  return { kind: 'transfer', handle, deliveryId, tagBytes, format, settled, more, aborted, outcome, payload: reader.position }
 }
 
 function readDisposition(fields: Fields): Disposition {

@@ -3,6 +3,7 @@
 import { DecodeFault } from './errors.ts'
 import { Fields } from './fields.ts'
 import type { TermReader } from './reader.ts'
+import type { TermWriter } from './writer.ts'
 
 export const HEADER = 0x70
 export const DELIVERY_ANNOTATIONS = 0x71
@@ -20,14 +21,13 @@ export type Section = Readonly<{ code: number; start: number; value: number; end
 export type Header = Readonly<{ durable: boolean; priority: number; ttlMs: number | undefined }>
 
 /**
- * All sections. The header is the first or missing, each kind is there once, and the body is of one kind. The specification wants the others in order
+ * All sections of what `reader` is over. The header is the first or missing, each kind is there once, and the body is of one kind. The specification wants the others in order
  * too; rhea writes the footer before the body, and nobody is hurt by that.
  */
-export function splitSections(reader: TermReader, bytes: Buffer, sectionsMax: number): readonly Section[] {
-  reader.over(bytes)
+export function splitSections(reader: TermReader, sectionsMax: number): readonly Section[] {
   const sections: Section[] = []
   let seen = 0
-  while (reader.position < bytes.length) {
+  while (reader.position < reader.end) {
     const start = reader.position
     if (reader.code() !== 0) throw new DecodeFault('a section of a message has no descriptor')
     const code = reader.descriptor()
@@ -74,7 +74,7 @@ export function readHeader(reader: TermReader, bytes: Buffer, section: Section):
 }
 
 /** Of the properties, what the broker acts on. */
-export type Routing = Readonly<{ to: string | undefined; expiresAtMs: number; group: string }>
+export type Routing = Readonly<{ to: string | undefined; expiresAtMs: number; group: string; groupEnds: boolean }>
 
 export function readRouting(reader: TermReader, bytes: Buffer, section: Section): Routing {
   const fields = new Fields(reader.over(bytes, section.value, section.end), 'properties')
@@ -84,7 +84,9 @@ export function readRouting(reader: TermReader, bytes: Buffer, section: Section)
   const expiresAtMs = fields.timestamp('absolute-expiry-time') ?? 0
   fields.skip(1)
   const group = fields.string('group-id') ?? ''
-  return { to: to?.type === 'string' || to?.type === 'symbol' ? to.value : undefined, expiresAtMs: Math.max(0, expiresAtMs), group }
+  // JMSXGroupSeq -1, as the unsigned number that clients make of it.
+  const groupEnds = fields.uint('group-sequence') === 0xffff_ffff
+  return { groupEnds, to: to?.type === 'string' || to?.type === 'symbol' ? to.value : undefined, expiresAtMs: Math.max(0, expiresAtMs), group }
 }
 
 /** The value of one key of a map section, if it has that key; the map is read only if the name occurs in it at all. */
@@ -103,4 +105,9 @@ export function annotation(
     reader.skip()
   }
   return undefined
+}
+
+/** Begins a section: its value follows. */
+export function section(writer: TermWriter, code: number): TermWriter {
+  return writer.u8(0).u8(0x53).u8(code)
 }

@@ -82,7 +82,7 @@ describe('what came by AMQP leaves by AMQP', () => {
     const again = await node.begun()
     await receiver(again)
     const { payload } = await again.next(0x14)
-    const [first] = splitSections(new TermReader(amqpDefaults), payload, 100)
+    const [first] = splitSections(new TermReader(amqpDefaults).over(payload), 100)
     expect(payload.subarray(first.end).equals(rest)).toBe(true)
     const written = new TermReader(amqpDefaults).over(payload, first.value, first.end).term()
     expect(written).toMatchObject({ type: 'terms', value: [boolean(true), ubyte(7), { type: 'uint32' }, boolean(false), uint(0)] })

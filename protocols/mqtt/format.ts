@@ -23,6 +23,7 @@ export function newMessage(qos: number, retain: boolean, payload: Uint8Array): M
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
   }
 }
 
@@ -31,7 +32,7 @@ export function qosOf(message: Message): number {
   return message.head.length === 0 ? 0 : message.head[0] & 3
 }
 
-export const dialect: Dialect = {
+export const dialect: Omit<Dialect, 'describe' | 'ruleOf'> = {
   name: DIALECT,
 
   toCanonical: (message: Message): Canonical => ({ ...headOf(message), body: { kind: 'bytes', bytes: message.body } }),

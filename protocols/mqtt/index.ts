@@ -2,8 +2,10 @@
 import type { Broker, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
 import { Topics } from './address.ts'
 import { MqttConnection } from './connection.ts'
+import { describe } from './describe.ts'
 import { dialect } from './format.ts'
 import type { Front } from './front.ts'
+import { ruleOf } from './losses.ts'
 import { PublishWriter } from './publish-writer.ts'
 import { defaults, type MqttSettings, schema } from './settings.ts'
 import { publishSys } from './sys.ts'
@@ -21,7 +23,7 @@ const mqtt: Protocol = {
     const front = newFront(broker, isSettings(settings) ? settings : defaults, log)
     let stopSys = () => {}
     return {
-      dialect,
+      dialect: { ...dialect, describe: (message, delivery) => describe(front.topics, message, delivery), ruleOf },
       accept: (wire: Wire) => new MqttConnection(front, wire),
       started() {
         stopSys()

@@ -919,6 +919,7 @@ class PlayedCore implements Broker, Session {
         expiresAtMs: 0,
         deliverAtMs: 0,
         group: '',
+        groupEnds: false,
       },
       to: address('queue', ['a']),
       ref: { queue: played.queueNumber ?? 5, sequence: played.sequence ?? 1 },

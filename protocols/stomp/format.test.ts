@@ -238,6 +238,7 @@ const MESSAGE: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 const EMPTY: Canonical = {

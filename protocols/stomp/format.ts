@@ -3,8 +3,11 @@
 import { isUtf8 } from 'node:buffer'
 import type { Address, Body, Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson, mapToJson } from '../shared/json.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { formatAddress, parseAddress } from './address.ts'
+import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, readHead, writeHead } from './head.ts'
+import { losses } from './losses.ts'
 import { readMap } from './map-body.ts'
 
 export function stompDialect(broker: Broker): Dialect {
@@ -13,6 +16,8 @@ export function stompDialect(broker: Broker): Dialect {
     toCanonical: (message) => toCanonical(broker, message),
     headOf: (message) => canonicalHead(broker, readHead(message.head)),
     fromCanonical,
+    describe,
+    ruleOf: ruleIn(losses),
   }
 }
 

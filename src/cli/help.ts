@@ -82,7 +82,7 @@ kill, stop and term mean the active node, cont and start any that waits for it; 
 `,
   drill: `bascule drill [flags]
 
-Producers and consumers of MQTT and STOMP work with acknowledgements while the active node is killed, stopped or told to hand over, round after round.
+Producers and consumers of MQTT, STOMP and AMQP, some over WebSocket, work with acknowledgements while the active node is killed, stopped or told to hand over, round after round.
 Prints of each round how long nobody was answered, and what was lost, duplicated or reordered; then p50, p99 and the longest of each fault.
 
   --rounds N               how many (10)

@@ -8,6 +8,7 @@ import { type CoreAddress, patternKey, readAddress, readPattern } from './addres
 import { Binding, RouteSet, type Via } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
+import { groupBucket } from './groups.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
@@ -70,7 +71,8 @@ export class Apply {
   message(fact: MessageFact): number {
     const state = this.#state
     const { messages } = state
-    const flags = MESSAGE_ROW_FLAG.durable | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
+    const ends = (fact.flags & MESSAGE_FLAG.groupEnds) === 0 ? 0 : MESSAGE_ROW_FLAG.groupEnds
+    const flags = MESSAGE_ROW_FLAG.durable | ends | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
     const row = messages.add(fact.segment, fact.offset, fact.length, flags, fact.expiresAtMs)
     if (fact.pieces !== undefined) {
       messages.pieces.set(row, fact.pieces)
@@ -233,7 +235,6 @@ export class Apply {
     fact.offset = offset
     fact.length = end - start
     fact.flags = flags
-    fact.rank = rankOf(buffer[start + 1], 0)
     fact.acceptedAtMs = buffer.readDoubleLE(start + 4)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
@@ -242,12 +243,14 @@ export class Apply {
     fact.set = (flags & MESSAGE_FLAG.toSet) !== 0 ? state.sets.byNumber.get(route) : undefined
     fact.queue = (flags & MESSAGE_FLAG.toSet) !== 0 ? undefined : state.queueByNumber.get(route)
     const addressBytes = buffer.readUInt16LE(start + 40)
+    const groupBytes = buffer.readUInt16LE(start + 42)
+    const groupAt = at + addressBytes
+    fact.rank = rankOf(buffer[start + 1], groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
     fact.address = (flags & MESSAGE_FLAG.retain) !== 0 ? readAddress(this.#reader.reset(buffer, at, at + addressBytes)) : undefined
     fact.pieces = undefined
     if ((flags & MESSAGE_FLAG.large) !== 0) {
-      const group = buffer.readUInt16LE(start + 42)
       const head = buffer.readUInt32LE(start + 44)
-      const from = this.#reader.reset(buffer, at + addressBytes + group + head, end)
+      const from = this.#reader.reset(buffer, groupAt + groupBytes + head, end)
       fact.pieces = readRanges(from)
     }
     this.message(fact)
@@ -285,12 +288,13 @@ export class Apply {
     const sequence = from.f64()
     const to = state.queueByNumber.get(from.u32())
     const reason = from.text()
-    const origin = readAddress(from)
+    // Without one its owner moved it: then it is no dead letter any more.
+    const origin = from.left === 0 ? undefined : readAddress(from)
     const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
     if (queue === undefined || row === 0) return
     if (to !== undefined) {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), state.vias.byNumber[0], ENTRY_FLAG.durable)
-      entries.set(moved, DEAD, state.deadNumber(reason, origin))
+      if (origin !== undefined) entries.set(moved, DEAD, state.deadNumber(reason, origin))
       entries.set(moved, ATTEMPTS, 0)
     }
     state.removeEntry(queue, row)

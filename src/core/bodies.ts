@@ -122,6 +122,7 @@ export class Bodies {
       expiresAtMs: record.readDoubleLE(12),
       deliverAtMs: record.readDoubleLE(20),
       group,
+      groupEnds: (flags & MESSAGE_FLAG.groupEnds) !== 0,
     }
     return { message, to, acceptedAtMs: record.readDoubleLE(4) }
   }

@@ -125,7 +125,10 @@ function writeMessage(to: FactWriter, message: Message): void {
     .u8(message.priority)
     .f64(message.expiresAtMs)
     .f64(message.deliverAtMs)
-  to.text(message.group).bytes(message.head).bytes(message.body)
+  to.text(message.group)
+    .u8(message.groupEnds ? 1 : 0)
+    .bytes(message.head)
+    .bytes(message.body)
 }
 
 function readMessage(from: FactReader): Message {
@@ -136,6 +139,7 @@ function readMessage(from: FactReader): Message {
     expiresAtMs: from.f64(),
     deliverAtMs: from.f64(),
     group: from.text(),
+    groupEnds: from.u8() === 1,
     head: from.bytes(),
     body: from.bytes(),
   }

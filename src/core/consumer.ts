@@ -53,6 +53,14 @@ export class CoreConsumer implements Consumer {
     this.sink = sink
   }
 
+  /** How many it has. Counted when management asks, not kept. */
+  get unsettled(): number {
+    const mask = this.#ring.length - 1
+    let count = 0
+    for (let tag = this.#first; tag <= this.#last; tag++) if (this.#ring[tag & mask] !== 0) count++
+    return count
+  }
+
   /** May be given one that uses credit. */
   get hungry(): boolean {
     return this.credit > 0 && this.creditBytes > 0 && this.#last - this.#first < SPAN_MAX

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
+import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Jobs } from './jobs.ts'
 import { Live } from './live.ts'
@@ -46,6 +47,8 @@ export class Core implements Broker {
   readonly version: string
   readonly visitor: Visitor
   readonly listener: JournalListener
+  /** What management asks. */
+  readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
   readonly #jobs: Jobs
@@ -69,6 +72,7 @@ export class Core implements Broker {
     this.#membership = new Membership(this.#live)
     this.#jobs = new Jobs(this.#live, () => this.#membership.herald)
     this.#live.jobs = this.#jobs
+    this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -218,37 +222,6 @@ export class Core implements Broker {
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }
-  }
-
-  /** Messages that are sent again and again: how many, and a page of them. */
-  scheduled(skip: number, limit: number): unknown {
-    return { ...this.#jobs.figures, scheduled: this.#jobs.list(skip, limit) }
-  }
-
-  /** Ends one of them. Ends when that is committed; false: there is none of this number. */
-  async unschedule(number: number): Promise<boolean> {
-    if (!this.#jobs.remove(number)) return false
-    await this.#live.journal.drained()
-    return true
-  }
-
-  destinations(): unknown {
-    const { state } = this.#live
-    const queues = []
-    for (const queue of state.queueByNumber.values()) {
-      queues.push({
-        namespace: queue.address.namespace,
-        name: queue.address.path.join('.'),
-        durable: queue.durable,
-        messages: queue.count,
-        ready: queue.readyCount,
-        bytes: queue.bytes,
-        consumers: queue.seats?.length ?? 0,
-        bindings: queue.bindings?.size ?? 0,
-        dropped: queue.dropped,
-      })
-    }
-    return { queues, retained: state.retained.size }
   }
 
   /** Makes a durable queue, if there is none. Ends when that is committed; answers whether it was made. */

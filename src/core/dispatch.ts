@@ -76,6 +76,7 @@ export class Dispatch {
     seat.atConsumer = consumer.seats.push(seat) - 1
     if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
     else seat.stand()
+    queue.groups?.share()
     if (queue.readyCount !== 0) this.#live.touch(queue)
   }
 
@@ -93,6 +94,14 @@ export class Dispatch {
     end.atConsumer = seat.atConsumer
     mine.pop()
     if (seat.queue.exclusive !== undefined) this.#leaveBarred(seat)
+    if (seat.holding !== undefined) this.#vacate(seat)
+  }
+
+  /** What of message groups was its own is for others. */
+  #vacate(seat: Seat): void {
+    const { queue } = seat
+    queue.groups?.vacate(seat)
+    if (queue.alive && queue.readyCount !== 0) this.#live.touch(queue)
   }
 
   /** The next one takes over from an exclusive consumer, or all do. */
@@ -182,7 +191,16 @@ export class Dispatch {
   #queue(queue: Queue): void {
     const live = this.#live
     const { entries, messages } = live.state
-    for (let row = queue.ready.head; row !== 0; row = queue.ready.head) {
+    for (;;) {
+      const pull = queue.pulls?.[0]
+      let seat: Seat | undefined
+      let row = queue.ready.head
+      const { groups } = queue
+      if (groups !== undefined) {
+        seat = pull === undefined ? groups.next((general) => this.#pick(queue, general)) : undefined
+        row = pull === undefined ? (seat === undefined ? 0 : groups.row) : groups.general
+      }
+      if (row === 0) return
       if (this.#budget <= 0) {
         this.touch(queue)
         return
@@ -195,14 +213,13 @@ export class Dispatch {
         live.deadLetters.expire(queue, row)
         continue
       }
-      const pull = queue.pulls?.[0]
-      const seat = pull === undefined ? this.#pick(queue, row) : undefined
+      if (pull === undefined) seat ??= this.#pick(queue, row)
       if (pull === undefined && seat === undefined) return
       let held = messages.objects[message]
       if (held === undefined) {
         held = live.bodies.get(message)
         if (held === undefined) {
-          this.#load(queue, message)
+          this.#load(queue, row)
           return
         }
         if (messages.get(message, REFERENCES) > 1) {
@@ -239,6 +256,7 @@ export class Dispatch {
     if (!settled || consumer.settles === 'settled') consumer.credit--
     const delivery = this.#delivery(queue, row, held, settled)
     this.#count(consumer, queue, delivery)
+    queue.groups?.taken(row, seat, settled)
     if (settled) {
       live.facts.gone(queue, row, REASON['settled-when-sent'], false)
       this.#hand(consumer, delivery)
@@ -302,6 +320,7 @@ export class Dispatch {
     const { entries, messages } = live.state
     const delivery = this.#delivery(queue, row, held, false)
     const until = live.clock.wallMs() + pull.options.lockMs
+    queue.groups?.taken(row, undefined, false)
     queue.unlinkReady(row)
     queue.held.push(row)
     entries.set(row, STATE, STATE_OF.leased)
@@ -318,14 +337,16 @@ export class Dispatch {
     if (!pull.wantsMore || queue.readyCount === 0) pull.answer()
   }
 
-  #load(queue: Queue, message: number): void {
+  #load(queue: Queue, row: number): void {
     const live = this.#live
+    const message = live.state.entries.get(row, MESSAGE)
+    const sequence = live.state.entries.double(row, SEQUENCE)
     if (live.state.messages.get(message, SEGMENT) === 0) throw new Error(`message ${message} is neither in memory nor in the journal`)
     queue.loading = true
     live.bodies.load(message, (read) => {
       if (live.lost !== undefined) return
       queue.loading = false
-      if (!read) this.#passOver(queue, message)
+      if (!read) this.#passOver(queue, sequence)
       live.touch(queue)
     })
   }
@@ -333,13 +354,13 @@ export class Dispatch {
    * What cannot be read is neither delivered nor thrown away: it stays on its queue, those behind it go first, and it is tried again later. Its disk or its
    * share may come back; if the bytes are damaged, an operator decides (purge, or a copy of the file), and until then it expires like any other.
    */
-  #passOver(queue: Queue, message: number): void {
+  #passOver(queue: Queue, sequence: number): void {
     const live = this.#live
     const { entries } = live.state
-    const row = queue.ready.head
-    // Something came before it, or it is gone.
-    if (!queue.alive || row === 0 || entries.get(row, MESSAGE) !== message) return
-    const { tries, retryAtMs } = live.bodies.unreadable(message)
+    const row = queue.alive ? entries.find(queue.slot, sequence) : 0
+    // It is gone, or in somebody's hands.
+    if (row === 0 || entries.get(row, STATE) !== STATE_OF.ready) return
+    const { tries, retryAtMs } = live.bodies.unreadable(entries.get(row, MESSAGE))
     live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
     queue.unlinkReady(row)
     queue.held.push(row)

@@ -176,10 +176,11 @@ describe('a message that is sent again and again', () => {
   it('can be listed and ended', async () => {
     client.session.repeat(node.queue('q'), message('tick'), every(1_000, -1, 1_000))
     await node.settled()
-    const { scheduled } = node.core.scheduled(0, 10) as { scheduled: { number: number }[] }
+    const { administration } = node.core
+    const { scheduled } = administration.scheduled(0, 10)
     expect(scheduled).toMatchObject([{ destination: 'queue:q', periodMs: 1_000, repeat: -1, sent: 0 }])
-    expect(await node.core.unschedule(scheduled[0].number)).toBe(true)
-    expect(await node.core.unschedule(scheduled[0].number)).toBe(false)
+    expect(await administration.unschedule(scheduled[0].number)).toBe(true)
+    expect(await administration.unschedule(scheduled[0].number)).toBe(false)
     node.restart()
     expect(jobs()).toBe(0)
   })

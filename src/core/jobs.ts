@@ -21,6 +21,20 @@ const RETRY_MS = 1_000
 const TIME_MAX_MS = 2 ** 45
 const PLAIN = { retain: 'no', note: 0 } as const
 
+/** A job as management tells of it; times as ISO 8601 has them, `nextAt` null: never. */
+export type ScheduledFigures = Readonly<{
+  number: number
+  destination: string
+  delayMs: number
+  periodMs: number
+  repeat: number
+  cron: string
+  sent: number
+  madeAt: string
+  nextAt: string | null
+  bytes: number
+}>
+
 export class Jobs {
   readonly #live: Live
   readonly #publisher: Publisher
@@ -76,10 +90,14 @@ export class Jobs {
     return true
   }
 
-  /** A page of them, in order of their numbers. */
-  list(skip: number, limit: number): unknown[] {
+  /** Those with numbers above `after`, in order. */
+  list(after: number, limit: number): ScheduledFigures[] {
     const zone = this.#live.settings.destinations.cronTimeZone
-    const page = [...this.#live.state.jobs.values()].slice(skip, skip + limit)
+    const page: Job[] = []
+    for (const job of this.#live.state.jobs.values()) {
+      if (page.length === limit) break
+      if (job.number > after) page.push(job)
+    }
     return page.map((job) => {
       const next = nextOf(job, zone)
       const { number, periodMs, repeat, cron, delayMs, fired, madeAtMs } = job

@@ -74,6 +74,8 @@ export class Live implements StateHooks {
   readonly volatile = this.account.register('queue', 'messages that are not durable')
   #journal: Journal | undefined
   readonly sessions = new Set<LiveSession>()
+  /** Since this term began. */
+  sessionsOpened = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
@@ -142,7 +144,7 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (const list of queue.ready.lists()) {
+      for (const list of queue.readyLists()) {
         for (let row = list.head; row !== 0; ) {
           const next = state.entries.get(row, NEXT)
           this.#recovered(queue, row)
@@ -258,12 +260,14 @@ export class Live implements StateHooks {
   #delay(queue: Queue, row: number, atMs: number): void {
     this.state.entries.set(row, STATE, STATE_OF.delayed)
     queue.held.push(row)
+    queue.groups?.delays(row)
     this.deadlines.set(row, DEADLINE.wake, atMs)
   }
 
   /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
   putBack(queue: Queue, row: number, notBeforeMs: number): void {
     queue.held.unlink(row)
+    queue.groups?.returns(row)
     if (notBeforeMs > this.clock.wallMs()) {
       this.#delay(queue, row, notBeforeMs)
       return

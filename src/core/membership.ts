@@ -77,7 +77,7 @@ export class Membership {
     const will: CoreWill | undefined = identity.will === undefined ? undefined : { ...identity.will, to: own(identity.will.to) }
     if (record === undefined) record = this.#record(identity, keepMs, will)
     else this.#continue(record, keepMs, will)
-    const session = new LiveSession(live, this, record, resumed, replies)
+    const session = new LiveSession(live, this, record, resumed, replies, identity)
     record.live = session
     live.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
@@ -177,7 +177,10 @@ export class Membership {
 
   /** Publishes wills and what is scheduled. */
   get herald(): LiveSession {
-    this.#herald ??= new LiveSession(this.#live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT)
+    this.#herald ??= new LiveSession(this.#live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT, {
+      principal: '',
+      remote: '',
+    })
     return this.#herald
   }
 

@@ -9,6 +9,7 @@ import { beyond, type CoreAddress } from './addresses.ts'
 import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
+import { groupBucket } from './groups.ts'
 import type { Job } from './job.ts'
 import { MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
@@ -93,7 +94,7 @@ export class Publisher {
     if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
       const fresh = row === 0
       if (fresh) {
-        row = messages.add(0, 0, bytes, (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | rankOf(message.priority, 0), expiresAtMs)
+        row = messages.add(0, 0, bytes, rowFlags(message), expiresAtMs)
         if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
       }
       // Held while it is handed round.
@@ -230,6 +231,7 @@ export class Publisher {
     const { buffer } = journal
     const fact = this.#fact
     fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
+    if (message.groupEnds) fact.flags |= MESSAGE_FLAG.groupEnds
     buffer[at] = fact.flags
     buffer[at + 1] = message.priority
     buffer.writeUInt16LE(dialect, at + 2)
@@ -251,6 +253,7 @@ export class Publisher {
     let next = at + MESSAGE_FIXED
     buffer.set(address, next)
     next += address.length
+    const groupAt = next
     if (groupBytes > 0) next += buffer.write(message.group, next)
     if (message.head.length > 0) buffer.set(message.head, next)
     next += message.head.length
@@ -263,7 +266,7 @@ export class Publisher {
         next = buffer.writeUInt32LE(piece.length, next)
       }
     }
-    fact.rank = rankOf(message.priority, 0)
+    fact.rank = rankOf(message.priority, groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
     fact.segment = journal.segment
     fact.offset = journal.offset
     fact.length = size
@@ -323,6 +326,12 @@ export class Publisher {
     const number = live.state.dialects.length
     return live.facts.admit(FACT.dialect, live.facts.writer.reset().u16(number).text(name), 'publish') ? number : -1
   }
+}
+
+function rowFlags(message: Message): number {
+  const bucket = message.group === '' ? 0 : groupBucket(Buffer.from(message.group))
+  const flags = (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | (message.groupEnds ? MESSAGE_ROW_FLAG.groupEnds : 0)
+  return flags | rankOf(message.priority, bucket)
 }
 
 /** Makes room by what waits longest and is in nobody's hands. */

@@ -48,10 +48,17 @@ import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesO
 
 const PARKED: Ticket = -1
 
+/** Whose connection it is. */
+type Who = Readonly<{ principal: string; remote: string }>
+
 export class LiveSession implements Session {
   readonly record: SessionRecord
   readonly resumed: boolean
   readonly replies: Replies
+  readonly principal: string
+  readonly remote: string
+  /** Rises with each session that is connected in this term. */
+  readonly order: number
   opened: Ticket = 0
   refusal: BrokerError | undefined
   lastTicket = 0
@@ -69,12 +76,26 @@ export class LiveSession implements Session {
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
-  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies) {
+  constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies, who: Who) {
     this.#live = live
     this.#membership = membership
     this.record = record
     this.resumed = resumed
     this.replies = replies
+    this.principal = who.principal
+    this.remote = who.remote
+    this.order = ++live.sessionsOpened
+  }
+
+  /** For management. */
+  figures(): Readonly<{ consumers: number; credit: number; unsettled: number; parked: number }> {
+    let credit = 0
+    let unsettled = 0
+    for (const consumer of this.#consumers) {
+      credit += consumer.credit
+      unsettled += consumer.unsettled
+    }
+    return { consumers: this.#consumers.size, credit, unsettled, parked: this.#parked?.count ?? 0 }
   }
 
   get notes(): ReadonlySet<number> {

@@ -173,7 +173,10 @@ export class State {
     const { entries } = this
     const state = entries.get(row, STATE)
     if (state === STATE_OF.ready) queue.unlinkReady(row)
-    else queue.held.unlink(row)
+    else {
+      queue.held.unlink(row)
+      queue.groups?.returns(row)
+    }
     const message = entries.get(row, MESSAGE)
     queue.bytes -= this.messages.get(message, LENGTH)
     if (state === STATE_OF.pending) {

@@ -1,16 +1,24 @@
-// Everybody who takes part in the drill, for the protocols that the target speaks.
+// Everybody who takes part in the drill, for the listeners that the target has.
 //
 //   mqtt-once    QoS 2, kept session     ─▶ <run>/once ──▶ mqtt-session (QoS 1)  mqtt-exact (QoS 2, exactly once)
 //   mqtt-again   QoS 1, sends again      ─▶ <run>/again ─▶ mqtt-session
 //   mqtt-stay    QoS 1, steadfast        ─▶ <run>/stay ──▶ mqtt-session
 //   stomp-again  receipts, sends again   ─▶ queue <run>.again ─▶ stomp-loose   (ACK without receipt)
 //   stomp-stay   receipts, steadfast     ─▶ queue <run>.stay ──▶ stomp-strict  (ACK with receipt: never delivered again)
+//   amqp-again   unsettled, sends again  ─▶ queue <run>.again.amqp ─▶ amqp-loose   (accepted and settled at once)
+//   amqp-stay    unsettled, steadfast    ─▶ queue <run>.stay.amqp ──▶ amqp-strict  (settled second: never delivered again)
+//
+// and over WebSocket:
+//
+//   ws-mqtt      QoS 1, sends again      ─▶ <run>-ws/again ─▶ ws-session (QoS 1)
+//   ws-amqp      unsettled, sends again  ─▶ queue <run>.ws ─▶ ws-strict  (settled second)
 import { Addresses } from './addresses.ts'
+import { AmqpConsumer, AmqpProducer } from './amqp-clients.ts'
 import { Darkness } from './darkness.ts'
 import { Ledger } from './ledger.ts'
 import { MqttConsumer, MqttProducer } from './mqtt-clients.ts'
 import type { Producer } from './producer.ts'
-import type { Access, Actor, Protocol, Stage } from './stage.ts'
+import { type Access, type Actor, type Listener, LISTENERS, type Stage } from './stage.ts'
 import { StompConsumer, StompProducer } from './stomp-clients.ts'
 import type { Target } from './target.ts'
 
@@ -24,15 +32,14 @@ export class Cast {
   readonly producers: readonly Producer[]
   /** Told at each acknowledgement. */
   onAcknowledged: () => void = () => {}
-  readonly access: Readonly<Partial<Record<Protocol, Access>>>
+  readonly access: Readonly<Partial<Record<Listener, Access>>>
   readonly #consumers: readonly Actor[]
   readonly #pacer: NodeJS.Timeout
 
   constructor({ run, target, ratePerSecond, bytes }: CastOptions) {
     const stage: Stage = { ledger: this.ledger, darkness: this.darkness, bytes, onAcknowledged: () => this.onAcknowledged() }
-    const mqtt = accessOf(target, 'mqtt')
-    const stomp = accessOf(target, 'stomp')
-    this.access = { ...(mqtt === undefined ? {} : { mqtt }), ...(stomp === undefined ? {} : { stomp }) }
+    this.access = Object.fromEntries(LISTENERS.flatMap((each) => accessOf(target, each)).map((each) => [each.listener, each]))
+    const { mqtt, stomp, amqp, websocket } = this.access
     const producers: Producer[] = []
     const consumers: Actor[] = []
     const name = (each: string): string => `${run}-${each}`
@@ -56,6 +63,28 @@ export class Cast {
         this.ledger.recipient(taker.name, { producers: [name(`stomp-${each}`)] })
         consumers.push(taker)
       }
+    }
+    if (amqp !== undefined) {
+      for (const [each, consumer, steadfast] of [
+        ['again', 'loose', false],
+        ['stay', 'strict', true],
+      ] as const) {
+        const queue = `${run}.${each}.amqp`
+        producers.push(new AmqpProducer({ name: name(`amqp-${each}`), queue, window: 16, steadfast }, amqp, stage))
+        const taker = new AmqpConsumer({ name: name(`amqp-${consumer}`), queue, answered: steadfast }, amqp, stage)
+        this.ledger.recipient(taker.name, { producers: [name(`amqp-${each}`)] })
+        consumers.push(taker)
+      }
+    }
+    if (websocket !== undefined) {
+      const common = { window: 16, steadfast: false }
+      producers.push(new MqttProducer({ ...common, name: name('ws-mqtt'), topic: `${run}-ws/again`, qos: 1 }, websocket, stage))
+      const session = new MqttConsumer({ name: name('ws-session'), filter: `${run}-ws/#`, qos: 1 }, websocket, stage)
+      this.ledger.recipient(session.name, { producers: [name('ws-mqtt')] })
+      producers.push(new AmqpProducer({ ...common, name: name('ws-amqp'), queue: `${run}.ws` }, websocket, stage))
+      const strict = new AmqpConsumer({ name: name('ws-strict'), queue: `${run}.ws`, answered: true }, websocket, stage)
+      this.ledger.recipient(strict.name, { producers: [name('ws-amqp')] })
+      consumers.push(session, strict)
     }
     this.producers = producers
     this.#consumers = consumers
@@ -108,12 +137,13 @@ export class Cast {
   }
 }
 
-function accessOf(target: Target, protocol: Protocol): Access | undefined {
+/** None if the target does not listen for it. */
+function accessOf(target: Target, listener: Listener): readonly Access[] {
   const all = target.nodes.flatMap(({ addresses }, node) => {
-    const address = addresses[protocol]
+    const address = addresses[listener]
     if (address === undefined) return []
     const colon = address.lastIndexOf(':')
     return [{ node, host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) }]
   })
-  return all.length === 0 ? undefined : { addresses: new Addresses(all), ...target.login, queuePrefix: target.queuePrefix }
+  return all.length === 0 ? [] : [{ listener, addresses: new Addresses(all), ...target.login, queuePrefix: target.queuePrefix }]
 }

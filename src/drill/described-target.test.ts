@@ -16,7 +16,7 @@ it('a description has defaults for what it leaves out', () => {
 it.each([
   [{ nodes: [] }, 'the target has 1 to 16 nodes'],
   [{ ...whole, colour: 'red' }, 'the target has no field colour'],
-  [{ nodes: [{ name: 'x' }] }, 'node x has neither an mqtt nor a stomp address'],
+  [{ nodes: [{ name: 'x' }] }, 'node x has no address of mqtt, stomp, amqp, websocket'],
   [{ nodes: [{ name: 'x', mqtt: 'nowhere' }] }, 'node x: mqtt is written as host:port'],
   [
     { nodes: [{ name: 'x', mqtt: 'h:1', commands: { explode: 'x' } }] },

@@ -1,10 +1,11 @@
 // A target that a file describes: addresses by protocol and a shell command for each thing that can be done to a node. What has no command is left out.
 //
 //   { "name": "…", "username": "…", "password": "…", "stompQueuePrefix": "/queue/", "readyMs": 5000,
-//     "nodes": [ { "name": "a", "mqtt": "host:port", "stomp": "host:port",
+//     "nodes": [ { "name": "a", "mqtt": "host:port", "stomp": "host:port", "amqp": "host:port", "websocket": "host:port",
 //                  "commands": { "kill": "…", "pause": "…", "resume": "…", "handover": "…", "term": "…", "start": "…", "ready": "…" } }, … ] }
 import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LISTENERS } from './stage.ts'
 import type { Fault, Login, Target, TargetNode } from './target.ts'
 
 const COMMANDS = ['kill', 'pause', 'resume', 'handover', 'term', 'start', 'ready'] as const
@@ -48,14 +49,14 @@ export function readDescription(value: unknown): TargetDescription {
 }
 
 function readNode(value: unknown, index: number): DescribedNode {
-  const { name, mqtt, stomp, commands = {}, ...rest } = tree(`node ${index}`, value)
+  const { name, mqtt, stomp, amqp, websocket, commands = {}, ...rest } = tree(`node ${index}`, value)
   const label = text('name', name, String.fromCharCode(97 + index))
   refuseRest(`node ${label}`, rest)
-  const addresses = {
-    ...(mqtt === undefined ? {} : { mqtt: address(`node ${label}: mqtt`, mqtt) }),
-    ...(stomp === undefined ? {} : { stomp: address(`node ${label}: stomp`, stomp) }),
-  }
-  if (Object.keys(addresses).length === 0) throw new Error(`node ${label} has neither an mqtt nor a stomp address`)
+  const written = { mqtt, stomp, amqp, websocket }
+  const addresses = Object.fromEntries(
+    LISTENERS.flatMap((each) => (written[each] === undefined ? [] : [[each, address(`node ${label}: ${each}`, written[each])]])),
+  )
+  if (Object.keys(addresses).length === 0) throw new Error(`node ${label} has no address of ${LISTENERS.join(', ')}`)
   const given = tree(`node ${label}: commands`, commands)
   for (const command of Object.keys(given))
     if (!COMMANDS.some((each) => each === command)) throw new Error(`node ${label}: there is no command ${command}, only ${COMMANDS.join(', ')}`)

@@ -104,10 +104,12 @@ describe('the ledger', () => {
     expect(wrong()).toEqual({ invented: 3 })
   })
 
-  it('keeps a bounded number of sentences, and counts on', () => {
+  it('keeps a bounded number of sentences about each, and counts on', () => {
     send(...Array.from({ length: 500 }, (_, i) => i))
     const { counts, sentences } = ledger.endRound()
     expect(counts.lost).toBe(500)
-    expect(sentences).toHaveLength(20)
+    expect(sentences).toHaveLength(6)
+    send(500)
+    expect(ledger.endRound().sentences).toHaveLength(1)
   })
 })

@@ -23,8 +23,9 @@ export const FORBIDDEN = ['lost', 'redelivered', 'repeated', 'reordered', 'inven
 
 export type RecipientOptions = Readonly<{ producers: readonly string[]; exactlyOnce?: boolean }>
 
-/** Sentences kept of one round; the counts go on. */
-const SENTENCES_MAX = 20
+/** Sentences kept of one round, and of them about one client; the counts go on. */
+const SENTENCES_MAX = 60
+const SENTENCES_OF_ONE_MAX = 6
 /** Numbers of unknown outcome kept of one producer; the oldest are forgotten first. */
 const UNDECIDED_MAX = 10_000
 
@@ -33,6 +34,8 @@ export class Ledger {
   readonly #recipients = new Map<string, Recipient>()
   #counts = noCounts()
   #sentences: string[] = []
+  /** How many there are about each client. */
+  readonly #sentencesOf = new Map<string, number>()
 
   producer(name: string): void {
     this.#producers.set(name, { floor: 0, next: 0, sent: new Map() })
@@ -61,7 +64,7 @@ export class Ledger {
     const account = this.#account(producer)
     const sent = account.sent.get(number)
     if (sent === undefined) {
-      if (number >= account.next) this.#wrong('invented', `${producer} ${number} was acknowledged and never sent`)
+      if (number >= account.next) this.#wrong('invented', producer, `${producer} ${number} was acknowledged and never sent`)
       // Else of an earlier round that has been judged: no connection lasts so long.
       return
     }
@@ -76,23 +79,23 @@ export class Ledger {
     const box = of?.accounts.get(producer)
     const what = `${recipient} got ${producer} ${number}`
     if (account === undefined || of === undefined || box === undefined || number >= account.next) {
-      this.#wrong('invented', `${what}, which was never sent to it`)
+      this.#wrong('invented', recipient, `${what}, which was never sent to it`)
       return
     }
     this.#counts.delivered++
     const entry = box.entries.get(number)
     if (entry === undefined && (number >= account.floor || box.undecided.delete(number))) {
-      if (number < box.highest) this.#wrong('reordered', `${what} for the first time after ${box.highest}`)
+      if (number < box.highest) this.#wrong('reordered', recipient, `${what} for the first time after ${box.highest}`)
       box.highest = Math.max(box.highest, number)
       box.entries.set(number, { answered: 0 })
       return
     }
     this.#counts.duplicated++
-    if (of.exactlyOnce) this.#wrong('repeated', `${what} more than once`)
+    if (of.exactlyOnce) this.#wrong('repeated', recipient, `${what} more than once`)
     else if (entry !== undefined && entry.answered >= (account.sent.get(number)?.copies ?? 1))
-      this.#wrong('redelivered', `${what} again after its settlement was answered`)
+      this.#wrong('redelivered', recipient, `${what} again after its settlement was answered`)
     else if (entry === undefined && box.answersAll === true)
-      this.#wrong('redelivered', `${what} again, of an earlier round, in which its settlement was answered`)
+      this.#wrong('redelivered', recipient, `${what} again, of an earlier round, in which its settlement was answered`)
   }
 
   /** The broker's answer to the settlement of one delivery came. */
@@ -122,10 +125,11 @@ export class Ledger {
 
   /** Judges what is still missing as lost, answers the round's counts and sentences, and forgets the round. */
   endRound(): Readonly<{ counts: Readonly<Counts>; sentences: readonly string[] }> {
-    for (const sentence of this.#missing()) this.#wrong('lost', sentence)
+    for (const { name, sentence } of this.#missing()) this.#wrong('lost', name, sentence)
     const round = { counts: this.#counts, sentences: this.#sentences }
     this.#counts = noCounts()
     this.#sentences = []
+    this.#sentencesOf.clear()
     for (const { accounts } of this.#recipients.values()) {
       for (const [producer, box] of accounts) {
         for (const number of this.#account(producer).sent.keys()) if (!box.entries.has(number)) box.undecided.add(number)
@@ -143,11 +147,11 @@ export class Ledger {
     return round
   }
 
-  *#missing(): Generator<string> {
+  *#missing(): Generator<Readonly<{ name: string; sentence: string }>> {
     for (const [name, { accounts }] of this.#recipients) {
       for (const [producer, { entries }] of accounts) {
         for (const [number, { acknowledged }] of this.#account(producer).sent)
-          if (acknowledged && !entries.has(number)) yield `${name} never got ${producer} ${number}, which was acknowledged`
+          if (acknowledged && !entries.has(number)) yield { name, sentence: `${name} never got ${producer} ${number}, which was acknowledged` }
       }
     }
   }
@@ -158,9 +162,11 @@ export class Ledger {
     return account
   }
 
-  #wrong(kind: (typeof FORBIDDEN)[number], sentence: string): void {
+  #wrong(kind: (typeof FORBIDDEN)[number], name: string, sentence: string): void {
     this.#counts[kind]++
-    this.note(sentence)
+    const before = this.#sentencesOf.get(name) ?? 0
+    this.#sentencesOf.set(name, before + 1)
+    if (before < SENTENCES_OF_ONE_MAX) this.note(sentence)
   }
 }
 

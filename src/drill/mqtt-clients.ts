@@ -1,8 +1,9 @@
 // Clients of the drill that speak MQTT 3.1.1, through MQTT.js. The library resumes its sessions and sends again what was not answered; where it connects,
 // and how often it tries, is ours: every 20 ms, the addresses in turn.
-import { connect as dial, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import { type Address, RETRY_MS, seek, Silent } from './addresses.ts'
+import { dial } from './dial.ts'
 import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { Access, Actor, Stage } from './stage.ts'
@@ -36,7 +37,7 @@ function lasting(
       const answerMs = access.addresses.answerMs(chosen)
       // Read by the library once it has the stream.
       connecting.options.connectTimeout = answerMs
-      return dialed(chosen, answerMs, () => access.addresses.silent(chosen))
+      return dialed(access, chosen, answerMs, () => access.addresses.silent(chosen))
     },
     optionsOf(access, options.clientId, { keepalive: KEEPALIVE_S, reconnectPeriod: RETRY_MS, ...options }),
   )
@@ -49,8 +50,8 @@ function lasting(
 }
 
 /** `onSilence`: the connection was taken, and in all the time that it had nothing came. */
-function dialed({ host, port }: Address, answerMs: number, onSilence: () => void): Socket {
-  const socket = dial({ host, port, noDelay: true })
+function dialed({ listener }: Access, address: Address, answerMs: number, onSilence: () => void): Duplex {
+  const { stream, socket } = dial(address, listener === 'websocket' ? 'mqtt' : undefined)
   let connectedMs = Number.NaN
   socket.once('connect', () => {
     connectedMs = performance.now()
@@ -58,7 +59,7 @@ function dialed({ host, port }: Address, answerMs: number, onSilence: () => void
   socket.once('close', () => {
     if (socket.bytesRead === 0 && performance.now() - connectedMs >= answerMs - 50) onSilence()
   })
-  return socket
+  return stream
 }
 
 /** Leaves no session behind. */
@@ -77,7 +78,7 @@ function once(access: Access, clientId: string, address: Address): Promise<MqttC
     let silent = false
     const connectTimeout = access.addresses.answerMs(address)
     const client = new MqttClient(
-      () => dialed(address, connectTimeout, () => (silent = true)),
+      () => dialed(access, address, connectTimeout, () => (silent = true)),
       optionsOf(access, clientId, { clean: true, keepalive: 0, reconnectPeriod: 0, connectTimeout }),
     )
     client.on('error', () => {})
@@ -93,16 +94,13 @@ export type MqttProducerOptions = ProducerOptions & Readonly<{ topic: string; qo
 
 /** QoS 1 from a clean session, QoS 2 from a kept one, so that everything arrives, once. */
 export class MqttProducer extends Producer {
-  readonly protocol = 'mqtt'
   readonly #options: MqttProducerOptions
-  readonly #access: Access
   #client: MqttClient | undefined
   #closing = false
 
   constructor(options: MqttProducerOptions, access: Access, stage: Stage) {
-    super(options, stage)
+    super(options, access, stage)
     this.#options = options
-    this.#access = access
   }
 
   async connect(): Promise<void> {
@@ -114,7 +112,7 @@ export class MqttProducer extends Producer {
     let connects = 0
     await new Promise<void>((resolve) => {
       this.#client = lasting(
-        this.#access,
+        this.access,
         { clientId: name, clean: qos === 1 },
         {
           open: (node, sessionPresent) => {
@@ -132,9 +130,9 @@ export class MqttProducer extends Producer {
   /** Steadfast: another connection only when the last one is gone. */
   async #again(): Promise<void> {
     const found = await seek(
-      this.#access.addresses,
+      this.access.addresses,
       () => this.#closing,
-      async (address) => ({ client: await once(this.#access, this.name, address), node: address.node }),
+      async (address) => ({ client: await once(this.access, this.name, address), node: address.node }),
     )
     if (found === undefined) return
     this.#client = found.client
@@ -150,7 +148,7 @@ export class MqttProducer extends Producer {
   async close(): Promise<void> {
     this.#closing = true
     await this.#client?.endAsync(true)
-    if (this.#options.qos === 2) await forget(this.#access, this.name)
+    if (this.#options.qos === 2) await forget(this.access, this.name)
   }
 
   protected send(number: number, payload: Buffer): void {

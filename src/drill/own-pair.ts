@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, field } from '../pair/ask.ts'
 import { NodeProcess } from '../pair/node-process.ts'
 import { freePorts } from '../pair/ports.ts'
+import { LISTENERS } from './stage.ts'
 import type { Target, TargetNode } from './target.ts'
 
 export type OwnPairOptions = Readonly<{
@@ -20,9 +21,11 @@ export type OwnPairOptions = Readonly<{
 const READY_MS = 30_000
 const HAND_OVER_MS = 5_000
 const NAMES = ['a', 'b'] as const
+/** Of each node: what clients speak to, and HTTP. */
+const PORTS = [...LISTENERS, 'http'] as const
 
 export async function openOwnPair(options: OwnPairOptions): Promise<Target> {
-  const ports = await freePorts(NAMES.length * 3)
+  const ports = await freePorts(NAMES.length * PORTS.length)
   const pair = new OwnPair(options, ports)
   try {
     for (let node = 0; node < NAMES.length; node++) await pair.start(node)
@@ -46,15 +49,12 @@ class OwnPair implements Target {
 
   constructor(options: OwnPairOptions, ports: readonly number[]) {
     const { program, nodeArgs, data, leaseMs, args, log } = options
-    const at = (node: number, which: number): string => `127.0.0.1:${ports[node * 3 + which]}`
-    this.nodes = NAMES.map((name, node) => ({ name, addresses: { mqtt: at(node, 0), stomp: at(node, 1) } }))
-    this.#http = NAMES.map((_, node) => at(node, 2))
+    const at = (node: number, which: (typeof PORTS)[number]): string => `127.0.0.1:${ports[node * PORTS.length + PORTS.indexOf(which)]}`
+    this.nodes = NAMES.map((name, node) => ({ name, addresses: Object.fromEntries(LISTENERS.map((each) => [each, at(node, each)])) }))
+    this.#http = NAMES.map((_, node) => at(node, 'http'))
     this.housekeeping = options.watch
     this.#processes = NAMES.map((name, node) => {
-      const listen = [`mqtt=${at(node, 0)}`, `stomp=${at(node, 1)}`, `http=${at(node, 2)}`, 'amqp=off', 'websocket=off'].flatMap((each) => [
-        '--listen',
-        each,
-      ])
+      const listen = PORTS.flatMap((each) => ['--listen', `${each}=${at(node, each)}`])
       return new NodeProcess({
         name,
         program,

@@ -2,7 +2,7 @@
 // One that changes over goes to whichever node answers and sends again what was not answered, as applications do. One that is steadfast stays with its
 // connection until that breaks and never sends anything twice: what a leader says that was stopped and woken is heard by it alone.
 import { payloadOf } from './payload.ts'
-import type { Actor, Protocol, Stage } from './stage.ts'
+import type { Access, Actor, Stage } from './stage.ts'
 
 /** Lets a producer that was held up catch up, within limits. */
 const ALLOWANCE_MAX = 64
@@ -12,7 +12,7 @@ export type ProducerOptions = Readonly<{ name: string; window: number; steadfast
 export abstract class Producer implements Actor {
   readonly name: string
   readonly steadfast: boolean
-  abstract readonly protocol: Protocol
+  protected readonly access: Access
   protected readonly stage: Stage
   /** Sent and not answered, in order of sending. */
   protected readonly open = new Map<number, Buffer>()
@@ -24,9 +24,10 @@ export abstract class Producer implements Actor {
   #allowance = 0
   #working = false
 
-  constructor({ name, window, steadfast }: ProducerOptions, stage: Stage) {
+  constructor({ name, window, steadfast }: ProducerOptions, access: Access, stage: Stage) {
     this.name = name
     this.steadfast = steadfast
+    this.access = access
     this.stage = stage
     this.#window = window
     stage.ledger.producer(name)
@@ -77,6 +78,15 @@ export abstract class Producer implements Actor {
     this.isConnected = true
   }
 
+  /** On a new connection: what was not answered, then what is new. */
+  protected sendAgain(): void {
+    for (const [number, payload] of this.open) {
+      this.stage.ledger.sentAgain(this.name, number)
+      this.send(number, payload)
+    }
+    this.pump()
+  }
+
   /** What was not answered on a steadfast one's connection has an outcome that nobody will learn. */
   protected lost(): void {
     this.isConnected = false
@@ -87,7 +97,7 @@ export abstract class Producer implements Actor {
     if (!this.open.delete(number)) return
     const { ledger, darkness, onAcknowledged } = this.stage
     ledger.acknowledged(this.name, number)
-    darkness.acknowledged(this.name, this.protocol, this.node, this.connectedMs, performance.now())
+    darkness.acknowledged(this.name, this.access.listener, this.node, this.connectedMs, performance.now())
     onAcknowledged()
     this.pump()
   }

@@ -3,7 +3,9 @@ import type { Addresses } from './addresses.ts'
 import type { Darkness } from './darkness.ts'
 import type { Ledger } from './ledger.ts'
 
-export type Protocol = 'mqtt' | 'stomp'
+/** What a broker listens for. Over WebSocket speak some clients of MQTT and of AMQP. */
+export const LISTENERS = ['mqtt', 'stomp', 'amqp', 'websocket'] as const
+export type Listener = (typeof LISTENERS)[number]
 
 export type Stage = Readonly<{
   ledger: Ledger
@@ -14,8 +16,9 @@ export type Stage = Readonly<{
   onAcknowledged: () => void
 }>
 
-/** A client of one protocol: where it connects and what its broker wants to know of it. */
+/** Where clients connect, and what their broker wants to know of them. */
 export type Access = Readonly<{
+  listener: Listener
   addresses: Addresses
   username: string
   password: string

@@ -1,6 +1,7 @@
 // Clients of the drill that speak STOMP 1.2, through stompit: its connections, frames and heart-beats; connecting again and sending again are ours.
 import stompit, { type Client, type Message } from 'stompit'
-import { type Address, seek, Silent } from './addresses.ts'
+import { type Address, Silent } from './addresses.ts'
+import { keepConnected } from './keep.ts'
 import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { Access, Actor, Stage } from './stage.ts'
@@ -48,42 +49,28 @@ export type StompProducerOptions = ProducerOptions & Readonly<{ queue: string }>
 
 /** Persistent messages with receipts. */
 export class StompProducer extends Producer {
-  readonly protocol = 'stomp'
   readonly #destination: string
-  readonly #access: Access
   #client: Client | undefined
   #closing = false
 
   constructor(options: StompProducerOptions, access: Access, stage: Stage) {
-    super(options, stage)
+    super(options, access, stage)
     this.#destination = access.queuePrefix + options.queue
-    this.#access = access
   }
 
-  async connect(): Promise<void> {
-    const found = await seek(
-      this.#access.addresses,
-      () => this.#closing,
-      async (address) => ({ client: await connectStomp(this.#access, address, !this.steadfast), node: address.node }),
-    )
-    if (found === undefined) return
-    this.#client = found.client
-    const socket = found.client.getTransportSocket()
-    const gone = (): void => {
-      this.lost()
-      if (!this.#closing) void this.connect()
-    }
-    if (socket.destroyed) {
-      gone()
-      return
-    }
-    socket.once('close', gone)
-    this.opened(found.node)
-    for (const [number, payload] of this.open) {
-      this.stage.ledger.sentAgain(this.name, number)
-      this.send(number, payload)
-    }
-    this.pump()
+  connect(): Promise<void> {
+    return keepConnected({
+      addresses: this.access.addresses,
+      stopped: () => this.#closing,
+      attempt: (address) => connectStomp(this.access, address, !this.steadfast),
+      socketOf: (client) => client.getTransportSocket(),
+      open: (client, node) => {
+        this.#client = client
+        this.opened(node)
+        this.sendAgain()
+      },
+      lost: () => this.lost(),
+    })
   }
 
   async close(): Promise<void> {
@@ -126,29 +113,24 @@ export class StompConsumer implements Actor {
     return this.#asked === 0
   }
 
-  async connect(): Promise<void> {
+  connect(): Promise<void> {
     const { addresses, queuePrefix } = this.#access
-    const client = await seek(
+    return keepConnected({
       addresses,
-      () => this.#closing,
-      (address) => connectStomp(this.#access, address, true),
-    )
-    if (client === undefined) return
-    this.#asked = 0
-    const socket = client.getTransportSocket()
-    const gone = (): void => {
-      this.#client = undefined
-      this.#asked = 0
-      if (!this.#closing) void this.connect()
-    }
-    if (socket.destroyed) {
-      gone()
-      return
-    }
-    this.#client = client
-    socket.once('close', gone)
-    client.subscribe({ destination: queuePrefix + this.#options.queue, ack: 'client-individual' }, (error, message) => {
-      if (error === null) message.readString('latin1', (failed, body = '') => failed === null && this.#take(client, message, body))
+      stopped: () => this.#closing,
+      attempt: (address) => connectStomp(this.#access, address, true),
+      socketOf: (client) => client.getTransportSocket(),
+      open: (client) => {
+        this.#client = client
+        this.#asked = 0
+        client.subscribe({ destination: queuePrefix + this.#options.queue, ack: 'client-individual' }, (error, message) => {
+          if (error === null) message.readString('latin1', (failed, body = '') => failed === null && this.#take(client, message, body))
+        })
+      },
+      lost: () => {
+        this.#client = undefined
+        this.#asked = 0
+      },
     })
   }
 

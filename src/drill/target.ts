@@ -1,5 +1,5 @@
 // What a drill is run against: nodes with addresses, and what can be done to them. Our own pair is `own-pair.ts`; any other broker is described by a file.
-import type { Protocol } from './stage.ts'
+import type { Listener } from './stage.ts'
 
 /** `kill`: SIGKILL. `pause`: SIGSTOP, and SIGCONT after it was succeeded. `handover`: leadership is given away. `term`: stopped in order. */
 export const FAULTS = ['kill', 'pause', 'handover', 'term'] as const
@@ -7,8 +7,8 @@ export type Fault = (typeof FAULTS)[number]
 
 export type TargetNode = Readonly<{
   name: string
-  /** `host:port` of the protocols that it speaks. */
-  addresses: Readonly<Partial<Record<Protocol, string>>>
+  /** `host:port` of its listeners. */
+  addresses: Readonly<Partial<Record<Listener, string>>>
 }>
 
 export type Login = Readonly<{ username: string; password: string }>

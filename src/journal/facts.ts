@@ -45,7 +45,7 @@ export const FACT = {
   returned: 19,
   /** queue u32, sequence f64, mark u8 */
   mark: 20,
-  /** queue u32, sequence f64, to queue u32, why: entry moved, message kept, `dead` says reason and origin. */
+  /** queue u32, sequence f64, to queue u32, why, origin (not of what its owner moved): entry moved, message kept, `dead` says reason and origin. */
   moved: 21,
   /** session u32, key u32, set u8 */
   note: 22,
@@ -98,6 +98,8 @@ export const MESSAGE_FLAG = {
   large: 4,
   /** Reserved for exactly-once publishing: producer u32 and its sequence f64 stand before the address. */
   producer: 8,
+  /** The last of its group. */
+  groupEnds: 16,
   /** A job's: `session` is its number, `note` how often it was sent, this time included. */
   job: 64,
 } as const

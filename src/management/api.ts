@@ -1,4 +1,5 @@
 // What the management interface asks of the node it belongs to. The composition fills it; `server.ts` speaks HTTP over it.
+import type { Administration } from '../core/administration.ts'
 import type { FollowStatus } from '../journal/journal.ts'
 
 /** `starting`: nothing is known yet. `standby`: another node leads. `taking-over`: this node has claimed and reads the journal. */
@@ -24,6 +25,9 @@ export type NodeStatus = Readonly<{
 /** Equal digests at equal batches: equal durable state (invariant 9). */
 export type StateDigest = Readonly<{ node: string; role: Role; batch: number; digest: string }>
 
+/** See `core/administration.ts`. */
+export type Administered = Pick<Administration, keyof Administration>
+
 export interface Managed {
   readonly role: Role
   status(): NodeStatus
@@ -32,7 +36,7 @@ export interface Managed {
   /** Gives the leadership away. Throws `BrokerError` `not-leading`; `denied` when no standby is warm and `force` is not set. */
   handOver(force: boolean): Promise<Readonly<{ epoch: number; successor: string | undefined }>>
   /** Throws `BrokerError` `not-leading` while this node does not lead; so do the ones below. */
-  destinations(): unknown
+  readonly administration: Administered
   /** Makes a durable queue if there is none; ends when that is committed; answers whether it was made. */
   declare(queue: readonly string[]): Promise<boolean>
   /** The last events of the flight recorder, newest first, at most `limit`. */

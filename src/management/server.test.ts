@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Log } from '../api.ts'
 import { defaultLimits } from '../config/defaults.ts'
 import { CodedError } from '../errors.ts'
-import type { Managed, Role } from './api.ts'
+import type { Administered, Managed, Role } from './api.ts'
 import { type Management, type ManagementOptions, openManagement } from './server.ts'
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -13,12 +13,28 @@ afterEach(async () => {
   for (const management of opened.splice(0)) await management.close()
 })
 
+/** Not asked for in these tests. */
+const nothing = (): never => {
+  throw new Error('not played')
+}
+const administered: Administered = {
+  destinations: nothing,
+  look: nothing,
+  describe: nothing,
+  explain: nothing,
+  connections: nothing,
+  move: nothing,
+  redrive: nothing,
+  scheduled: nothing,
+  unschedule: nothing,
+}
+
 async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits, login?: ManagementOptions['login']) {
   const purged: (readonly string[])[] = []
   const managed: Managed = {
     role,
     status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
-    destinations: () => [{ name: 'q' }],
+    administration: { ...administered, destinations: () => ({ queues: [], retained: 7 }) },
     digest: async () => ({ node: 'a', role, batch: 7, digest: 'd' }),
     handOver: async (force: boolean) => ({ epoch: 3, successor: force ? undefined : 'b' }),
     recent: (limit: number) => ({ limit }),
@@ -101,7 +117,7 @@ describe('the management interface', () => {
   it('shows status and destinations and purges a queue named in dots', async () => {
     const { address, purged } = await start('active')
     expect(await ask(address, '/api/status')).toMatchObject({ status: 200, body: { role: 'active', broker: { queues: '2' } } })
-    expect(await ask(address, '/api/destinations')).toEqual({ status: 200, body: [{ name: 'q' }] })
+    expect(await ask(address, '/api/destinations')).toEqual({ status: 200, body: { queues: [], retained: 7 } })
     expect(await ask(address, '/api/recent?limit=7')).toEqual({ status: 200, body: { limit: 7 } })
     expect(await ask(address, '/api/queues/new.one', { method: 'PUT' })).toEqual({ status: 201, body: { queue: 'new.one' } })
     expect((await ask(address, '/api/queues/old', { method: 'PUT' })).status).toBe(200)
@@ -125,8 +141,11 @@ describe('the management interface', () => {
 
   it('maps the errors of the core and names unknown paths and methods', async () => {
     const { address } = await start('standby', {
-      destinations: () => {
-        throw new CodedError('not-leading', 'no')
+      administration: {
+        ...administered,
+        destinations: () => {
+          throw new CodedError('not-leading', 'no')
+        },
       },
       purge: async () => {
         throw new Error('a mistake')

@@ -1,14 +1,13 @@
 // Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
 // Requests are small and few; everything is bounded, and nothing here touches the hot path.
-//
-//   GET  /health/live  /health/ready  /health/role      GET /api/status  /api/destinations  /api/recent?limit=N  /api/state/digest
-//   PUT  /api/queues/{name}      POST /api/queues/{name}/purge  /api/failover?force=true
+// What each path does is `routes.ts`.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Broker, ErrorCode, Log } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import { isLoopback } from '../listen/loopback.ts'
 import type { Managed } from './api.ts'
+import { type Answer, route } from './routes.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024
 const REQUEST_MS_MAX = 30_000
@@ -53,14 +52,13 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
   }
 }
 
-type Answer = Readonly<{ status: number; body: unknown }>
-
 async function handle(options: ManagementOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     refuseStrangers(options, request)
     await askWho(options, request)
     await discardBody(request, options.limits.httpRequestBytes)
-    send(response, await route(options.managed, request))
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://management')
+    send(response, await route(options.managed, { method: request.method ?? '', path: pathname, query: searchParams }))
   } catch (error) {
     if (error instanceof CodedError) {
       if (error.code === 'unauthenticated') response.setHeader('www-authenticate', 'Basic realm="bascule", charset="UTF-8"')
@@ -70,74 +68,6 @@ async function handle(options: ManagementOptions, request: IncomingMessage, resp
     options.log.error({ error, url: request.url }, 'a management request failed')
     send(response, { status: 500, body: { error: 'internal', message: 'The request failed; the log says more.' } })
   }
-}
-
-async function route(managed: Managed, request: IncomingMessage): Promise<Answer> {
-  const path = new URL(request.url ?? '/', 'http://management').pathname
-  const purge = /^\/api\/queues\/([^/]+)\/purge$/.exec(path)
-  if (purge !== null) {
-    want(request, 'POST')
-    return { status: 200, body: { removed: await managed.purge(segments(purge[1])) } }
-  }
-  const queue = /^\/api\/queues\/([^/]+)$/.exec(path)
-  if (queue !== null) {
-    want(request, 'PUT')
-    return { status: (await managed.declare(segments(queue[1]))) ? 201 : 200, body: { queue: segments(queue[1]).join('.') } }
-  }
-  switch (path) {
-    case '/health/live':
-      want(request, 'GET')
-      return { status: 200, body: { live: true } }
-    case '/health/ready':
-      want(request, 'GET')
-      return { status: managed.role === 'active' ? 200 : 503, body: { ready: managed.role === 'active', role: managed.role } }
-    case '/health/role': {
-      want(request, 'GET')
-      const { role, node, epoch, follow } = managed.status()
-      return { status: 200, body: { role, node, epoch, ...(follow === undefined ? {} : { follow }) } }
-    }
-    case '/api/status':
-      want(request, 'GET')
-      return { status: 200, body: managed.status() }
-    case '/api/state/digest':
-      want(request, 'GET')
-      return { status: 200, body: await managed.digest() }
-    case '/api/failover': {
-      want(request, 'POST')
-      return { status: 200, body: await managed.handOver(query(request).get('force') === 'true') }
-    }
-    case '/api/recent':
-      want(request, 'GET')
-      return { status: 200, body: managed.recent(limitOf(request)) }
-    case '/api/destinations':
-      want(request, 'GET')
-      return { status: 200, body: managed.destinations() }
-    default:
-      throw new CodedError('not-found', 'There is nothing at this path.')
-  }
-}
-
-const query = (request: IncomingMessage): URLSearchParams => new URL(request.url ?? '/', 'http://management').searchParams
-
-/** How many events: 100, unless asked for 1 to 65,536. */
-function limitOf(request: IncomingMessage): number {
-  const asked = query(request).get('limit') ?? '100'
-  const limit = Number(asked)
-  if (!Number.isInteger(limit) || limit < 1 || limit > 65_536) throw new CodedError('invalid', 'The limit is a number from 1 to 65536.')
-  return limit
-}
-
-/** A queue's name in dots, percent-encoded. */
-function segments(encoded: string): readonly string[] {
-  try {
-    return decodeURIComponent(encoded).split('.')
-  } catch {
-    throw new CodedError('invalid', 'The name of the queue is not percent-encoded UTF-8.')
-  }
-}
-
-function want(request: IncomingMessage, method: string): void {
-  if (request.method !== method && !(method === 'GET' && request.method === 'HEAD')) throw new CodedError('unsupported', `This path takes ${method}.`)
 }
 
 /**
@@ -179,12 +109,12 @@ async function discardBody(request: IncomingMessage, bytesMax: number): Promise<
   }
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+function send(response: ServerResponse, { status, body, text: plain, type = 'application/json' }: Answer): void {
   if (response.headersSent || response.destroyed) return
   // A string, so that what cannot be encoded (a number beyond JSON) fails before anything is sent.
-  const text = `${JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`
+  const text = plain ?? `${JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))}\n`
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': type,
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     ...(status === 413 ? { connection: 'close' } : {}),

@@ -14,7 +14,7 @@ import { type MainOptions, openNode } from '../../src/main.ts'
 /** How long after its answer a late write happens. */
 const LATE_MS = 60
 /** One of so many settlements is forgotten. */
-const FORGET_EVERY = 20
+const FORGET_EVERY = 3
 
 const faults: Readonly<Record<string, () => Partial<MainOptions>>> = {
   none: () => ({}),

@@ -17,16 +17,21 @@ afterAll(() => {
 })
 
 it('drills a pair of addresses, leaves out what has no command, and says so', { timeout: 90_000 }, async () => {
-  const ports = await freePorts(6)
+  const ports = await freePorts(10)
   mkdirSync(folder.path('data'))
   const nodes = names.map((name, i) => {
-    const [mqtt, stomp, http] = [0, 1, 2].map((each) => `127.0.0.1:${ports[i * 3 + each]}`)
-    const listen = `--listen mqtt=${mqtt} --listen stomp=${stomp} --listen http=${http}`
+    const [mqtt, stomp, amqp, websocket, http] = [0, 1, 2, 3, 4].map((each) => `127.0.0.1:${ports[i * 5 + each]}`)
+    const listeners = { mqtt, stomp, amqp, websocket, http }
+    const listen = Object.entries(listeners)
+      .map(([listener, address]) => `--listen ${listener}=${address}`)
+      .join(' ')
     const pid = `$(cat ${pidFile(name)})`
     return {
       name,
       mqtt,
       stomp,
+      amqp,
+      websocket,
       commands: {
         kill: `kill -9 ${pid}`,
         start: `${process.execPath} ${program} start --data ${folder.path('data')} --node ${name} ${listen} --log-level error >${folder.path(`${name}.log`)} 2>&1 & echo $! >${pidFile(name)}`,
@@ -45,6 +50,7 @@ it('drills a pair of addresses, leaves out what has no command, and says so', { 
   )
   expect(out + err).toMatch(/^left out: pause: node a has no command pause$/m)
   expect(out).toMatch(/^drill on two of the street: 3 rounds of kill, handover/m)
+  expect(out).toMatch(/^round (?=.*\bmqtt \d)(?=.*\bstomp \d)(?=.*\bamqp \d)(?=.*\bwebsocket \d)/m)
   expect(out).toMatch(/^4 passed, 0 failed, 0 skipped$/m)
   expect(code).toBe(0)
 })

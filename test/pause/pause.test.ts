@@ -1,12 +1,13 @@
 // Two nodes on one directory: a leader that is stopped in the middle of its work and woken after another took over, and a leader that dies.
-// Real processes, real signals, real files.
+// Real processes, real signals, real files; clients of every protocol, two of them over WebSocket.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/random.ts'
-import { addressOf, until } from '../wire/bytes.ts'
+import { AmqpWire } from '../crash/amqp-wire.ts'
+import { addressOf, type Place, until } from '../wire/bytes.ts'
 import { MqttWire } from '../wire/mqtt-wire.ts'
 import { NodeProcess, type Ready } from '../wire/node-process.ts'
 import { StompWire } from '../wire/stomp-wire.ts'
@@ -34,49 +35,63 @@ function start(data: string, name: string, ...args: string[]): NodeProcess {
   return node
 }
 
-/** Sends without end to one node, by both protocols, and notes what was answered and when. */
+function placeOf(ready: Ready, listener: string, subprotocol?: string): Place {
+  const address = addressOf(ready.listeners[listener] ?? '')
+  return subprotocol === undefined ? address : { ...address, subprotocol }
+}
+
+/** One connection that sends: the number of each message is its place among what this one sent. */
+interface Line {
+  send(number: number): void
+  readonly closed: boolean
+}
+
+type Told = Readonly<{ body: string; woken: boolean }>
+
+/** Sends without end to one node, by every protocol, and notes what was answered and when. */
 class Sender {
-  readonly stompSent: string[] = []
-  readonly mqttSent: string[] = []
-  readonly acknowledged: Readonly<{ body: string; woken: boolean }>[] = []
-  readonly delivered: Readonly<{ body: string; woken: boolean }>[] = []
+  readonly acknowledged: Told[] = []
+  readonly delivered: Told[] = []
   woken = false
-  /** Sent from here on: after the other node claimed. */
-  claimedAt = { stomp: Number.POSITIVE_INFINITY, mqtt: Number.POSITIVE_INFINITY }
-  #stomp: StompWire | undefined
-  #mqtt: MqttWire | undefined
+  /** How many each line sent, by the letter with which the bodies begin. */
+  readonly sent = new Map<string, number>()
+  readonly #lines = new Map<string, Line>()
   #stopped = false
 
   async connect(ready: Ready): Promise<void> {
-    const stomp = await StompWire.connect(addressOf(ready.listeners['stomp'] ?? ''))
-    const mqtt = await MqttWire.connect(addressOf(ready.listeners['mqtt'] ?? ''), { clientId: 'sender', clean: true })
-    const consumer = await StompWire.connect(addressOf(ready.listeners['stomp'] ?? ''))
-    consumer.onMessage = (message) => {
-      this.delivered.push({ body: message.body.toString(), woken: this.woken })
-    }
+    await this.#stomp('s', placeOf(ready, 'stomp'))
+    await this.#mqtt('m', placeOf(ready, 'mqtt'))
+    await this.#amqp('a', placeOf(ready, 'amqp'))
+    await this.#mqtt('w', placeOf(ready, 'websocket', 'mqtt'))
+    await this.#amqp('v', placeOf(ready, 'websocket', 'amqp'))
     // A look at everything, settling nothing.
+    const deliver = (body: Buffer): void => void this.delivered.push({ body: body.toString(), woken: this.woken })
+    const consumer = await StompWire.connect(placeOf(ready, 'stomp'))
+    consumer.onMessage = (message) => deliver(message.body)
     await consumer.ask('SUBSCRIBE', { id: '0', destination: '/queue/pause', ack: 'client-individual', 'activemq.prefetchSize': '100000' })
-    stomp.onReceipt = (id) => this.acknowledged.push({ body: `s${id}`, woken: this.woken })
-    mqtt.onAck = (_kind, id) => this.acknowledged.push({ body: `m${id}`, woken: this.woken })
-    this.#stomp = stomp
-    this.#mqtt = mqtt
+    const link = { containerId: 'looks', name: 'looks', receives: true, address: 'pause.amqp', receiverSettles: 'first' } as const
+    await AmqpWire.connect(placeOf(ready, 'websocket', 'amqp'), link, (wire) => {
+      wire.onMessage = (_id, body) => {
+        deliver(body)
+        wire.topUp()
+      }
+    })
   }
 
   get closed(): boolean {
-    return this.#stomp?.closed === true && this.#mqtt?.closed === true
+    return [...this.#lines.values()].every((each) => each.closed)
   }
 
-  /** A few at a time, as long as both connections last. */
+  /** A few at a time, as long as any connection lasts. */
   async run(): Promise<void> {
     while (!this.#stopped && !this.closed) {
-      for (let i = 0; i < 5; i++) {
-        const stomp = `s${this.stompSent.length}`
-        this.stompSent.push(stomp)
-        this.#stomp?.send('SEND', { destination: '/queue/pause', persistent: 'true', receipt: stomp.slice(1) }, Buffer.from(stomp))
-        const id = this.mqttSent.length + 1
-        if (id > 60_000) return
-        this.mqttSent.push(`m${id}`)
-        this.#mqtt?.publish('pause/topic', Buffer.from(`m${id}`), { qos: 1, id })
+      for (const [letter, line] of this.#lines) {
+        for (let i = 0; i < 3; i++) {
+          const number = this.sent.get(letter) ?? 0
+          if (number >= 60_000) return
+          this.sent.set(letter, number + 1)
+          line.send(number)
+        }
       }
       await sleep(1)
     }
@@ -84,6 +99,54 @@ class Sender {
 
   stop(): void {
     this.#stopped = true
+  }
+
+  /** Whether it was sent later than so many of each line. */
+  static later(body: string, than: ReadonlyMap<string, number>): boolean {
+    return Number(body.slice(1)) >= (than.get(body[0] ?? '') ?? 0)
+  }
+
+  #answered(letter: string, number: number): void {
+    this.acknowledged.push({ body: `${letter}${number}`, woken: this.woken })
+  }
+
+  async #stomp(letter: string, place: Place): Promise<void> {
+    const wire = await StompWire.connect(place)
+    wire.onReceipt = (id) => this.#answered(letter, Number(id))
+    this.#lines.set(letter, {
+      send: (number) =>
+        wire.send('SEND', { destination: '/queue/pause', persistent: 'true', receipt: String(number) }, Buffer.from(`${letter}${number}`)),
+      get closed() {
+        return wire.closed
+      },
+    })
+  }
+
+  async #mqtt(letter: string, place: Place): Promise<void> {
+    const wire = await MqttWire.connect(place, { clientId: `sender-${letter}`, clean: true })
+    wire.onAck = (_kind, id) => this.#answered(letter, id - 1)
+    this.#lines.set(letter, {
+      send: (number) => wire.publish('pause/topic', Buffer.from(`${letter}${number}`), { qos: 1, id: number + 1 }),
+      get closed() {
+        return wire.closed
+      },
+    })
+  }
+
+  async #amqp(letter: string, place: Place): Promise<void> {
+    const name = `sender-${letter}`
+    const link = { containerId: name, name, receives: false, address: 'pause.amqp', receiverSettles: 'first' } as const
+    const wire = await AmqpWire.connect(place, link, (connected) => {
+      connected.onDisposition = ({ first, last, accepted }) => {
+        for (let id = first; accepted && id <= last; id++) this.#answered(letter, id)
+      }
+    })
+    this.#lines.set(letter, {
+      send: (number) => void wire.send(Buffer.from(`${letter}${number}`)),
+      get closed() {
+        return wire.closed
+      },
+    })
   }
 }
 
@@ -93,6 +156,7 @@ async function takeAll(ready: Ready, expected: ReadonlySet<string>): Promise<Set
   const stomp = await StompWire.connect(addressOf(ready.listeners['stomp'] ?? ''))
   stomp.onMessage = (message) => got.add(message.body.toString())
   await stomp.ask('SUBSCRIBE', { id: '0', destination: '/queue/pause', ack: 'auto' })
+  await stomp.ask('SUBSCRIBE', { id: '1', destination: '/queue/pause.amqp', ack: 'auto' })
   const mqtt = await MqttWire.connect(addressOf(ready.listeners['mqtt'] ?? ''), { clientId: 'keeper', clean: false }, (wire) => {
     wire.onPublish = (publish) => {
       got.add(publish.payload.toString())
@@ -124,6 +188,7 @@ describe('a leader that is stopped and woken', () => {
     await sender.connect(ready)
     const running = sender.run()
     await until('acknowledgements', () => sender.acknowledged.length > 50 + random.below(400))
+    await until('an acknowledgement of each line', () => new Set(sender.acknowledged.map((each) => each.body[0])).size === 5)
     await sleep(random.below(10))
     await first.signal('SIGSTOP')
 
@@ -131,8 +196,8 @@ describe('a leader that is stopped and woken', () => {
     const now = await second.leads()
     expect(now.epoch).toBeGreaterThan(ready.epoch)
     // What is sent to the stopped one from here on, no epoch of its own can have.
-    const after = { stomp: sender.stompSent.length, mqtt: sender.mqttSent.length }
-    await until('more sent to the stopped leader', () => sender.stompSent.length > after.stomp + 50)
+    const after = new Map(sender.sent)
+    await until('more sent to the stopped leader', () => (sender.sent.get('s') ?? 0) > (after.get('s') ?? 0) + 50)
 
     sender.woken = true
     await first.signal('SIGCONT')
@@ -144,9 +209,10 @@ describe('a leader that is stopped and woken', () => {
     const has = await takeAll(now, acknowledged)
     expect([...acknowledged].filter((each) => !has.has(each))).toEqual([])
     expect(sender.delivered.filter((each) => each.woken && !has.has(each.body))).toEqual([])
-    const late = new Set([...sender.stompSent.slice(after.stomp), ...sender.mqttSent.slice(after.mqtt)])
-    expect(sender.acknowledged.filter((each) => late.has(each.body))).toEqual([])
-    expect(sender.delivered.filter((each) => late.has(each.body))).toEqual([])
+    expect(sender.acknowledged.filter((each) => Sender.later(each.body, after))).toEqual([])
+    expect(sender.delivered.filter((each) => Sender.later(each.body, after))).toEqual([])
+    // Everybody had something to be judged by.
+    expect(new Set(sender.delivered.map((each) => each.body[0]))).toEqual(new Set(['s', 'a', 'v']))
 
     // The woken one waits in its turn: when the other dies it leads again, and has what was sent meanwhile.
     const stomp = await StompWire.connect(addressOf(now.listeners['stomp'] ?? ''))

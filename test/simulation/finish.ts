@@ -57,7 +57,7 @@ async function drain(world: World, term: SimulatedTerm): Promise<void> {
 
 /** How many messages lie on each queue and were not given out: their bytes are damaged, and only they. */
 function stillThere(core: Core, found: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, number> {
-  const { queues } = core.destinations() as Readonly<{ queues: readonly Readonly<{ name: string; messages: number }>[] }>
+  const { queues } = core.administration.destinations('', 0, 1_000)
   return new Map(queues.map(({ name, messages }) => [name, messages - (found.get(name)?.length ?? 0)]))
 }
 

@@ -252,5 +252,6 @@ function message(sent: Sent): Message {
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
   }
 }

@@ -242,8 +242,8 @@ export class SimulatedTerm implements Term {
     return {}
   }
 
-  destinations(): unknown {
-    return this.core.destinations()
+  get administration(): Term['administration'] {
+    return this.core.administration
   }
 
   recent(limit: number): unknown {

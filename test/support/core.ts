@@ -131,6 +131,7 @@ export function message(text: string, changes: Partial<Message> = {}): Message {
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
     ...changes,
   }
 }

@@ -1,5 +1,5 @@
 // The dialect of tests of the core: headers are JSON in `head`, the body is bytes. Counts how often headers were read.
-import type { Body, Canonical, CanonicalHead, Dialect, Message, Value } from '../../src/api.ts'
+import type { Body, Canonical, CanonicalHead, Described, Dialect, Loss, Message, Value } from '../../src/api.ts'
 
 type Plain = string | number | boolean
 
@@ -39,6 +39,14 @@ export class TestDialect implements Dialect {
 
   fromCanonical(): undefined {
     return undefined
+  }
+
+  describe(message: Message): Described {
+    return { destination: 'test', fields: [], body: { kind: 'bytes', bytes: message.body } }
+  }
+
+  ruleOf(): Loss {
+    return { rule: 'test', says: 'Of tests.' }
   }
 }
 

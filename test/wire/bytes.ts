@@ -81,11 +81,11 @@ export function addressOf(listener: string): Readonly<{ host: string; port: numb
   return { host: listener.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listener.slice(colon + 1)) }
 }
 
-/** Waits for a condition, and says what it waited for when it gives up. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+/** Waits for a condition, and says what it waited for when it gives up. `everyMs` 0: looks in every turn, which takes a core. */
+export async function until(what: string, condition: () => boolean, timeoutMs = 10_000, everyMs = 5): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => (everyMs === 0 ? setImmediate(resolve) : setTimeout(resolve, everyMs)))
   }
 }

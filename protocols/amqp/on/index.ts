@@ -48,7 +48,7 @@ function inSession(
       onFlow(channel, performative)
       return
     case 'transfer':
-      onTransfer(channel, performative, frame.bytes)
+      onTransfer(channel, performative, frame)
       return
     case 'disposition':
       onDisposition(channel, performative)

@@ -1,0 +1,23 @@
+// A delivery as a STOMP 1.2 client reads it, for people. `ack` and `subscription` are left out: they belong to one subscription.
+import type { Delivery, Described, Message } from '../../src/api.ts'
+import { formatAddress } from './address.ts'
+import { readHead } from './head.ts'
+
+export function describe(message: Message, delivery: Delivery): Described {
+  const { dead } = delivery
+  const head = readHead(message.head)
+  const fields: (readonly [string, string])[] = [['message-id', `${delivery.ref.queue}-${delivery.ref.sequence}`]]
+  if (dead !== undefined) {
+    fields.push(['original-destination', formatAddress(dead.origin) ?? formatAddress(delivery.to) ?? ''], ['dlqDeliveryFailureCause', dead.reason])
+  }
+  if (delivery.maybeSeen || delivery.attempts > 1) fields.push(['redelivered', 'true'])
+  if (delivery.retained) fields.push(['ActiveMQ.Retained', 'true'])
+  fields.push(...head)
+  const first = (name: string): string | undefined => head.find((pair) => pair[0] === name)?.[1]
+  const kind = first('amq-msg-type') ?? (first('transformation') !== undefined ? 'map' : first('content-length') === undefined ? 'text' : 'bytes')
+  return {
+    destination: formatAddress(dead === undefined ? delivery.to : delivery.queue) ?? formatAddress(delivery.queue),
+    fields,
+    body: { kind, bytes: message.body },
+  }
+}

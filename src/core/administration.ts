@@ -1,0 +1,174 @@
+// What management asks of the core, and in what shape it is answered: numbers, names and pages, no sockets and no HTTP.
+// Everything is bounded by its `limit`; what takes long goes in slices.
+import type { Delivery, Dialect } from '../api.ts'
+import { CodedError } from '../errors.ts'
+import { CoreAddress, own } from './addresses.ts'
+import { explain, type View } from './explain.ts'
+import type { Live } from './live.ts'
+import type { ScheduledFigures } from './jobs.ts'
+import { lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
+import { move, type Moved, queueNamed } from './move.ts'
+import type { Queue } from './queue.ts'
+
+export type DestinationFigures = Readonly<{
+  namespace: string
+  name: string
+  durable: boolean
+  messages: number
+  ready: number
+  bytes: number
+  consumers: number
+  bindings: number
+  dropped: number
+}>
+
+export type ConnectionFigures = Readonly<{
+  protocol: string
+  remote: string
+  user: string
+  clientId: string
+  consumers: number
+  /** What its consumers may still be given. */
+  credit: number
+  /** Given and not yet settled. */
+  unsettled: number
+  /** Publishes that wait for room. */
+  parked: number
+}>
+
+export type DestinationsPage = Readonly<{ queues: readonly DestinationFigures[]; next?: number; retained: number }>
+/** An AMQP connection has a session of its own and one for each link that sends. */
+export type ConnectionsPage = Readonly<{ connections: readonly ConnectionFigures[]; next?: number }>
+
+export type ScheduledPage = Readonly<{ jobs: number; bytes: number; scheduled: readonly ScheduledFigures[] }>
+
+/** `sequence`, else the last one, else the one at `index` of what is ready. */
+export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
+
+/** How deep into a queue `index` may point. */
+const INDEX_MAX = 1_000
+/** Queues looked at for one page. */
+const VISITS_MAX = 20_000
+
+export class Administration {
+  readonly #live: Live
+  readonly #dialects: ReadonlyMap<string, Dialect>
+
+  constructor(live: Live, dialects: ReadonlyMap<string, Dialect>) {
+    this.#live = live
+    this.#dialects = dialects
+  }
+
+  /** Those behind `after`, at most `limit`; `next` is where the next page begins, also when this one is not full. In no order that means anything. */
+  destinations(match: string, after: number, limit: number): DestinationsPage {
+    const { queues: slots, retained } = this.#live.state
+    const queues: DestinationFigures[] = []
+    const end = Math.min(slots.length, after + 1 + VISITS_MAX)
+    let slot = after + 1
+    for (; slot < end && queues.length < limit; slot++) {
+      const queue = slots[slot]
+      if (queue !== undefined && isMatch(match, queue)) queues.push(figuresOf(queue))
+    }
+    return { queues, ...(slot < slots.length ? { next: slot - 1 } : {}), retained: retained.size }
+  }
+
+  /** Messages that are sent again and again: how many, and those with numbers above `after`, at most `limit`. */
+  scheduled(after: number, limit: number): ScheduledPage {
+    const { jobs } = this.#live
+    return { jobs: 0, bytes: 0, ...jobs?.figures, scheduled: jobs?.list(after, limit) ?? [] }
+  }
+
+  /** Ends one of them. Ends when that is committed; false: there is none of this number. */
+  async unschedule(number: number): Promise<boolean> {
+    if (this.#live.jobs?.remove(number) !== true) return false
+    await this.#live.journal.drained()
+    return true
+  }
+
+  /** What is on a queue, without taking it. */
+  async look(path: readonly string[], options: LookOptions): Promise<Page> {
+    return lookAt(this.#live, queueNamed(this.#live, path), options)
+  }
+
+  /** The message's own protocol says what is in it. */
+  describe(delivery: Delivery): View | undefined {
+    const dialect = this.#dialects.get(delivery.message.dialect)
+    return dialect === undefined ? undefined : explain([dialect], delivery)[0]
+  }
+
+  /** One message as every protocol would show it. */
+  async explain(path: readonly string[], which: Which): Promise<Readonly<{ looked: Looked; views: readonly View[] }>> {
+    const live = this.#live
+    const queue = queueNamed(live, path)
+    const sequence = which.sequence ?? (which.last ? lastReady(live, queue) : await this.#sequenceAt(queue, which.index))
+    const looked = sequence === 0 ? undefined : await lookAtOne(live, queue, sequence)
+    if (looked === undefined) throw new CodedError('not-found', `There is no such message on queue ${path.join('.')}.`)
+    if (looked.delivery === undefined) throw new CodedError('timeout', 'Its bytes cannot be read from disk at the moment.')
+    return { looked, views: explain(this.#dialects.values(), looked.delivery) }
+  }
+
+  async #sequenceAt(queue: Queue, index: number): Promise<number> {
+    if (index >= INDEX_MAX) throw new CodedError('invalid', `An index is less than ${INDEX_MAX}: further in, name a sequence.`)
+    const { entries } = await lookAt(this.#live, queue, { after: 0, limit: index + 1, held: false })
+    return entries[index]?.sequence ?? 0
+  }
+
+  /** Sessions of connected clients, oldest connection first: those behind `after`. */
+  connections(after: number, limit: number): ConnectionsPage {
+    const connections: ConnectionFigures[] = []
+    let last = after
+    for (const session of this.#live.sessions) {
+      if (session.order <= after) continue
+      if (connections.length === limit) return { connections, next: last }
+      const { record, remote, principal } = session
+      connections.push({ protocol: record.protocol, remote, user: principal, clientId: record.clientId, ...session.figures() })
+      last = session.order
+    }
+    return { connections }
+  }
+
+  /** At most `count` messages to another queue, or dead letters to where they came from. Ends when that is committed. */
+  async move(from: readonly string[], to: readonly string[], count: number): Promise<Moved> {
+    return move(this.#live, queueNamed(this.#live, from), own(new CoreAddress('queue', to, '')), count)
+  }
+
+  async redrive(from: readonly string[], count: number): Promise<Moved> {
+    return move(this.#live, queueNamed(this.#live, from), undefined, count)
+  }
+}
+
+/** A front end's own queues come behind its name. */
+function keyOf({ address }: Queue): string {
+  return address.namespace === '' ? address.path.join('.') : `${address.namespace}:${address.path.join('.')}`
+}
+
+/** `''`: the broker's own queues. Else by name in dots, where `*` is any part of it; with `*:` before it, those of front ends too. */
+function isMatch(match: string, queue: Queue): boolean {
+  if (match === '') return queue.address.namespace === ''
+  const pieces = match.split('*')
+  let rest = keyOf(queue)
+  if (!rest.startsWith(pieces[0])) return false
+  if (pieces.length === 1) return rest === match
+  rest = rest.slice(pieces[0].length)
+  const last = pieces[pieces.length - 1]
+  for (const piece of pieces.slice(1, -1)) {
+    const at = rest.indexOf(piece)
+    if (at < 0) return false
+    rest = rest.slice(at + piece.length)
+  }
+  return rest.length >= last.length && rest.endsWith(last)
+}
+
+function figuresOf(queue: Queue): DestinationFigures {
+  return {
+    namespace: queue.address.namespace,
+    name: queue.address.path.join('.'),
+    durable: queue.durable,
+    messages: queue.count,
+    ready: queue.readyCount,
+    bytes: queue.bytes,
+    consumers: queue.seats?.length ?? 0,
+    bindings: queue.bindings?.size ?? 0,
+    dropped: queue.dropped,
+  }
+}
