@@ -190,6 +190,26 @@ export interface PublishOptions {
   readonly retain: 'no' | 'set' | 'clear'
   /** Not 0: the session's note of this number is set in the same commit (MQTT QoS 2 packet id). */
   readonly note: number
+  /** The message is seen by nobody before this is committed; a refusal of it dooms the transaction (`not-found` does not). Of any session of the broker. */
+  readonly transaction: Transaction | undefined
+}
+
+/**
+ * Sends and settlements that happen together or not at all, also over a crash. Begun by `Session.begin`, and rolled back when that session ends or the
+ * transaction grows too old. Its messages take their places on their queues at its commit; what it settled stays in nobody's hands until then.
+ */
+export interface Transaction {
+  /** Why it can only be rolled back; undefined: it may be committed, or is over. */
+  readonly doomed: BrokerError | undefined
+  /** From now on it can only be rolled back: something of it failed that the core does not know of. */
+  doom(error: BrokerError): void
+  /**
+   * Done when all of it is durable. 0: it was doomed and is rolled back now, or is over already (`refusal` of the session that began it).
+   * `PARKED` (-1): sends of it are still parked; answered by `Replies.admitted` or `Replies.refused`, in the order of the session's parked publishes.
+   */
+  commit(): Ticket
+  /** Its messages vanish, and what it settled is unsettled again, with the same consumer. */
+  rollback(): Ticket
 }
 
 /** When a message is sent again and again. */
@@ -268,6 +288,8 @@ export interface ConsumerOptions {
   readonly exclusive: 'no' | 'refuse' | 'wait'
   /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
   readonly priority: number
+  /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
 }
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
@@ -284,6 +306,8 @@ export interface Consumer {
    * (STOMP receipt, PUBCOMP), so the fact is written at once; else lazily (20 ms). 0 with `not-found` when none of them is unsettled.
    */
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
+  /** Settles them when the transaction is committed; until then they are as settled, and unsettled again if it is rolled back. A refusal dooms it (`not-found` does not). */
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket
   /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
   mark(tag: number, mark: number): Ticket
   /**
@@ -411,6 +435,8 @@ export interface Session {
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */
   settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket
+  /** Undefined: `refusal`. */
+  begin(): Transaction | undefined
   /** Sets or clears a note. */
   note(key: number, set: boolean): Ticket
   /**

@@ -304,9 +304,9 @@ export class IncomingLink implements Replies {
 }
 
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const
-const PLAIN: PublishOptions = { retain: 'no', note: 0 }
+const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 const OPTIONS: Readonly<Record<Incoming['retain'], PublishOptions>> = {
   no: PLAIN,
-  set: { retain: 'set', note: 0 },
-  clear: { retain: 'clear', note: 0 },
+  set: { retain: 'set', note: 0, transaction: undefined },
+  clear: { retain: 'clear', note: 0, transaction: undefined },
 }

@@ -75,6 +75,10 @@ export class FakeConsumer implements Consumer {
     this.calls.push(`grant ${messages} ${bytes}`)
   }
 
+  settleIn(): number {
+    throw new Error('MQTT has no transactions')
+  }
+
   stall(stalled: boolean): void {
     this.calls.push(`stall ${stalled}`)
   }
@@ -238,6 +242,10 @@ export class FakeSession implements Session {
 
   settleRef(): number {
     return this.ticket()
+  }
+
+  begin(): undefined {
+    throw new Error('MQTT has no transactions')
   }
 
   note(key: number, set: boolean): number {

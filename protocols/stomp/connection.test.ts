@@ -14,6 +14,7 @@ import type {
   Outcome,
   Bound,
   PublishOptions,
+  Transaction,
   QueueOptions,
   Replies,
   Session,
@@ -837,6 +838,11 @@ class PlayedConsumer implements Consumer {
     this.core.settledBy.push(this.core.consumers.indexOf(this))
     return this.core.ticket()
   }
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): number {
+    for (let tag = first; tag <= last; tag++) if (!this.unsettled.has(tag)) return 0
+    ;(transaction as PlayedTransaction).did.push(`${outcome.kind} ${first}-${last}`)
+    return this.core.ticket()
+  }
   mark(): number {
     return this.core.ticket()
   }
@@ -858,7 +864,42 @@ type Played = {
   queue?: Address
 }
 
+class PlayedTransaction implements Transaction {
+  readonly did: string[] = []
+  readonly core: PlayedCore
+  doomed: BrokerError | undefined
+
+  constructor(core: PlayedCore) {
+    this.core = core
+  }
+  doom(error: BrokerError): void {
+    this.doomed = error
+  }
+  commit(): number {
+    this.did.push('commit')
+    if (this.doomed !== undefined) this.core.refusal = this.doomed
+    return this.doomed === undefined ? this.core.ticket() : 0
+  }
+  rollback(): number {
+    this.did.push('rollback')
+    return this.core.ticket()
+  }
+}
+
 class PlayedCore implements Broker, Session {
+  readonly transactions: PlayedTransaction[] = []
+  transactionsMax = 100
+
+  begin(): Transaction | undefined {
+    if (this.transactions.length >= this.transactionsMax) {
+      this.refusal = new CodedError('limit', 'too many transactions')
+      return undefined
+    }
+    const transaction = new PlayedTransaction(this)
+    this.transactions.push(transaction)
+    return transaction
+  }
+
   readonly node = 'a'
   readonly version = '0'
   readonly resumed = false

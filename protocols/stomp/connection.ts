@@ -352,9 +352,11 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     if (opening.heartBeat.sendMs > 0 || opening.heartBeat.receiveMs > 0) {
       this.#heartBeat = new HeartBeat(this.broker, this, opening.heartBeat, heartBeatGrace)
     }
-    this.#hold(HOLD.opening, false)
-    // Frames that came with CONNECT; not from inside a call of the core.
-    this.broker.clock.turn(() => this.#work())
+    // Frames that came with CONNECT, before what comes next, which may be the end; not from inside a call of the core.
+    this.broker.clock.turn(() => {
+      this.#work()
+      this.#hold(HOLD.opening, false)
+    })
   }
 
   /** Stops reading for a reason, or takes it back. Whoever tells us twice is heard once. */

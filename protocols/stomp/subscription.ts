@@ -5,6 +5,7 @@
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
 import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
 import { escape, relabel, type Version } from './escape.ts'
+import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
 
 export type AckMode = 'auto' | 'client' | 'client-individual'
@@ -196,13 +197,16 @@ export class Subscription implements BrowseSink {
   #write(delivery: Delivery, message: Message): void {
     const output = this.#owner.output
     if (delivery.to !== this.#prefixTo || delivery.dead !== undefined) this.#makePrefix(delivery)
-    const head = this.#owner.version === '1.2' ? message.head : this.#relabelled(message)
+    // What another protocol's sender calls its message stands first in a translated head. 1.0 and 1.1 acknowledge by message-id, so there it is ours.
+    const named = message === delivery.message ? 0 : afterMessageId(message.head)
+    const latest = this.#owner.version === '1.2'
+    const head = latest ? message.head : this.#relabelled(message, named)
     const body = message.body
     const inline = body.length < REFERENCE_BYTES
     output.begin(this.#prefix.length + head.length + FIXED_BYTES + (inline ? body.length : 0))
     output.copy(this.#prefix)
-    let text = `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
-    if (delivery.tag !== 0 && this.#owner.version === '1.2') text += `ack:${this.options.number}-${delivery.tag}\n`
+    let text = latest && named > 0 ? '' : `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
+    if (delivery.tag !== 0 && latest) text += `ack:${this.options.number}-${delivery.tag}\n`
     if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
     if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
     output.ascii(text)
@@ -237,9 +241,9 @@ export class Subscription implements BrowseSink {
     this.#prefixTo = dead === undefined ? delivery.to : undefined
   }
 
-  #relabelled(message: Message): Uint8Array {
+  #relabelled(message: Message, from: number): Uint8Array {
     if (message !== this.#headOf) {
-      const head = message.head
+      const head = from === 0 ? message.head : message.head.subarray(from)
       const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
       this.#head = bytes.includes(BACKSLASH) ? Buffer.from(relabel(bytes.toString(), this.#owner.version)) : head
       this.#headOf = message

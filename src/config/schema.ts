@@ -194,11 +194,11 @@ function integer(value: number, description: string, minimum: number, maximum?: 
 }
 
 function limitProperties(): Readonly<Record<string, Schema>> {
-  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs']
+  const zeroIsNone: readonly string[] = ['connectionsPerSecond', 'sessionKeepMaxMs', 'loginRememberedMs', 'transactionAgeMs']
   return Object.fromEntries(
     Object.entries(limits).map(([name, limit]) => [
       name,
-      integer(defaultLimits[name as keyof typeof limits], limit.reason, zeroIsNone.includes(name) ? 0 : 1),
+      integer(defaultLimits[name as keyof typeof limits], limit.reason, zeroIsNone.includes(name) ? 0 : 1, limit.most),
     ]),
   )
 }

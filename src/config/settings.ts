@@ -81,6 +81,14 @@ export type Limits = Readonly<{
   consumersPerSession: number
   browsers: number
   notesPerSession: number
+  /** Open transactions, and what is in them. */
+  transactions: number
+  transactionsPerSession: number
+  transactionMessages: number
+  transactionBytes: number
+  transactionTotalBytes: number
+  /** 0: for ever. */
+  transactionAgeMs: number
   temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number

@@ -2,7 +2,7 @@
 // Live, hot facts come as calls (`message`, `gone`, `sequence`), all others through `fact` with the bytes just admitted.
 // It decides nothing and refuses nothing: what no longer exists is passed over, since a later fact may have removed it first.
 import type { QueueOptions } from '../api.ts'
-import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, UnknownFact } from '../journal/facts.ts'
+import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras, UnknownFact } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet, type Via } from './bindings.ts'
@@ -12,6 +12,7 @@ import { groupBucket } from './groups.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
+import type { TransactionRecord } from './transaction.ts'
 
 /** A message fact taken apart; one is reused. */
 export interface MessageFact {
@@ -31,6 +32,9 @@ export interface MessageFact {
   session: number
   note: number
   pieces: readonly Range[] | undefined
+  /** Not 0: nobody sees it before this is committed; its place there. */
+  transaction: number
+  ordinal: number
 }
 
 export function newMessageFact(): MessageFact {
@@ -49,6 +53,8 @@ export function newMessageFact(): MessageFact {
     session: 0,
     note: 0,
     pieces: undefined,
+    transaction: 0,
+    ordinal: 0,
   }
 }
 
@@ -82,20 +88,86 @@ export class Apply {
     messages.set(row, REFERENCES, 1)
     if (fact.deliverAtMs !== 0) messages.deliverAt.set(row, fact.deliverAtMs)
     if (fact.set !== undefined) {
+      messages.set(row, ROUTE, fact.set.number)
+      fact.set.messages++
+    }
+    if ((fact.flags & MESSAGE_FLAG.job) !== 0) state.jobFired(fact.session, fact.note, fact.acceptedAtMs)
+    else if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
+    if (fact.transaction !== 0) {
+      this.#join(fact, row)
+      return row
+    }
+    if (fact.set !== undefined) {
       const { set } = fact
-      messages.set(row, ROUTE, set.number)
-      set.messages++
       for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
     } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
     if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
-    if ((fact.flags & MESSAGE_FLAG.job) !== 0) state.jobFired(fact.session, fact.note, fact.acceptedAtMs)
-    else if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
     if (messages.get(row, REFERENCES) > 1) {
       messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
       return row
     }
     state.release(row)
     return 0
+  }
+
+  /** The transaction holds it instead. */
+  #join(fact: MessageFact, row: number): void {
+    const record = this.#state.transaction(fact.transaction)
+    record.recorded = true
+    record.add(row, fact.ordinal, fact.set ?? fact.queue)
+    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) record.retain(row, fact.address)
+  }
+
+  /** What the transaction asked for happens: all that is few now, entries as the state's hooks want it. `count`: its ordinals. */
+  commit(record: TransactionRecord, count: number): void {
+    const state = this.#state
+    for (const { type, content } of record.deferred) this.fact(type, content, 0, content.length, 0, 0)
+    for (const { row, address } of record.retaining) {
+      if (row === 0) state.forgetRetained(address)
+      else state.retain(address, row, state.messages.get(row, SEGMENT) !== 0)
+    }
+    state.hooks.committed(state, record, record.reserve(count, state.epoch))
+  }
+
+  #transactionFact(type: number, from: FactReader): void {
+    const state = this.#state
+    const number = from.f64()
+    if (type === FACT.deferred) {
+      const record = state.transaction(number)
+      record.recorded = true
+      const late = from.u8()
+      // Of these there may be as many as there are messages; their reason has been told to who asks for it.
+      if (late === FACT.gone) record.addGone(from.u32(), from.f64(), from.u32())
+      else if (late === FACT.retainClear) record.retain(0, readAddress(from))
+      else record.deferred.push({ type: late, content: from.rest() })
+      return
+    }
+    if (type === FACT.savedSend || type === FACT.savedRetaining) {
+      this.#savedTransactionFact(type, state.transaction(number), from)
+      return
+    }
+    const count = type === FACT.commit ? from.u32() : 0
+    const record = state.endTransaction(number)
+    if (record === undefined) return
+    if (type === FACT.commit) this.commit(record, count)
+    else state.hooks.rolledBack(state, record)
+  }
+
+  #savedTransactionFact(type: number, record: TransactionRecord, from: FactReader): void {
+    const state = this.#state
+    const { messages } = state
+    const number = from.u32()
+    const row = number === 0 ? 0 : this.#saved[number]
+    if (row === undefined || (row === 0 && number !== 0)) throw new Error('a snapshot names a message that it does not hold')
+    record.recorded = true
+    if (type === FACT.savedRetaining) {
+      record.retain(row, readAddress(from))
+      return
+    }
+    const ordinal = from.u32()
+    const queue = from.u32()
+    messages.set(row, REFERENCES, messages.get(row, REFERENCES) + 1)
+    record.add(row, ordinal, queue === 0 ? state.sets.byNumber.get(messages.get(row, ROUTE)) : state.queueByNumber.get(queue))
   }
 
   /** `count` entries from this sequence on are gone. */
@@ -211,6 +283,13 @@ export class Apply {
       case FACT.relocated:
         this.#relocated(from)
         return
+      case FACT.deferred:
+      case FACT.commit:
+      case FACT.rollback:
+      case FACT.savedSend:
+      case FACT.savedRetaining:
+        this.#transactionFact(type, from)
+        return
       case FACT.session:
       case FACT.sessionGone:
       case FACT.sessionAway:
@@ -229,8 +308,10 @@ export class Apply {
     const fact = this.#message
     const flags = buffer[start]
     const route = buffer.readUInt32LE(start + 28)
-    let at = start + MESSAGE_FIXED
-    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    const at = start + MESSAGE_FIXED + messageExtras(flags)
+    const joins = (flags & MESSAGE_FLAG.transaction) !== 0
+    fact.transaction = joins ? buffer.readDoubleLE(at - 12) : 0
+    fact.ordinal = joins ? buffer.readUInt32LE(at - 4) : 0
     fact.segment = segment
     fact.offset = offset
     fact.length = end - start
@@ -460,6 +541,7 @@ export class Apply {
       case FACT.savedCounters:
         state.nextQueue = from.u32()
         state.nextSession = from.u32()
+        state.nextTransaction = from.f64()
         state.sets.next = from.u32()
         this.#saved = new Uint32Array(from.u32())
         state.nextJob = from.u32()

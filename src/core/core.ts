@@ -112,6 +112,7 @@ export class Core implements Broker {
   /** Ends every session, unanswered. Kept ones count as connected until the next leader begins. */
   async stop(): Promise<void> {
     this.#compaction?.stop()
+    this.#live.transactions.stop()
     for (const session of [...this.#live.sessions]) session.detach()
     this.#live.stop()
   }
@@ -177,6 +178,7 @@ export class Core implements Broker {
 
   /** Batch and digest of the durable state; equal wherever the same facts were applied. */
   digest(): Readonly<{ batch: number; digest: string }> {
+    this.#live.transactions.finish()
     return { batch: this.#live.journal.committed, digest: digestState(this.#live.state) }
   }
 
@@ -189,13 +191,18 @@ export class Core implements Broker {
         live.facts.flushGone()
         live.journal.urge()
         await live.journal.drained()
-        if (!live.facts.uncommitted && live.facts.nothingGathers) return this.digest()
+        if (!live.facts.uncommitted && live.facts.nothingGathers && !live.transactions.busy) return this.digest()
         await new Promise<void>((resolve) => this.clock.turn(resolve))
       }
     } finally {
       live.hold(false)
     }
     throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
+  }
+
+  /** Entries of committed or given up transactions are still being placed or freed. */
+  get unfolding(): boolean {
+    return this.#live.transactions.busy
   }
 
   /** Makes a snapshot of what is committed, and then whatever compaction that allows. */
@@ -218,6 +225,8 @@ export class Core implements Broker {
         segments: journal.segments.length,
       },
       bytes: live.bytes(),
+      messages: live.state.messages.count,
+      transactions: { open: live.transactions.open, unfolding: live.transactions.busy },
       scheduled: this.#jobs.figures,
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
@@ -245,6 +254,8 @@ export class Core implements Broker {
     const live = this.#live
     const queue = live.findQueue(own(address))
     if (queue === undefined) throw new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+    // What is committed and on its way is on the queue.
+    while (queue.gate !== undefined && queue.gate.ahead.length > 0) await new Promise<void>((resolve) => this.clock.turn(resolve))
     const until = queue.next
     const { entries } = live.state
     let purged = 0

@@ -19,7 +19,7 @@ import type { LiveSession } from './session.ts'
 const RETRY_MS = 1_000
 /** Years enough; keeps every time a safe integer. */
 const TIME_MAX_MS = 2 ** 45
-const PLAIN = { retain: 'no', note: 0 } as const
+const PLAIN = { retain: 'no', note: 0, transaction: undefined } as const
 
 /** A job as management tells of it; times as ISO 8601 has them, `nextAt` null: never. */
 export type ScheduledFigures = Readonly<{

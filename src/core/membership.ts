@@ -190,7 +190,7 @@ export class Membership {
     if (will === undefined) return
     this.#dropWill(record)
     const { herald } = this
-    if (herald.publish(will.to, will.message, { retain: will.retain, note: 0 }) === 0) {
+    if (herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }

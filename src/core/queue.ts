@@ -4,11 +4,13 @@ import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import { Groups } from './groups.ts'
 import type { Binding } from './bindings.ts'
+import type { Gate } from './gate.ts'
 import { type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
 import { bucketOf, MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Line, Seat } from './seat.ts'
+import type { Selection } from './selection.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -73,6 +75,8 @@ export class Queue {
   exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
+  /** Who takes what a selector takes. */
+  selection: Selection | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
@@ -80,6 +84,9 @@ export class Queue {
   bindingBytes = 0
   /** Sessions whose oldest parked publish waits for room here. */
   waiters: Set<LiveSession> | undefined = undefined
+
+  /** What transactions mean for it, while they mean anything. */
+  gate: Gate | undefined = undefined
 
   scheduled = false
   /** A body at the head is being read from disk. */
@@ -113,8 +120,9 @@ export class Queue {
   /** No room for one more message of `bytes`. An empty queue has room for any. */
   isFull(bytes: number): boolean {
     const { limitMessages, limitBytes } = this.policy
-    const count = this.count
-    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && this.bytes + bytes > limitBytes)
+    const count = this.count + (this.gate?.unseen ?? 0)
+    const total = this.bytes + (this.gate?.unseenBytes ?? 0)
+    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
   }
 
   get readyCount(): number {
@@ -129,6 +137,7 @@ export class Queue {
       this.groups ??= new Groups(this, this.#entries, this.#messages)
       this.groups.add(row, bucket, this.priorityOf(row))
     }
+    this.selection?.arrived(row)
   }
 
   /** A ready entry is taken out of its place: given to somebody, delayed, or gone. */

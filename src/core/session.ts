@@ -23,6 +23,7 @@ import type {
   Session,
   Sink,
   Ticket,
+  Transaction,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
@@ -34,6 +35,7 @@ import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
 import { DEADLINE } from './deadlines.ts'
 import type { Live } from './live.ts'
+import type { LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { ParkedPublishes } from './parked.ts'
 import { rulesFor } from './policy.ts'
@@ -68,6 +70,8 @@ export class LiveSession implements Session {
   /** In the list of those to answer at the end of the turn. */
   idle = false
   over = false
+  /** Begun by this session and open. */
+  transactions = 0
   readonly #live: Live
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
@@ -124,7 +128,7 @@ export class LiveSession implements Session {
       case 'done':
         return this.#live.batches.ticket(this, false)
       case 'refused':
-        return this.refuse(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+        return this.refuse(this.refusalOf(options, publisher.refusal))
       case 'blocked':
         return this.#park(to, message, options, publisher.blockedBy)
       case 'upload':
@@ -143,7 +147,27 @@ export class LiveSession implements Session {
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
     this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
     const refusal = this.#parked.add(to, message, options, blockedBy)
-    return refusal === undefined ? PARKED : this.refuse(refusal)
+    return refusal === undefined ? PARKED : this.refuse(this.refusalOf(options, refusal))
+  }
+
+  /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
+  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+    if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
+    return error
+  }
+
+  begin(): Transaction | undefined {
+    const begun = this.over ? new CodedError('removed', 'the session is over') : this.#live.transactions.begin(this)
+    if (!(begun instanceof CodedError)) return begun
+    this.refuse(begun)
+    return undefined
+  }
+
+  /** The commit waits behind what is parked. */
+  parkCommit(transaction: LiveTransaction): Ticket {
+    this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
+    this.#parked.addCommit(transaction)
+    return PARKED
   }
 
   retryParked(): void {
@@ -265,7 +289,13 @@ export class LiveSession implements Session {
       this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
       return undefined
     }
-    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
+    const text = given(options.selector)
+    const selector = text === undefined ? undefined : live.selecting.compile(text)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, selector, sink)
     for (const address of addresses) {
       if (this.attach(consumer, own(address))) continue
       for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
@@ -398,6 +428,7 @@ export class LiveSession implements Session {
   detach(): void {
     this.over = true
     this.#live.sessions.delete(this)
+    this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
     if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()

@@ -10,6 +10,8 @@ import { PatternTree } from './pattern-tree.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
 import type { SessionRecord } from './sessions.ts'
 import { TopicTree } from './topic-tree.ts'
+import { TransactionRecord } from './transaction.ts'
+import { unfold } from './unfolding.ts'
 
 let versions = 0
 
@@ -39,6 +41,10 @@ export interface StateHooks {
   queueGone(queue: Queue): void
   /** A topic keeps this from now on. */
   retainedSet(retained: Retained): void
+  /** A transaction is to be unfolded; its queues' numbers are given to it. */
+  committed(state: State, record: TransactionRecord, bases: ReadonlyMap<Queue, number>): void
+  /** Its messages are to be released. */
+  rolledBack(state: State, record: TransactionRecord): void
 }
 
 const REPLAY: StateHooks = {
@@ -48,6 +54,12 @@ const REPLAY: StateHooks = {
   removing() {},
   queueGone() {},
   retainedSet() {},
+  committed(state, record, bases) {
+    for (const steps = unfold(state, record, bases, { left: Number.POSITIVE_INFINITY }); steps.next().done !== true; );
+  },
+  rolledBack(state, record) {
+    for (const row of record.rows) state.release(row)
+  },
 }
 
 export class State {
@@ -63,6 +75,10 @@ export class State {
   readonly queueByKey = new Map<string, Queue>()
   readonly sessionByNumber = new Map<number, SessionRecord>()
   readonly sessionByKey = new Map<string, SessionRecord>()
+  /** Neither committed nor rolled back, oldest first. */
+  readonly transactions = new Map<number, TransactionRecord>()
+  /** The number that the next one gets: never given twice while the journal speaks of it. */
+  nextTransaction = 1
   readonly dialects: string[] = ['']
   readonly dead: (Dead | undefined)[] = [undefined]
   readonly #deadByKey = new Map<string, number>()
@@ -151,13 +167,18 @@ export class State {
 
   /** A new entry of a message on a queue; takes the queue's next sequence and a reference to the message. */
   addEntry(queue: Queue, message: number, via: Via, flags: number): number {
-    const row = this.entries.add(queue.slot, queue.next, message)
-    queue.next++
+    const sequence = queue.next++
     if ((flags & ENTRY_FLAG.durable) !== 0) {
       queue.replayNext = queue.next
       queue.toldNext = queue.next
       queue.sequenceEpoch = this.epoch
     }
+    return this.addEntryAt(queue, sequence, message, via, flags)
+  }
+
+  /** The same with a number that the queue gave out before. */
+  addEntryAt(queue: Queue, sequence: number, message: number, via: Via, flags: number): number {
+    const row = this.entries.add(queue.slot, sequence, message)
     this.entries.set(row, VIA, via.number)
     this.entries.set(row, FLAGS, flags)
     this.entries.set(row, STATE, STATE_OF.ready)
@@ -221,6 +242,24 @@ export class State {
     const earlier = this.retained.delete(address.path)
     if (earlier !== undefined) this.release(earlier.message)
     return earlier
+  }
+
+  /** The open transaction of this number; made when first spoken of. */
+  transaction(number: number): TransactionRecord {
+    let record = this.transactions.get(number)
+    if (record === undefined) {
+      record = new TransactionRecord(number)
+      this.transactions.set(number, record)
+      this.nextTransaction = Math.max(this.nextTransaction, number + 1)
+    }
+    return record
+  }
+
+  /** It is open no more. */
+  endTransaction(number: number): TransactionRecord | undefined {
+    const record = this.transactions.get(number)
+    this.transactions.delete(number)
+    return record
   }
 
   /** The number of this reason and origin, for the entry's `DEAD` field. */

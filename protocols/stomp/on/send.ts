@@ -93,6 +93,6 @@ function retainedOptions(sending: Sending): PublishOptions {
   return sending.message.body.length === 0 ? CLEAR : SET
 }
 
-const PLAIN: PublishOptions = { retain: 'no', note: 0 }
-const SET: PublishOptions = { retain: 'set', note: 0 }
-const CLEAR: PublishOptions = { retain: 'clear', note: 0 }
+const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
+const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
+const CLEAR: PublishOptions = { retain: 'clear', note: 0, transaction: undefined }
