@@ -280,6 +280,9 @@ export interface ConsumerOptions {
   readonly selector?: string | undefined
 }
 
+/** Every queue whose name matches. */
+export type QueuePattern = Readonly<{ pattern: Pattern }>
+
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
 export interface Consumer {
   /** More credit; negative takes back. Starts at 0. */
@@ -410,8 +413,9 @@ export interface Session {
   boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
-  /** Undefined: `refusal`. The queue must exist (declare it first). */
-  consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Queues that are named must exist (declare them first); a pattern is of all that match and are in namespace `''`,
+   *  those made later too, and such a consumer stays when they are removed. */
+  consume(queues: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined
   /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
   browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */

@@ -31,6 +31,7 @@ import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
 import { Transactions } from './transactions.ts'
 import type { Replica } from './replica.ts'
+import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
@@ -64,6 +65,7 @@ export class Live implements StateHooks {
   readonly browsing = new Browsing(this)
   readonly sweeps = new Sweeps(this)
   readonly deadLetters: DeadLetters
+  readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
   readonly transactions = new Transactions(this)
   readonly selecting: Selecting
@@ -458,6 +460,12 @@ export class Live implements StateHooks {
 
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const queue = this.#make(address, options, claim)
+    if (queue !== undefined) this.wildcards.queueMade(queue)
+    return queue
+  }
+
+  #make(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const { state } = this
     if (!options.durable) {
       const policy = policyFrom(this.settings.destinations, address, options)
