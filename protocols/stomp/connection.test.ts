@@ -1028,6 +1028,9 @@ class PlayedCore implements Broker, Session {
     this.published.push({ ...rest, to: nameOf(to), retain: options.retain })
     return this.full ? -1 : this.ticket()
   }
+  repeat(): number {
+    return this.ticket()
+  }
   declare(queue: Address, options: QueueOptions): number {
     this.missing.delete(nameOf(queue))
     this.declared.push([nameOf(queue), options])
