@@ -43,8 +43,10 @@ export interface Message {
   readonly expiresAtMs: number
   /** Wall time in ms before which nobody is given it; 0: at once. */
   readonly deliverAtMs: number
-  /** Message group; `''`: none. Carried, not yet acted on. */
+  /** Message group; `''`: none. All messages of one go to one consumer of a queue while it lives, in order. */
   readonly group: string
+  /** The last of its group: those that follow may go to another consumer (JMSXGroupSeq -1). */
+  readonly groupEnds: boolean
 }
 
 /** A tagged value, so that no type of any protocol is lost on the way to another. */
@@ -188,6 +190,38 @@ export interface PublishOptions {
   readonly retain: 'no' | 'set' | 'clear'
   /** Not 0: the session's note of this number is set in the same commit (MQTT QoS 2 packet id). */
   readonly note: number
+  /** The message is seen by nobody before this is committed; a refusal of it dooms the transaction (`not-found` does not). Of any session of the broker. */
+  readonly transaction: Transaction | undefined
+}
+
+/**
+ * Sends and settlements that happen together or not at all, also over a crash. Begun by `Session.begin`, and rolled back when that session ends or the
+ * transaction grows too old. Its messages take their places on their queues at its commit; what it settled stays in nobody's hands until then.
+ */
+export interface Transaction {
+  /** Why it can only be rolled back; undefined: it may be committed, or is over. */
+  readonly doomed: BrokerError | undefined
+  /** From now on it can only be rolled back: something of it failed that the core does not know of. */
+  doom(error: BrokerError): void
+  /**
+   * Done when all of it is durable. 0: it was doomed and is rolled back now, or is over already (`refusal` of the session that began it).
+   * `PARKED` (-1): sends of it are still parked; answered by `Replies.admitted` or `Replies.refused`, in the order of the session's parked publishes.
+   */
+  commit(): Ticket
+  /** Its messages vanish, and what it settled is unsettled again, with the same consumer. */
+  rollback(): Ticket
+}
+
+/** When a message is sent again and again. */
+export interface Plan {
+  /** Before the first time; with `cron`, after each of its times. */
+  readonly delayMs: number
+  /** Between two times. 0: there is one (with `cron`: for each of its times). */
+  readonly periodMs: number
+  /** Times after the first; -1: for ever. */
+  readonly repeat: number
+  /** Minute, hour, day of month, month, day of week; '': none. */
+  readonly cron: string
 }
 
 // ---- Consuming ------------------------------------------------------------------------------------------------------
@@ -254,7 +288,12 @@ export interface ConsumerOptions {
   readonly exclusive: 'no' | 'refuse' | 'wait'
   /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
   readonly priority: number
+  /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
 }
+
+/** Every queue whose name matches. */
+export type QueuePattern = Readonly<{ pattern: Pattern }>
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
 export interface Consumer {
@@ -270,6 +309,8 @@ export interface Consumer {
    * (STOMP receipt, PUBCOMP), so the fact is written at once; else lazily (20 ms). 0 with `not-found` when none of them is unsettled.
    */
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
+  /** Settles them when the transaction is committed; until then they are as settled, and unsettled again if it is rolled back. A refusal dooms it (`not-found` does not). */
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket
   /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
   mark(tag: number, mark: number): Ticket
   /**
@@ -368,6 +409,11 @@ export interface Session {
    * 0: refused (`full` when the parked ones exceed the connection's limit).
    */
   publish(to: Address, message: Message, options: PublishOptions): Ticket
+  /**
+   * Keeps the message, durably whatever its own durability, and publishes it as the plan says, until it is done. What is due while no node leads is
+   * made up for by one publish. `Message.deliverAtMs` is not looked at; each copy expires as long after its publish as this one would after now.
+   */
+  repeat(to: Address, message: Message, plan: Plan): Ticket
   /** Makes the queue if it is not there. An existing one keeps its options. */
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
@@ -384,14 +430,17 @@ export interface Session {
   boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
-  /** Undefined: `refusal`. The queue must exist (declare it first). */
-  consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Queues that are named must exist (declare them first); a pattern is of all that match and are in namespace `''`,
+   *  those made later too, and such a consumer stays when they are removed. */
+  consume(queues: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined
   /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
   browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
   pull(queue: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined
   /** Settles what `pull` gave; `attempt` is the delivery's `attempts`. `not-found` when it is gone or was given to another since. */
   settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket
+  /** Undefined: `refusal`. */
+  begin(): Transaction | undefined
   /** Sets or clears a note. */
   note(key: number, set: boolean): Ticket
   /**
@@ -417,8 +466,12 @@ export interface Clock {
 /** Numbers since start, for `$SYS` and metrics. */
 export interface Figures {
   readonly startedAtMs: number
+  /** Wires, whoever speaks on them, also before it says who it is. */
   readonly connections: number
   readonly connectionsTotal: number
+  /** Sessions that somebody has open: none or several for a connection. */
+  readonly sessionsOpen: number
+  /** Those and the kept ones whose client is away. */
   readonly sessions: number
   readonly bindings: number
   readonly queues: number

@@ -18,10 +18,13 @@ export type Limit = Readonly<{
     | 'entries'
     | 'segments'
     | 'numbers'
+    | 'transactions'
     | 'levels'
     | 'terms'
   /** What it bounds and what happens there, in a sentence for the reference. */
   reason: string
+  /** More cannot be configured. */
+  most?: number
   /** Test file that reaches it; undefined: not reached by a test yet. */
   reachedBy: string | undefined
 }>
@@ -108,6 +111,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
+  wildcardQueues: {
+    unit: 'queues',
+    reason: 'Queues that consumers of a pattern take from, each counted for every such consumer; one that would take from more is ended.',
+    reachedBy: 'src/core/wildcards.test.ts',
+  },
   browsers: {
     unit: 'browsers',
     reason: 'Looks at queues (browsing) under way at once; further ones are refused.',
@@ -117,6 +125,34 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     unit: 'numbers',
     reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',
     reachedBy: 'src/core/limits.test.ts',
+  },
+  transactions: {
+    unit: 'transactions',
+    reason: 'Open transactions of all sessions; further ones are refused.',
+    reachedBy: 'src/core/transactions.test.ts',
+  },
+  transactionsPerSession: { unit: 'transactions', reason: 'Open transactions of one session.', reachedBy: 'src/core/transactions.test.ts' },
+  transactionMessages: {
+    unit: 'messages',
+    reason: 'Messages sent and settled in one transaction; one more dooms it: it can only be rolled back.',
+    // A queue's numbers jump by 2^20 at a takeover, and half of that may have been given out untold (core/live.ts).
+    most: 500_000,
+    reachedBy: 'src/core/transactions.test.ts',
+  },
+  transactionBytes: {
+    unit: 'bytes',
+    reason: 'Bytes of the messages sent in one transaction; one more dooms it.',
+    reachedBy: 'src/core/transactions.test.ts',
+  },
+  transactionTotalBytes: {
+    unit: 'bytes',
+    reason: 'Bytes of the messages sent in all open transactions together.',
+    reachedBy: 'src/core/transactions.test.ts',
+  },
+  transactionAgeMs: {
+    unit: 'ms',
+    reason: 'How long a transaction may stay open; then it is rolled back. 0: for ever.',
+    reachedBy: 'src/core/transactions.test.ts',
   },
   temporariesPerSession: {
     unit: 'queues',
@@ -129,6 +165,13 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reachedBy: 'src/core/limits.test.ts',
   },
   retained: { unit: 'messages', reason: 'Retained messages; further topics are refused theirs.', reachedBy: 'src/core/limits.test.ts' },
+  scheduled: {
+    unit: 'messages',
+    reason: 'Messages that are sent again and again (repeat, cron); further ones are refused.',
+    reachedBy: 'src/core/jobs.test.ts',
+  },
+  scheduledBytes: { unit: 'bytes', reason: 'Bytes of those, which are kept in memory.', reachedBy: 'src/core/jobs.test.ts' },
+  schedulePeriodMs: { unit: 'ms', reason: 'Shortest period of those; a shorter one is refused.', reachedBy: 'src/core/jobs.test.ts' },
   sessionKeepMaxMs: {
     unit: 'ms',
     reason: 'Longest time that a session outlives its connection; longer wishes are cut to this. 0: no limit.',

@@ -74,7 +74,7 @@ export function readHeader(reader: TermReader, bytes: Buffer, section: Section):
 }
 
 /** Of the properties, what the broker acts on. */
-export type Routing = Readonly<{ to: string | undefined; expiresAtMs: number; group: string }>
+export type Routing = Readonly<{ to: string | undefined; expiresAtMs: number; group: string; groupEnds: boolean }>
 
 export function readRouting(reader: TermReader, bytes: Buffer, section: Section): Routing {
   const fields = new Fields(reader.over(bytes, section.value, section.end), 'properties')
@@ -84,7 +84,9 @@ export function readRouting(reader: TermReader, bytes: Buffer, section: Section)
   const expiresAtMs = fields.timestamp('absolute-expiry-time') ?? 0
   fields.skip(1)
   const group = fields.string('group-id') ?? ''
-  return { to: to?.type === 'string' || to?.type === 'symbol' ? to.value : undefined, expiresAtMs: Math.max(0, expiresAtMs), group }
+  // JMSXGroupSeq -1, as the unsigned number that clients make of it.
+  const groupEnds = fields.uint('group-sequence') === 0xffff_ffff
+  return { groupEnds, to: to?.type === 'string' || to?.type === 'symbol' ? to.value : undefined, expiresAtMs: Math.max(0, expiresAtMs), group }
 }
 
 /** The value of one key of a map section, if it has that key; the map is read only if the name occurs in it at all. */

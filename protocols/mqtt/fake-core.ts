@@ -75,6 +75,10 @@ export class FakeConsumer implements Consumer {
     this.calls.push(`grant ${messages} ${bytes}`)
   }
 
+  settleIn(): number {
+    throw new Error('MQTT has no transactions')
+  }
+
   stall(stalled: boolean): void {
     this.calls.push(`stall ${stalled}`)
   }
@@ -180,6 +184,10 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
+  repeat(): number {
+    throw new Error('MQTT 3.1.1 schedules nothing')
+  }
+
   declare(queue: Address, options: Readonly<{ durable: boolean; lifetime: string }>): number {
     this.calls.push(`declare ${queue.namespace} ${queue.path.join('|')} ${options.durable ? 'durable' : 'volatile'} ${options.lifetime}`)
     return this.ticket()
@@ -234,6 +242,10 @@ export class FakeSession implements Session {
 
   settleRef(): number {
     return this.ticket()
+  }
+
+  begin(): undefined {
+    throw new Error('MQTT has no transactions')
   }
 
   note(key: number, set: boolean): number {
@@ -294,6 +306,7 @@ export class FakeBroker implements Broker {
       startedAtMs: this.startedAtMs,
       connections: 1,
       connectionsTotal: 2,
+      sessionsOpen: 2,
       sessions: 3,
       bindings: 4,
       queues: 5,

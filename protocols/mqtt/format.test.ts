@@ -29,6 +29,7 @@ const FOREIGN: Message = {
   expiresAtMs: 0,
   deliverAtMs: 0,
   group: '',
+  groupEnds: false,
 }
 
 function out(canonical: Partial<Canonical>, message: Partial<Message> = {}): { message: Message; lost: string[] } {

@@ -30,7 +30,7 @@ export function publishSys(front: Front): () => void {
     if (session === undefined) return
     for (const [name, value] of figuresOf(front)) {
       const to = broker.address('topic', ['$SYS', 'broker', ...name.split('/')])
-      const ticket = session.publish(to, newMessage(0, true, Buffer.from(String(value))), { retain: 'set', note: 0 })
+      const ticket = session.publish(to, newMessage(0, true, Buffer.from(String(value))), { retain: 'set', note: 0, transaction: undefined })
       // The node stopped or leads no more: nothing of it must go on.
       if (ticket === 0 && OVER.has(session.refusal?.code)) return
     }

@@ -14,6 +14,7 @@ import type {
   Outcome,
   Bound,
   PublishOptions,
+  Transaction,
   QueueOptions,
   Replies,
   Session,
@@ -277,7 +278,9 @@ describe('SUBSCRIBE', () => {
     ['id:s\ndestination:/queue/a\nack:maybe', 'There is no ack mode'],
     ['id:s\ndestination:/queue/a\nselector:x=1', 'Selectors are not offered'],
     ['id:s\ndestination:/topic/a\nbrowser:true', 'Only a queue can be browsed'],
-    ['id:s\ndestination:/queue/a.*', 'Wildcards in queue names'],
+    ['id:s\ndestination:/queue/>.a', 'may only be the last'],
+    ['id:s\ndestination:/queue/a.*\nbrowser:true', 'Only a queue can be browsed'],
+    ['id:s\ndestination:/queue/a\nactivemq.priority:high', 'activemq.priority'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
     ['id:s\ndestination:/topic/a\nactivemq.noLocal:true', 'noLocal'],
@@ -837,6 +840,11 @@ class PlayedConsumer implements Consumer {
     this.core.settledBy.push(this.core.consumers.indexOf(this))
     return this.core.ticket()
   }
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): number {
+    for (let tag = first; tag <= last; tag++) if (!this.unsettled.has(tag)) return 0
+    ;(transaction as PlayedTransaction).did.push(`${outcome.kind} ${first}-${last}`)
+    return this.core.ticket()
+  }
   mark(): number {
     return this.core.ticket()
   }
@@ -858,7 +866,42 @@ type Played = {
   queue?: Address
 }
 
+class PlayedTransaction implements Transaction {
+  readonly did: string[] = []
+  readonly core: PlayedCore
+  doomed: BrokerError | undefined
+
+  constructor(core: PlayedCore) {
+    this.core = core
+  }
+  doom(error: BrokerError): void {
+    this.doomed = error
+  }
+  commit(): number {
+    this.did.push('commit')
+    if (this.doomed !== undefined) this.core.refusal = this.doomed
+    return this.doomed === undefined ? this.core.ticket() : 0
+  }
+  rollback(): number {
+    this.did.push('rollback')
+    return this.core.ticket()
+  }
+}
+
 class PlayedCore implements Broker, Session {
+  readonly transactions: PlayedTransaction[] = []
+  transactionsMax = 100
+
+  begin(): Transaction | undefined {
+    if (this.transactions.length >= this.transactionsMax) {
+      this.refusal = new CodedError('limit', 'too many transactions')
+      return undefined
+    }
+    const transaction = new PlayedTransaction(this)
+    this.transactions.push(transaction)
+    return transaction
+  }
+
   readonly node = 'a'
   readonly version = '0'
   readonly resumed = false
@@ -919,6 +962,7 @@ class PlayedCore implements Broker, Session {
         expiresAtMs: 0,
         deliverAtMs: 0,
         group: '',
+        groupEnds: false,
       },
       to: address('queue', ['a']),
       ref: { queue: played.queueNumber ?? 5, sequence: played.sequence ?? 1 },
@@ -976,6 +1020,9 @@ class PlayedCore implements Broker, Session {
     const { body: _, ...rest } = message
     this.published.push({ ...rest, to: nameOf(to), retain: options.retain })
     return this.full ? -1 : this.ticket()
+  }
+  repeat(): number {
+    return this.ticket()
   }
   declare(queue: Address, options: QueueOptions): number {
     this.missing.delete(nameOf(queue))

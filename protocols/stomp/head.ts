@@ -15,6 +15,8 @@ export type Sending = Readonly<{
   retain: boolean
   /** A temporary destination of the sender's own that it wants the reply at. */
   replyTo: string | undefined
+  /** One of the headers of schedule.ts is there. */
+  scheduled: boolean
   message: Message
 }>
 
@@ -34,8 +36,10 @@ export class HeadWriter {
     let priority: string | undefined
     let expires: string | undefined
     let group: string | undefined
+    let groupSequence: string | undefined
     let retain: string | undefined
     let replyTo: string | undefined
+    let scheduled = false
     let text = ''
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]
@@ -61,6 +65,9 @@ export class HeadWriter {
         case 'expires':
           expires ??= value
           break
+        case 'group-sequence':
+          groupSequence ??= value
+          break
         case 'group':
           group ??= value
           break
@@ -71,6 +78,9 @@ export class HeadWriter {
           if (!value.startsWith(OWN)) break
           replyTo ??= value
           value = remoteName(this.owner, value)
+          break
+        case 'schedule':
+          scheduled = true
           break
         case 'transformation':
           // Table 3.4: a Java object would need its class.
@@ -95,6 +105,7 @@ export class HeadWriter {
       transaction,
       retain: retain !== undefined && isTrue(retain),
       replyTo,
+      scheduled,
       message: {
         dialect: 'stomp',
         head: this.#bytes,
@@ -104,6 +115,7 @@ export class HeadWriter {
         expiresAtMs: expires === undefined ? 0 : Number(expires),
         deliverAtMs: 0,
         group: group ?? '',
+        groupEnds: groupSequence === '-1',
       },
     }
   }
@@ -127,6 +139,16 @@ export function writeHead(headers: readonly (readonly [string, string])[]): Uint
   let text = ''
   for (const [name, value] of headers) text += `${escape(name, '1.2')}:${escape(value, '1.2')}\n`
   return Buffer.from(text)
+}
+
+/** What the sender of another protocol calls its message: the first line of a translated head, if it is there. A head that came by STOMP never holds it. */
+export const MESSAGE_ID = 'message-id'
+
+/** Where a head goes on behind that line; 0: it has none. */
+export function afterMessageId(head: Uint8Array): number {
+  if (head.length < MESSAGE_ID_LINE.length) return 0
+  for (let i = 0; i < MESSAGE_ID_LINE.length; i++) if (head[i] !== MESSAGE_ID_LINE[i]) return 0
+  return head.indexOf(LF) + 1
 }
 
 /** Headers that a head never holds: the frame's own, and those that only the broker may set on a delivery. */
@@ -164,9 +186,16 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['priority', 'priority'],
   ['expires', 'expires'],
   ['JMSXGroupID', 'group'],
+  ['JMSXGroupSeq', 'group-sequence'],
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
   ['reply-to', 'reply-to'],
+  ['AMQ_SCHEDULED_DELAY', 'schedule'],
+  ['AMQ_SCHEDULED_PERIOD', 'schedule'],
+  ['AMQ_SCHEDULED_REPEAT', 'schedule'],
+  ['AMQ_SCHEDULED_CRON', 'schedule'],
 ])
+const MESSAGE_ID_LINE = Buffer.from(`${MESSAGE_ID}:`)
+const LF = 0x0a
 const NUMBER = /^\d{1,15}$/
 const EMPTY = new Uint8Array(0)

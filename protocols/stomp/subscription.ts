@@ -5,6 +5,7 @@
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
 import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
 import { escape, relabel, type Version } from './escape.ts'
+import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
 
 export type AckMode = 'auto' | 'client' | 'client-individual'
@@ -35,6 +36,8 @@ export type SubscriptionOptions = Readonly<{
   /** The queue it takes from, and whether that goes with the subscription. */
   queue: Address
   temporary: boolean
+  /** It takes from every queue that matches a pattern. */
+  several: boolean
   messages: number
   bytes: number
 }>
@@ -51,8 +54,8 @@ export class Subscription implements BrowseSink {
   #messagesBack = 0
   #bytesBack = 0
   #stalled = false
-  /** 1.0 and 1.1 acknowledge by message-id: sequence → tag of what is outstanding, in order of tags. */
-  readonly #tags: Map<number, number> | undefined
+  /** 1.0 and 1.1 acknowledge by message-id: sequence (of several queues: the whole id) → tag of what is outstanding, in order of tags. */
+  readonly #tags: Map<number | string, number> | undefined
   #queueNumber = 0
   // What the last delivery began with, and its head as this version writes it: mostly the same for the next.
   #prefixTo: Address | undefined
@@ -99,8 +102,9 @@ export class Subscription implements BrowseSink {
     }
     if (this.#tags !== undefined && delivery.tag !== 0) {
       this.#queueNumber = delivery.ref.queue
-      this.#tags.delete(delivery.ref.sequence)
-      this.#tags.set(delivery.ref.sequence, delivery.tag)
+      const key = this.#keyOf(delivery.ref.queue, delivery.ref.sequence)
+      this.#tags.delete(key)
+      this.#tags.set(key, delivery.tag)
     }
     this.#write(delivery, message)
   }
@@ -171,17 +175,22 @@ export class Subscription implements BrowseSink {
 
   /** The delivery that a message-id of 1.0 or 1.1 means; 0: none. It is being settled, so it is forgotten. */
   tagOf(queue: number, sequence: number): number {
-    if (queue !== this.#queueNumber) return 0
-    const tag = this.#tags?.get(sequence) ?? 0
-    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(sequence)
+    if (queue !== this.#queueNumber && !this.options.several) return 0
+    const key = this.#keyOf(queue, sequence)
+    const tag = this.#tags?.get(key) ?? 0
+    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(key)
     return tag
+  }
+
+  #keyOf(queue: number, sequence: number): number | string {
+    return this.options.several ? `${queue}-${sequence}` : sequence
   }
 
   #forgetUpTo(tag: number): void {
     if (this.#tags === undefined) return
-    for (const [sequence, candidate] of this.#tags) {
+    for (const [key, candidate] of this.#tags) {
       if (candidate > tag) break
-      this.#tags.delete(sequence)
+      this.#tags.delete(key)
     }
   }
 
@@ -196,13 +205,16 @@ export class Subscription implements BrowseSink {
   #write(delivery: Delivery, message: Message): void {
     const output = this.#owner.output
     if (delivery.to !== this.#prefixTo || delivery.dead !== undefined) this.#makePrefix(delivery)
-    const head = this.#owner.version === '1.2' ? message.head : this.#relabelled(message)
+    // What another protocol's sender calls its message stands first in a translated head. 1.0 and 1.1 acknowledge by message-id, so there it is ours.
+    const named = message === delivery.message ? 0 : afterMessageId(message.head)
+    const latest = this.#owner.version === '1.2'
+    const head = latest ? message.head : this.#relabelled(message, named)
     const body = message.body
     const inline = body.length < REFERENCE_BYTES
     output.begin(this.#prefix.length + head.length + FIXED_BYTES + (inline ? body.length : 0))
     output.copy(this.#prefix)
-    let text = `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
-    if (delivery.tag !== 0 && this.#owner.version === '1.2') text += `ack:${this.options.number}-${delivery.tag}\n`
+    let text = latest && named > 0 ? '' : `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
+    if (delivery.tag !== 0 && latest) text += `ack:${this.options.number}-${delivery.tag}\n`
     if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
     if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
     output.ascii(text)
@@ -237,9 +249,9 @@ export class Subscription implements BrowseSink {
     this.#prefixTo = dead === undefined ? delivery.to : undefined
   }
 
-  #relabelled(message: Message): Uint8Array {
+  #relabelled(message: Message, from: number): Uint8Array {
     if (message !== this.#headOf) {
-      const head = message.head
+      const head = from === 0 ? message.head : message.head.subarray(from)
       const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
       this.#head = bytes.includes(BACKSLASH) ? Buffer.from(relabel(bytes.toString(), this.#owner.version)) : head
       this.#headOf = message

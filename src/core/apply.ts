@@ -2,15 +2,17 @@
 // Live, hot facts come as calls (`message`, `gone`, `sequence`), all others through `fact` with the bytes just admitted.
 // It decides nothing and refuses nothing: what no longer exists is passed over, since a later fact may have removed it first.
 import type { QueueOptions } from '../api.ts'
-import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, UnknownFact } from '../journal/facts.ts'
+import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras, UnknownFact } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet, type Via } from './bindings.ts'
-import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
+import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
+import { groupBucket } from './groups.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
+import type { TransactionRecord } from './transaction.ts'
 
 /** A message fact taken apart; one is reused. */
 export interface MessageFact {
@@ -20,6 +22,7 @@ export interface MessageFact {
   flags: number
   /** See `rankOf`. */
   rank: number
+  acceptedAtMs: number
   expiresAtMs: number
   deliverAtMs: number
   /** Where it was sent, as needed only for `retain`. */
@@ -29,6 +32,9 @@ export interface MessageFact {
   session: number
   note: number
   pieces: readonly Range[] | undefined
+  /** Not 0: nobody sees it before this is committed; its place there. */
+  transaction: number
+  ordinal: number
 }
 
 export function newMessageFact(): MessageFact {
@@ -38,6 +44,7 @@ export function newMessageFact(): MessageFact {
     length: 0,
     flags: 0,
     rank: 0,
+    acceptedAtMs: 0,
     expiresAtMs: 0,
     deliverAtMs: 0,
     address: undefined,
@@ -46,6 +53,8 @@ export function newMessageFact(): MessageFact {
     session: 0,
     note: 0,
     pieces: undefined,
+    transaction: 0,
+    ordinal: 0,
   }
 }
 
@@ -68,7 +77,8 @@ export class Apply {
   message(fact: MessageFact): number {
     const state = this.#state
     const { messages } = state
-    const flags = MESSAGE_ROW_FLAG.durable | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
+    const ends = (fact.flags & MESSAGE_FLAG.groupEnds) === 0 ? 0 : MESSAGE_ROW_FLAG.groupEnds
+    const flags = MESSAGE_ROW_FLAG.durable | ends | fact.rank | (fact.pieces === undefined ? 0 : MESSAGE_ROW_FLAG.large)
     const row = messages.add(fact.segment, fact.offset, fact.length, flags, fact.expiresAtMs)
     if (fact.pieces !== undefined) {
       messages.pieces.set(row, fact.pieces)
@@ -78,19 +88,86 @@ export class Apply {
     messages.set(row, REFERENCES, 1)
     if (fact.deliverAtMs !== 0) messages.deliverAt.set(row, fact.deliverAtMs)
     if (fact.set !== undefined) {
+      messages.set(row, ROUTE, fact.set.number)
+      fact.set.messages++
+    }
+    if ((fact.flags & MESSAGE_FLAG.job) !== 0) state.jobFired(fact.session, fact.note, fact.acceptedAtMs)
+    else if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
+    if (fact.transaction !== 0) {
+      this.#join(fact, row)
+      return row
+    }
+    if (fact.set !== undefined) {
       const { set } = fact
-      messages.set(row, ROUTE, set.number)
-      set.messages++
       for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
     } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
     if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
-    if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
     if (messages.get(row, REFERENCES) > 1) {
       messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
       return row
     }
     state.release(row)
     return 0
+  }
+
+  /** The transaction holds it instead. */
+  #join(fact: MessageFact, row: number): void {
+    const record = this.#state.transaction(fact.transaction)
+    record.recorded = true
+    record.add(row, fact.ordinal, fact.set ?? fact.queue)
+    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) record.retain(row, fact.address)
+  }
+
+  /** What the transaction asked for happens: all that is few now, entries as the state's hooks want it. `count`: its ordinals. */
+  commit(record: TransactionRecord, count: number): void {
+    const state = this.#state
+    for (const { type, content } of record.deferred) this.fact(type, content, 0, content.length, 0, 0)
+    for (const { row, address } of record.retaining) {
+      if (row === 0) state.forgetRetained(address)
+      else state.retain(address, row, state.messages.get(row, SEGMENT) !== 0)
+    }
+    state.hooks.committed(state, record, record.reserve(count, state.epoch))
+  }
+
+  #transactionFact(type: number, from: FactReader): void {
+    const state = this.#state
+    const number = from.f64()
+    if (type === FACT.deferred) {
+      const record = state.transaction(number)
+      record.recorded = true
+      const late = from.u8()
+      // Of these there may be as many as there are messages; their reason has been told to who asks for it.
+      if (late === FACT.gone) record.addGone(from.u32(), from.f64(), from.u32())
+      else if (late === FACT.retainClear) record.retain(0, readAddress(from))
+      else record.deferred.push({ type: late, content: from.rest() })
+      return
+    }
+    if (type === FACT.savedSend || type === FACT.savedRetaining) {
+      this.#savedTransactionFact(type, state.transaction(number), from)
+      return
+    }
+    const count = type === FACT.commit ? from.u32() : 0
+    const record = state.endTransaction(number)
+    if (record === undefined) return
+    if (type === FACT.commit) this.commit(record, count)
+    else state.hooks.rolledBack(state, record)
+  }
+
+  #savedTransactionFact(type: number, record: TransactionRecord, from: FactReader): void {
+    const state = this.#state
+    const { messages } = state
+    const number = from.u32()
+    const row = number === 0 ? 0 : this.#saved[number]
+    if (row === undefined || (row === 0 && number !== 0)) throw new Error('a snapshot names a message that it does not hold')
+    record.recorded = true
+    if (type === FACT.savedRetaining) {
+      record.retain(row, readAddress(from))
+      return
+    }
+    const ordinal = from.u32()
+    const queue = from.u32()
+    messages.set(row, REFERENCES, messages.get(row, REFERENCES) + 1)
+    record.add(row, ordinal, queue === 0 ? state.sets.byNumber.get(messages.get(row, ROUTE)) : state.queueByNumber.get(queue))
   }
 
   /** `count` entries from this sequence on are gone. */
@@ -146,6 +223,15 @@ export class Apply {
         else session?.notes.delete(key)
         return
       }
+      case FACT.job:
+        state.addJob(readJob(from))
+        return
+      case FACT.jobFired:
+        state.jobFired(from.u32(), from.u32(), from.f64())
+        return
+      case FACT.jobGone:
+        state.removeJob(from.u32())
+        return
       case FACT.dialect:
         state.dialects[from.u16()] = from.text()
         return
@@ -197,6 +283,13 @@ export class Apply {
       case FACT.relocated:
         this.#relocated(from)
         return
+      case FACT.deferred:
+      case FACT.commit:
+      case FACT.rollback:
+      case FACT.savedSend:
+      case FACT.savedRetaining:
+        this.#transactionFact(type, from)
+        return
       case FACT.session:
       case FACT.sessionGone:
       case FACT.sessionAway:
@@ -215,13 +308,15 @@ export class Apply {
     const fact = this.#message
     const flags = buffer[start]
     const route = buffer.readUInt32LE(start + 28)
-    let at = start + MESSAGE_FIXED
-    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    const at = start + MESSAGE_FIXED + messageExtras(flags)
+    const joins = (flags & MESSAGE_FLAG.transaction) !== 0
+    fact.transaction = joins ? buffer.readDoubleLE(at - 12) : 0
+    fact.ordinal = joins ? buffer.readUInt32LE(at - 4) : 0
     fact.segment = segment
     fact.offset = offset
     fact.length = end - start
     fact.flags = flags
-    fact.rank = rankOf(buffer[start + 1], 0)
+    fact.acceptedAtMs = buffer.readDoubleLE(start + 4)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
     fact.session = buffer.readUInt32LE(start + 32)
@@ -229,12 +324,14 @@ export class Apply {
     fact.set = (flags & MESSAGE_FLAG.toSet) !== 0 ? state.sets.byNumber.get(route) : undefined
     fact.queue = (flags & MESSAGE_FLAG.toSet) !== 0 ? undefined : state.queueByNumber.get(route)
     const addressBytes = buffer.readUInt16LE(start + 40)
+    const groupBytes = buffer.readUInt16LE(start + 42)
+    const groupAt = at + addressBytes
+    fact.rank = rankOf(buffer[start + 1], groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
     fact.address = (flags & MESSAGE_FLAG.retain) !== 0 ? readAddress(this.#reader.reset(buffer, at, at + addressBytes)) : undefined
     fact.pieces = undefined
     if ((flags & MESSAGE_FLAG.large) !== 0) {
-      const group = buffer.readUInt16LE(start + 42)
       const head = buffer.readUInt32LE(start + 44)
-      const from = this.#reader.reset(buffer, at + addressBytes + group + head, end)
+      const from = this.#reader.reset(buffer, groupAt + groupBytes + head, end)
       fact.pieces = readRanges(from)
     }
     this.message(fact)
@@ -444,8 +541,10 @@ export class Apply {
       case FACT.savedCounters:
         state.nextQueue = from.u32()
         state.nextSession = from.u32()
+        state.nextTransaction = from.f64()
         state.sets.next = from.u32()
         this.#saved = new Uint32Array(from.u32())
+        state.nextJob = from.u32()
         return
       case FACT.savedEnd:
         this.#saved = new Uint32Array(0)

@@ -31,6 +31,11 @@ export class Batches {
     this.#live = live
   }
 
+  /** Something waits for a commit. */
+  get waiting(): boolean {
+    return this.#batches.length > 0
+  }
+
   /** The entry is made ready with the batch of its fact; one without a fact (behind one that has) with the youngest there is. */
   await(row: number, durable: boolean): void {
     const batch = durable ? this.#batch() : this.#batches[this.#batches.length - 1]

@@ -1,6 +1,6 @@
 // Messages as objects: what is at hand, what can be made from the journal's memory, and what has to be read from disk first.
 import type { Message } from '../api.ts'
-import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, readAddress } from './addresses.ts'
 import type { Live } from './live.ts'
@@ -46,6 +46,36 @@ export class Bodies {
       at += part.length
     }
     return this.#held(bytes, body)
+  }
+
+  /** The message without what of its body lies elsewhere, to judge it by; undefined: its bytes are on disk only, call `loadHead`. */
+  head(row: number): Message | undefined {
+    const { messages } = this.#live.state
+    const known = messages.objects[row]
+    if (known !== undefined) return known.message
+    const bytes = this.#live.journal.read(messages.get(row, SEGMENT), messages.get(row, OFFSET), messages.get(row, LENGTH))
+    return bytes === undefined ? undefined : this.#headOf(row, bytes)
+  }
+
+  /**
+   * Reads what `head` lacks; then `done(message, true)`, or `done(undefined, false)` if it cannot be read. Without a message it is to be looked for
+   * again: it was moved meanwhile. `done` is not called inside.
+   */
+  loadHead(row: number, done: (message: Message | undefined, read: boolean) => void): void {
+    const { messages } = this.#live.state
+    const segment = messages.get(row, SEGMENT)
+    const offset = messages.get(row, OFFSET)
+    this.#live.journal.fetch(segment, offset, messages.get(row, LENGTH), (bytes) => {
+      const same = messages.get(row, SEGMENT) === segment && messages.get(row, OFFSET) === offset
+      if (!same) done(undefined, true)
+      else if (bytes === undefined) done(undefined, false)
+      else done(this.#headOf(row, bytes), true)
+    })
+  }
+
+  #headOf(row: number, bytes: Uint8Array): Message {
+    const large = (this.#live.state.messages.get(row, MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.large) !== 0
+    return this.#held(bytes, large ? EMPTY : undefined).message
   }
 
   /** Reads what `get` lacks; then `done(true)`, or `done(false)` if it cannot be read. `done` is not called inside. */
@@ -102,8 +132,7 @@ export class Bodies {
   #held(bytes: Uint8Array, large: Uint8Array | undefined): Held {
     const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const flags = record[0]
-    let at = MESSAGE_FIXED
-    if ((flags & MESSAGE_FLAG.producer) !== 0) at += 12
+    let at = MESSAGE_FIXED + messageExtras(flags)
     const addressBytes = record.readUInt16LE(40)
     const groupBytes = record.readUInt16LE(42)
     const headBytes = record.readUInt32LE(44)
@@ -122,6 +151,7 @@ export class Bodies {
       expiresAtMs: record.readDoubleLE(12),
       deliverAtMs: record.readDoubleLE(20),
       group,
+      groupEnds: (flags & MESSAGE_FLAG.groupEnds) !== 0,
     }
     return { message, to, acceptedAtMs: record.readDoubleLE(4) }
   }

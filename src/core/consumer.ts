@@ -1,13 +1,15 @@
 // One consumer: its credit, and which entries it has. Tags count up from 1; a ring says which entry has which tag, so that ranges settle.
 // A hot room: no container per delivery. What a settlement does to an entry is `settlement.ts`.
-import type { Consumer, ConsumerOptions, Outcome, Sink, Ticket } from '../api.ts'
+import type { Consumer, ConsumerOptions, Outcome, Pattern, Sink, Ticket, Transaction } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { own } from './addresses.ts'
 import { ENTRY_FLAG, FLAGS, MARK, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
 import type { Live } from './live.ts'
+import { joined } from './live-transaction.ts'
 import type { Queue } from './queue.ts'
 import type { Seat } from './seat.ts'
+import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 
@@ -20,11 +22,15 @@ const PRIORITY_MAX = 127
 export class CoreConsumer implements Consumer {
   readonly number: number
   readonly session: LiveSession
+  /** Of the queues it takes from, if it does not name them. */
+  pattern: Pattern | undefined
   /** Where it takes from. */
   readonly seats: Seat[] = []
   readonly settles: ConsumerOptions['settle']
   readonly exclusive: ConsumerOptions['exclusive']
   readonly priority: number
+  /** What it takes of its queues; undefined: everything. */
+  readonly selector: Selector | undefined
   readonly sink: Sink
   credit = 0
   creditBytes = 0
@@ -42,14 +48,17 @@ export class CoreConsumer implements Consumer {
   /** Oldest tag that may be unsettled, and the newest given. */
   #first = 1
   #last = 0
+  /** Of those in the ring, settled by open transactions. */
+  #claims = 0
 
-  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, sink: Sink) {
+  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, selector: Selector | undefined, sink: Sink) {
     this.#live = live
     this.session = session
     this.number = number
     this.settles = options.settle
     this.exclusive = options.exclusive
     this.priority = Math.max(PRIORITY_MIN, Math.min(PRIORITY_MAX, Math.trunc(options.priority)))
+    this.selector = selector
     this.sink = sink
   }
 
@@ -145,8 +154,11 @@ export class CoreConsumer implements Consumer {
 
   /** The entry is gone without its doing. */
   forget(row: number, tag: number): void {
-    const at = tag & (this.#ring.length - 1)
-    if (this.#ring[at] === row) this.#ring[at] = 0
+    const mask = this.#ring.length - 1
+    if (this.#ring[tag & mask] !== row) return
+    this.#ring[tag & mask] = 0
+    if (this.#claims > 0 && this.#isClaimed(row)) this.#claims--
+    while (this.#first <= this.#last && this.#ring[this.#first & mask] === 0) this.#first++
   }
 
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket {
@@ -157,7 +169,7 @@ export class CoreConsumer implements Consumer {
     let written = false
     for (let tag = Math.max(first, this.#first); tag <= to; tag++) {
       const row = this.#ring[tag & mask]
-      if (row === 0) continue
+      if (row === 0 || (this.#claims > 0 && this.#isClaimed(row))) continue
       this.#ring[tag & mask] = 0
       settled++
       if (settleEntry(live, row, outcome)) written = true
@@ -167,6 +179,33 @@ export class CoreConsumer implements Consumer {
     if (answered && written) live.facts.flushGone()
     this.rouse(false)
     return live.batches.ticket(this.session, answered && written)
+  }
+
+  settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket {
+    const live = this.#live
+    const joining = joined(transaction)
+    const mask = this.#ring.length - 1
+    const to = Math.min(last, this.#last)
+    let settled = 0
+    for (let tag = Math.max(first, this.#first); tag <= to; tag++) {
+      const row = this.#ring[tag & mask]
+      if (row === 0 || this.#isClaimed(row)) continue
+      const refusal = joining.claim(live.state.queueOf(row), row, outcome)
+      if (refusal !== undefined) return this.session.refuse(refusal)
+      this.#claims++
+      settled++
+    }
+    if (settled === 0) return this.session.refuse(new CodedError('not-found', 'no delivery of these numbers is unsettled'))
+    return live.batches.ticket(this.session, false)
+  }
+
+  #isClaimed(row: number): boolean {
+    return (this.#live.state.entries.get(row, FLAGS) & ENTRY_FLAG.claimed) !== 0
+  }
+
+  /** A transaction settled one of its deliveries, and does not any more. */
+  unclaim(): void {
+    this.#claims--
   }
 
   mark(tag: number, mark: number): Ticket {
@@ -194,6 +233,7 @@ export class CoreConsumer implements Consumer {
     if (this.over) return
     this.over = true
     this.idle = undefined
+    if (this.pattern !== undefined) this.#live.wildcards.remove(this)
     this.#return(undefined)
     for (const seat of [...this.seats]) this.#live.dispatch.detach(seat)
     this.#live.dispatch.remove(this)
@@ -211,7 +251,11 @@ export class CoreConsumer implements Consumer {
       const queue = live.state.queueOf(row)
       if (only !== undefined && queue !== only) continue
       this.#ring[tag & mask] = 0
-      if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
+      if (this.#claims > 0 && this.#isClaimed(row)) {
+        // The transaction's now: its end decides.
+        this.#claims--
+        entries.set(row, OWNER, 0)
+      } else if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
     }
   }
 

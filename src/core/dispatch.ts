@@ -12,6 +12,7 @@ import type { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { enterBarred, leaveExclusive } from './exclusive.ts'
 import { Line, Seat } from './seat.ts'
+import { Selection } from './selection.ts'
 import { EVENT, REASON } from './recorder.ts'
 
 /** Deliveries of one turn; the rest goes on in the next. */
@@ -70,18 +71,30 @@ export class Dispatch {
 
   attach(consumer: CoreConsumer, queue: Queue): void {
     queue.seats ??= []
-    queue.line ??= new Line()
-    const seat = new Seat(consumer, queue, queue.line)
+    const seat = new Seat(consumer, queue, this.#lineFor(consumer, queue))
     seat.atQueue = queue.seats.push(seat) - 1
     seat.atConsumer = consumer.seats.push(seat) - 1
     if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
     else seat.stand()
+    queue.groups?.share()
     if (queue.readyCount !== 0) this.#live.touch(queue)
+  }
+
+  /** Those with which the consumer takes turns: all that take everything, or all with the same selector. */
+  #lineFor({ selector }: CoreConsumer, queue: Queue): Line {
+    if (selector === undefined) {
+      queue.line ??= new Line()
+      return queue.line
+    }
+    queue.selection ??= new Selection(this.#live, queue)
+    return queue.selection.join(selector)
   }
 
   detach(seat: Seat): void {
     seat.over = true
     seat.leave()
+    if (seat.consumer.pattern !== undefined) this.#live.wildcards.left()
+    seat.queue.selection?.left(seat)
     const others = seat.queue.seats ?? []
     const last = others[others.length - 1]
     others[seat.atQueue] = last
@@ -93,6 +106,14 @@ export class Dispatch {
     end.atConsumer = seat.atConsumer
     mine.pop()
     if (seat.queue.exclusive !== undefined) this.#leaveBarred(seat)
+    if (seat.holding !== undefined) this.#vacate(seat)
+  }
+
+  /** What of message groups was its own is for others. */
+  #vacate(seat: Seat): void {
+    const { queue } = seat
+    queue.groups?.vacate(seat)
+    if (queue.alive && queue.readyCount !== 0) this.#live.touch(queue)
   }
 
   /** The next one takes over from an exclusive consumer, or all do. */
@@ -113,10 +134,17 @@ export class Dispatch {
     if (owner !== 0) this.#consumers.get(owner)?.forget(row, entries.get(row, TAG))
   }
 
+  /** A transaction gives back what it had of a consumer. False: that consumer is no more. */
+  unclaim(row: number): boolean {
+    const owner = this.#consumers.get(this.#live.state.entries.get(row, OWNER))
+    owner?.unclaim()
+    return owner !== undefined
+  }
+
   queueGone(queue: Queue): void {
     for (const seat of [...(queue.seats ?? [])]) {
       this.detach(seat)
-      if (seat.consumer.seats.length === 0) seat.consumer.session.queueGone(seat.consumer, queue)
+      if (seat.consumer.seats.length === 0 && seat.consumer.pattern === undefined) seat.consumer.session.queueGone(seat.consumer, queue)
     }
     for (const pull of [...(queue.pulls ?? [])]) pull.answer()
   }
@@ -167,7 +195,7 @@ export class Dispatch {
   #tellIdle(): void {
     for (const consumer of this.#awaitIdle) {
       if (this.#roused.has(consumer)) continue
-      if (consumer.seats.some(({ queue }) => queue.scheduled || queue.loading || (queue.readyCount !== 0 && consumer.stalled))) continue
+      if (consumer.seats.some((seat) => this.#mayYetBeGiven(seat))) continue
       this.#awaitIdle.delete(consumer)
       const { idle } = consumer
       consumer.idle = undefined
@@ -179,36 +207,39 @@ export class Dispatch {
     }
   }
 
+  #mayYetBeGiven(seat: Seat): boolean {
+    const { queue, consumer } = seat
+    if (queue.scheduled || queue.loading || (queue.readyCount !== 0 && consumer.stalled)) return true
+    return queue.selection !== undefined && consumer.hungry && queue.selection.isLooking(seat)
+  }
+
   #queue(queue: Queue): void {
-    const live = this.#live
-    const { entries, messages } = live.state
-    for (let row = queue.ready.head; row !== 0; row = queue.ready.head) {
+    // Those that choose are given first: others take what they leave.
+    if (queue.selection !== undefined) this.#budget -= queue.selection.give(this.#budget)
+    for (;;) {
+      const pull = queue.pulls?.[0]
+      let seat: Seat | undefined
+      let row = queue.ready.head
+      const { groups } = queue
+      if (groups !== undefined) {
+        seat = pull === undefined ? groups.next((general) => this.pick(queue.line, general)) : undefined
+        row = pull === undefined ? (seat === undefined ? 0 : groups.row) : groups.general
+      }
+      if (row === 0 && this.#budget > 0) return
       if (this.#budget <= 0) {
         this.touch(queue)
         return
       }
-      const message = entries.get(row, MESSAGE)
-      const expires = messages.double(message, EXPIRES)
-      // Nothing expires out of a dead-letter queue.
-      if (expires !== 0 && expires <= this.#nowMs && entries.get(row, DEAD) === 0) {
+      if (this.expire(queue, row)) {
         this.#budget--
-        live.deadLetters.expire(queue, row)
         continue
       }
-      const pull = queue.pulls?.[0]
-      const seat = pull === undefined ? this.#pick(queue, row) : undefined
+      if (pull === undefined) seat ??= this.pick(queue.line, row)
       if (pull === undefined && seat === undefined) return
-      let held = messages.objects[message]
+      const held = this.held(row)
       if (held === undefined) {
-        held = live.bodies.get(message)
-        if (held === undefined) {
-          this.#load(queue, message)
-          return
-        }
-        if (messages.get(message, REFERENCES) > 1) {
-          messages.objects[message] = held
-          live.transient(message)
-        }
+        this.#load(queue, row)
+        return
       }
       this.#budget--
       if (pull !== undefined) this.#lease(pull, queue, row, held)
@@ -216,9 +247,32 @@ export class Dispatch {
     }
   }
 
+  /** Is its time over? Then it goes; nothing expires out of a dead-letter queue. */
+  expire(queue: Queue, row: number): boolean {
+    const { entries, messages } = this.#live.state
+    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
+    if (expires === 0 || expires > this.#nowMs || entries.get(row, DEAD) !== 0) return false
+    this.#live.deadLetters.expire(queue, row)
+    return true
+  }
+
+  /** The entry's message; undefined: it has to be read from disk first. */
+  held(row: number): Held | undefined {
+    const live = this.#live
+    const { entries, messages } = live.state
+    const message = entries.get(row, MESSAGE)
+    let held = messages.objects[message]
+    if (held !== undefined) return held
+    held = live.bodies.get(message)
+    if (held !== undefined && messages.get(message, REFERENCES) > 1) {
+      messages.objects[message] = held
+      live.transient(message)
+    }
+    return held
+  }
+
   /** Whose turn it is, of those who can take this entry. */
-  #pick(queue: Queue, row: number): Seat | undefined {
-    const { line } = queue
+  pick(line: Line | undefined, row: number): Seat | undefined {
     if (line === undefined) return undefined
     return line.pick() ?? (line.hasModest && this.#settledByBinding(row) ? line.pickModest() : undefined)
   }
@@ -239,6 +293,7 @@ export class Dispatch {
     if (!settled || consumer.settles === 'settled') consumer.credit--
     const delivery = this.#delivery(queue, row, held, settled)
     this.#count(consumer, queue, delivery)
+    queue.groups?.taken(row, seat, settled)
     if (settled) {
       live.facts.gone(queue, row, REASON['settled-when-sent'], false)
       this.#hand(consumer, delivery)
@@ -302,6 +357,7 @@ export class Dispatch {
     const { entries, messages } = live.state
     const delivery = this.#delivery(queue, row, held, false)
     const until = live.clock.wallMs() + pull.options.lockMs
+    queue.groups?.taken(row, undefined, false)
     queue.unlinkReady(row)
     queue.held.push(row)
     entries.set(row, STATE, STATE_OF.leased)
@@ -318,28 +374,31 @@ export class Dispatch {
     if (!pull.wantsMore || queue.readyCount === 0) pull.answer()
   }
 
-  #load(queue: Queue, message: number): void {
+  #load(queue: Queue, row: number): void {
     const live = this.#live
+    const message = live.state.entries.get(row, MESSAGE)
+    const sequence = live.state.entries.double(row, SEQUENCE)
     if (live.state.messages.get(message, SEGMENT) === 0) throw new Error(`message ${message} is neither in memory nor in the journal`)
     queue.loading = true
     live.bodies.load(message, (read) => {
       if (live.lost !== undefined) return
       queue.loading = false
-      if (!read) this.#passOver(queue, message)
+      if (!read) this.passOver(queue, sequence)
       live.touch(queue)
     })
   }
+
   /**
    * What cannot be read is neither delivered nor thrown away: it stays on its queue, those behind it go first, and it is tried again later. Its disk or its
    * share may come back; if the bytes are damaged, an operator decides (purge, or a copy of the file), and until then it expires like any other.
    */
-  #passOver(queue: Queue, message: number): void {
+  passOver(queue: Queue, sequence: number): void {
     const live = this.#live
     const { entries } = live.state
-    const row = queue.ready.head
-    // Something came before it, or it is gone.
-    if (!queue.alive || row === 0 || entries.get(row, MESSAGE) !== message) return
-    const { tries, retryAtMs } = live.bodies.unreadable(message)
+    const row = queue.alive ? entries.find(queue.slot, sequence) : 0
+    // It is gone, or in somebody's hands.
+    if (row === 0 || entries.get(row, STATE) !== STATE_OF.ready) return
+    const { tries, retryAtMs } = live.bodies.unreadable(entries.get(row, MESSAGE))
     live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
     queue.unlinkReady(row)
     queue.held.push(row)

@@ -44,6 +44,8 @@ export const ENTRY_FLAG = {
   retained: 2,
   /** May have been handed out by an earlier leader. */
   maybeSeen: 4,
+  /** Settled by a transaction that is still open. */
+  claimed: 128,
 } as const
 
 const BUCKETS_FIRST = 1024

@@ -37,6 +37,7 @@ function bar(queue: Queue): void {
   const only = queue.exclusive?.[0]
   for (const seat of queue.seats ?? []) {
     seat.barred = only !== undefined && seat !== only
+    if (seat.barred) queue.groups?.vacate(seat)
     seat.stand()
   }
 }

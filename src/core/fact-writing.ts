@@ -19,6 +19,8 @@ export class FactWriting {
   #goneFirst = 0
   #goneCount = 0
   #goneReason: Reason = REASON.none
+  /** What is written of entries takes effect with this transaction's commit; 0: now. */
+  #deferring = 0
 
   constructor(live: Live) {
     this.#live = live
@@ -48,6 +50,7 @@ export class FactWriting {
 
   /** Admits a cold fact and applies it. False: the journal is full, nothing happened. */
   admit(type: number, content: FactWriter, claim: Claim): boolean {
+    if (this.#deferring !== 0 && (type === FACT.moved || type === FACT.returned)) return this.defer(this.#deferring, type, content)
     const at = this.#live.journal.admit(type, content.length, claim)
     if (at < 0) {
       if (claim === 'drain') this.#live.fail(new Error(NO_ROOM))
@@ -61,10 +64,39 @@ export class FactWriting {
     return true
   }
 
+  /** The fact takes effect with the commit of this transaction. False: there is no room, and this node leads no more. */
+  defer(transaction: number, type: number, content: FactWriter): boolean {
+    const { journal } = this.#live
+    const size = 9 + content.length
+    const at = journal.admit(FACT.deferred, size, 'drain')
+    if (at < 0) {
+      this.#live.fail(new Error(NO_ROOM))
+      return false
+    }
+    this.admitted()
+    const { buffer } = journal
+    buffer.writeDoubleLE(transaction, at)
+    buffer[at + 8] = type
+    content.buffer.copy(buffer, at + 9, 0, content.length)
+    this.#live.apply.fact(FACT.deferred, buffer, at, at + size, journal.segment, journal.offset)
+    return true
+  }
+
+  /** Entries that `run` moves, returns or removes are told of as facts that wait for this transaction's commit. */
+  deferring(transaction: number, run: () => void): void {
+    this.#deferring = transaction
+    run()
+    this.#deferring = 0
+  }
+
   /** An entry is settled or dropped: out of the state now, told to the journal with others (at once if `soon`). */
   gone(queue: Queue, row: number, reason: Reason, soon: boolean): void {
     const { entries } = this.#live.state
     const sequence = entries.double(row, SEQUENCE)
+    if (this.#deferring !== 0) {
+      this.defer(this.#deferring, FACT.gone, this.writer.reset().u32(queue.number).f64(sequence).u32(1).u8(reason))
+      return
+    }
     if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0) {
       if (this.#goneQueue === queue && this.#goneFirst + this.#goneCount === sequence && this.#goneReason === reason) this.#goneCount++
       else {

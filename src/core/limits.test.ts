@@ -24,7 +24,10 @@ const cases: readonly { limit: keyof Limits; value?: number; attempt: (client: C
   { limit: 'addressBytes', value: 20, attempt: (client, node, time) => client.send(node.topic('x'.repeat(time === 0 ? 10 : 30)), 'm') },
   { limit: 'messageBytes', value: 10, attempt: (client, node, time) => client.send(node.queue('q'), 'x'.repeat(10 + time)) },
   { limit: 'entries', attempt: (client, node) => client.send(node.queue('q'), 'm') },
-  { limit: 'retained', attempt: (client, node, time) => client.send(node.topic(`t${time}`), 'm', {}, { retain: 'set', note: 0 }) },
+  {
+    limit: 'retained',
+    attempt: (client, node, time) => client.send(node.topic(`t${time}`), 'm', {}, { retain: 'set', note: 0, transaction: undefined }),
+  },
   { limit: 'notesPerSession', attempt: (client, _, time) => client.session.note(time + 1, true) },
   { limit: 'selectorBytes', value: 10, attempt: (client, node, time) => select(client, node, time === 0 ? 'a = 1' : "a = 'long'  ") },
   { limit: 'selectorDepth', attempt: (client, node, time) => select(client, node, time === 0 ? '(a)' : '((a))') },

@@ -21,13 +21,18 @@ import { EXPIRES, SEGMENT } from './messages.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
+import { Sweeps } from './sweep.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import { Selecting } from './selecting.ts'
+import type { Jobs } from './jobs.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
+import type { TransactionRecord } from './transaction.ts'
+import { Transactions } from './transactions.ts'
 import type { Replica } from './replica.ts'
+import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
@@ -59,8 +64,13 @@ export class Live implements StateHooks {
   readonly dispatch: Dispatch
   readonly bodies: Bodies
   readonly browsing = new Browsing(this)
+  readonly sweeps = new Sweeps(this)
   readonly deadLetters: DeadLetters
+  readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
+  readonly transactions = new Transactions(this)
+  /** Set when the core is put together. */
+  jobs: Jobs | undefined
   readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
@@ -109,6 +119,7 @@ export class Live implements StateHooks {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
       connectionsTotal: 0,
+      sessionsOpen: 0,
       sessions: 0,
       bindings: 0,
       queues: 0,
@@ -141,7 +152,7 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
-      for (const list of queue.ready.lists()) {
+      for (const list of queue.readyLists()) {
         for (let row = list.head; row !== 0; ) {
           const next = state.entries.get(row, NEXT)
           this.#recovered(queue, row)
@@ -150,6 +161,7 @@ export class Live implements StateHooks {
       }
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
+    this.transactions.lead()
     this.recorder.note(EVENT.leading, 0, 0, REASON.none, journal.epoch)
   }
 
@@ -192,6 +204,7 @@ export class Live implements StateHooks {
       return
     }
     const queue = this.state.queueOf(row)
+    if (queue.gate !== undefined && this.transactions.holds(queue, row)) return
     queue.held.unlink(row)
     queue.pending--
     this.#settleIn(queue, row)
@@ -202,17 +215,37 @@ export class Live implements StateHooks {
     const message = entries.get(row, MESSAGE)
     const expires = messages.double(message, EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+    this.tellSequence(queue)
+    if (this.transactions.placing) {
+      this.transactions.expect(queue, message, -1)
+      this.#settleIn(queue, row)
+      return
+    }
     const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
     const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
-    if (durable || unmade || queue.pending > 0) {
+    const behind = queue.gate !== undefined && queue.gate.ahead.length > 0
+    if (durable || unmade || queue.pending > 0 || behind) {
       entries.set(row, STATE, STATE_OF.pending)
       queue.held.push(row)
       queue.pending++
-      this.batches.await(row, durable || unmade)
+      if (durable || unmade || this.batches.waiting) this.batches.await(row, durable || unmade)
+      else queue.gate?.behind.push(row)
       return
     }
     this.#settleIn(queue, row)
+  }
+
+  /** Enough numbers were given out that no fact told of: one does. */
+  tellSequence(queue: Queue): void {
+    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
+  }
+
+  committed(_state: State, record: TransactionRecord, bases: ReadonlyMap<Queue, number>): void {
+    this.transactions.committed(record, bases)
+  }
+
+  rolledBack(_state: State, record: TransactionRecord): void {
+    this.transactions.rolledBack(record)
   }
 
   removing(queue: Queue, row: number): void {
@@ -221,11 +254,17 @@ export class Live implements StateHooks {
     if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.deadlines.clear(row, DEADLINE.expiry)
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
     else if (state === STATE_OF.locked) this.dispatch.forget(row)
-    if (queue.waiters !== undefined && queue.waiters.size > 0) {
-      for (const session of queue.waiters) this.#retry.add(session)
-      queue.waiters.clear()
-      this.wake()
-    }
+    // Its message group may be another's turn now.
+    if (queue.selection !== undefined && queue.groups !== undefined) this.touch(queue)
+    this.hasRoom(queue)
+  }
+
+  /** Whoever waits for room on it may try again. */
+  hasRoom(queue: Queue): void {
+    if (queue.waiters === undefined || queue.waiters.size === 0) return
+    for (const session of queue.waiters) this.#retry.add(session)
+    queue.waiters.clear()
+    this.wake()
   }
 
   queueGone(queue: Queue): void {
@@ -257,12 +296,14 @@ export class Live implements StateHooks {
   #delay(queue: Queue, row: number, atMs: number): void {
     this.state.entries.set(row, STATE, STATE_OF.delayed)
     queue.held.push(row)
+    queue.groups?.delays(row)
     this.deadlines.set(row, DEADLINE.wake, atMs)
   }
 
   /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
   putBack(queue: Queue, row: number, notBeforeMs: number): void {
     queue.held.unlink(row)
+    queue.groups?.returns(row)
     if (notBeforeMs > this.clock.wallMs()) {
       this.#delay(queue, row, notBeforeMs)
       return
@@ -311,9 +352,11 @@ export class Live implements StateHooks {
       for (const session of sessions) session.retryParked()
     }
     this.batches.answerIdle()
+    if (this.transactions.busy && this.transactions.step()) this.wake()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
     if (!this.#quiet && this.browsing.run()) this.wake()
+    if (!this.#quiet && this.sweeps.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
@@ -420,6 +463,12 @@ export class Live implements StateHooks {
 
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const queue = this.#make(address, options, claim)
+    if (queue !== undefined) this.wildcards.queueMade(queue)
+    return queue
+  }
+
+  #make(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const { state } = this
     if (!options.durable) {
       const policy = policyFrom(this.settings.destinations, address, options)

@@ -18,8 +18,8 @@ export const ROUTE = 4
 export const MESSAGE_FLAGS = 5
 export const EXPIRES = 6
 
-/** `durable`: as its sender set it; whether it is in the journal says its segment. */
-export const MESSAGE_ROW_FLAG = { durable: 1, large: 2 } as const
+/** `durable`: as its sender set it; whether it is in the journal says its segment. `groupEnds`: the last of its group. */
+export const MESSAGE_ROW_FLAG = { durable: 1, large: 2, groupEnds: 4 } as const
 
 /** The rank, in bits of `MESSAGE_FLAGS`: priority (4 bits; the normal one is 0 there), group bucket (11 bits; 0: no group). */
 export const RANK_SHIFT = 8

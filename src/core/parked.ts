@@ -1,11 +1,12 @@
 // Publishes of one session that wait: for room on a full queue, or for a large body's pieces to be on disk. They keep their order;
 // the session's other calls pass them, so that a client can settle what makes the room. Bounded by count and bytes.
-import type { Message, PublishOptions } from '../api.ts'
+import type { Message, PublishOptions, Ticket } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import type { CoreAddress } from './addresses.ts'
 import type { Live } from './live.ts'
+import { joined, LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { PIECE_BYTES } from './publish.ts'
 import type { Queue } from './queue.ts'
@@ -31,7 +32,7 @@ export class ParkedPublishes {
   readonly #live: Live
   readonly #session: LiveSession
   readonly #membership: Membership
-  #list: Parked[] = []
+  #list: (Parked | LiveTransaction)[] = []
   #bytes = 0
   /** Who these bytes belong to in the account; 0 bytes, no owner. */
   #owner: number | undefined
@@ -63,6 +64,7 @@ export class ParkedPublishes {
       return new CodedError('full', `the destination is full and limits.parkedBytes (${limits.parkedBytes}) of this connection wait already`)
     }
     this.#list.push({ to, message, options, bytes })
+    if (options.transaction !== undefined) joined(options.transaction).parked(this.#session)
     this.#count(bytes)
     live.recorder.note(EVENT.parked, blockedBy?.number ?? 0, 0, REASON['full-refused'], bytes)
     if (blockedBy !== undefined) this.#waitFor(blockedBy)
@@ -70,11 +72,31 @@ export class ParkedPublishes {
     return undefined
   }
 
+  /** The commit waits until everything that the transaction sent has an outcome, and takes its turn here. */
+  addCommit(transaction: LiveTransaction): void {
+    this.#list.push(transaction)
+    this.#live.retry(this.#session)
+  }
+
   /** Whatever has room now takes its place, oldest first. */
   retry(): void {
     const { publisher } = this.#membership
     while (this.#list.length > 0 && !this.#session.over) {
-      const { to, message, options } = this.#list[0]
+      const [first] = this.#list
+      if (first instanceof LiveTransaction) {
+        if (first.waitsForParked) return
+        this.#list.shift()
+        this.#count(0)
+        this.#answer(first.commit())
+        continue
+      }
+      const { to, message, options } = first
+      if (options.transaction !== undefined && joined(options.transaction).rolledBack) {
+        // Its client wanted nothing of it to happen, and nothing does.
+        this.#shift()
+        this.#session.admitted(this.#live.batches.ticket(this.#session, false))
+        continue
+      }
       const upload = this.#upload
       if (upload !== undefined && (upload.batch !== 0 || upload.sent < message.body.length)) {
         if (upload.batch === 0) this.#sendPiece(upload, message)
@@ -91,9 +113,14 @@ export class ParkedPublishes {
         continue
       }
       this.#shift()
-      if (placed === 'refused') this.#session.refused(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+      if (placed === 'refused') this.#session.refused(this.#session.refusalOf(options, publisher.refusal))
       else this.#session.admitted(this.#live.batches.ticket(this.#session, placed === 'committed-with-batch'))
     }
+  }
+
+  #answer(ticket: Ticket): void {
+    if (ticket === 0) this.#session.refused(this.#session.refusal ?? new CodedError('internal', 'refused without a reason'))
+    else this.#session.admitted(ticket)
   }
 
   /** The batch with a piece is durable: the next one may go. */
@@ -106,7 +133,13 @@ export class ParkedPublishes {
 
   /** The session is over: what waited is forgotten, unanswered. */
   clear(): void {
+    const waiting = this.#list
     this.#list = []
+    for (const parked of waiting) {
+      if (parked instanceof LiveTransaction || parked.options.transaction === undefined) continue
+      parked.options.transaction.doom(new CodedError('removed', 'a send of the transaction was given up with its session'))
+      joined(parked.options.transaction).unparked()
+    }
     this.#count(-this.#bytes)
     this.#endUpload()
   }
@@ -129,8 +162,9 @@ export class ParkedPublishes {
 
   #shift(): void {
     const first = this.#list.shift()
-    if (first !== undefined) {
+    if (first !== undefined && !(first instanceof LiveTransaction)) {
       this.#count(-first.bytes)
+      if (first.options.transaction !== undefined) joined(first.options.transaction).unparked()
     }
     if (this.#upload === undefined) return
     this.#endUpload()

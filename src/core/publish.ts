@@ -9,8 +9,11 @@ import { beyond, type CoreAddress } from './addresses.ts'
 import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
-import { MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
+import { groupBucket } from './groups.ts'
+import type { Job } from './job.ts'
+import { type Held, MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
+import { joined, type LiveTransaction } from './live-transaction.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
@@ -33,6 +36,10 @@ export class Publisher {
   refusal: CodedError | undefined
   /** After `blocked`: the full queue. */
   blockedBy: Queue | undefined
+  /** What is published is this job's, for one time more. */
+  firing: Job | undefined
+  /** A fact tells of what was placed last. */
+  recorded = false
   readonly #fact = newMessageFact()
   #tooLarge: CodedError | undefined
   // What the current publish reaches.
@@ -42,6 +49,7 @@ export class Publisher {
   #volatileVias: readonly Via[] = NO_VIAS
   #set: RouteSet | undefined
   #queue: Queue | undefined
+  #transaction: LiveTransaction | undefined
 
   constructor(live: Live) {
     this.#live = live
@@ -58,18 +66,23 @@ export class Publisher {
     }
     const tooLong = beyond(to, live.settings.limits)
     if (tooLong !== undefined) return this.#refuse(tooLong)
+    this.#transaction = options.transaction === undefined ? undefined : joined(options.transaction)
+    const cannotJoin = this.#transaction?.refusal(bytes)
+    if (cannotJoin !== undefined) return this.#refuse(cannotJoin)
     const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(session, to, message, bytes)
     if (found !== undefined) return found
     const keeps = options.retain === 'set' && to.kind === 'topic'
     if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
       return this.#refuse(new CodedError('limit', `limits.retained (${live.settings.limits.retained}) topics have a retained message already`))
     }
+    this.recorded = false
     const record = message.durable && (this.#durable.length > 0 || keeps)
     if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
     const nowMs = live.clock.wallMs()
     const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(to, nowMs) : message.expiresAtMs
     let row = 0
     if (record) {
+      this.recorded = true
       row = this.#record(session, to, message, options, pieces, keeps, nowMs, expiresAtMs)
       if (row < 0 && this.#tooLarge !== undefined) {
         const error = this.#tooLarge
@@ -78,15 +91,17 @@ export class Publisher {
       }
       if (row < 0) return this.#refuse(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
     } else if (options.note !== 0) session.record.notes.add(options.note)
-    const written = record || this.#forgetRetained(to, options, keeps)
+    const written =
+      record || (this.#transaction === undefined ? this.#forgetRetained(to, options, keeps) : this.#forgetLater(this.#transaction, to, options))
     live.counters.messagesIn++
     live.counters.bytesIn += bytes
     live.recorder.note(EVENT.accepted, this.#queue?.number ?? 0, 0, REASON.none, bytes)
     const { messages } = live.state
-    if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
+    if (this.#transaction !== undefined) this.#join(this.#transaction, row, { message, to, acceptedAtMs: nowMs }, keeps, expiresAtMs)
+    else if (this.#volatile.length > 0 || (!record && (this.#durable.length > 0 || keeps))) {
       const fresh = row === 0
       if (fresh) {
-        row = messages.add(0, 0, bytes, (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | rankOf(message.priority, 0), expiresAtMs)
+        row = messages.add(0, 0, bytes, rowFlags(message), expiresAtMs)
         if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
       }
       // Held while it is handed round.
@@ -123,14 +138,18 @@ export class Publisher {
     if (!queue.isFull(bytes)) return this.#entriesFull(1)
     switch (queue.policy.whenFull) {
       case 'refuse':
+        if (this.#transaction !== undefined && (this.#transaction.mustNotWait || isFilledByTransactions(queue, bytes)))
+          return this.#refuse(
+            new CodedError('full', `queue ${to.path.join('.')} is full, and a transaction cannot wait for room that may come with its own end`),
+          )
         this.blockedBy = queue
         return 'blocked'
       case 'drop-newest':
         live.dropped(queue, REASON['full-newest'])
         return 'done'
       case 'drop-oldest':
-        dropOldest(live, queue, bytes)
-        return undefined
+        if (this.#transaction === undefined) dropOldest(live, queue, bytes)
+        return this.#entriesFull(1)
       default:
         return queue.policy.whenFull satisfies never
     }
@@ -160,7 +179,7 @@ export class Publisher {
     const keep = (queue: Queue): boolean => {
       if (!queue.isFull(bytes)) return true
       if (queue.policy.whenFull === 'drop-oldest') {
-        dropOldest(live, queue, bytes)
+        if (this.#transaction === undefined) dropOldest(live, queue, bytes)
         return true
       }
       live.dropped(queue, REASON['full-newest'])
@@ -178,7 +197,7 @@ export class Publisher {
 
   #entriesFull(more: number): Placed | undefined {
     const { limits } = this.#live.settings
-    if (this.#live.state.entries.count + more <= limits.entries) return undefined
+    if (this.#live.state.entries.count + this.#live.transactions.entries + more <= limits.entries) return undefined
     return this.#refuse(new CodedError('full', `limits.entries (${limits.entries}) messages are queued`))
   }
 
@@ -211,7 +230,9 @@ export class Publisher {
     const address = to.encoded
     const groupBytes = message.group === '' ? 0 : Buffer.byteLength(message.group)
     const bodyBytes = pieces === undefined ? message.body.length : 4 + 12 * pieces.length
-    const size = MESSAGE_FIXED + address.length + groupBytes + message.head.length + bodyBytes
+    const transaction = this.#transaction
+    const extras = transaction === undefined ? 0 : 12
+    const size = MESSAGE_FIXED + extras + address.length + groupBytes + message.head.length + bodyBytes
     if (size > FACT_BYTES_MAX || groupBytes > 0xffff) {
       this.#tooLarge = new CodedError('too-large', `headers of ${message.head.length} bytes are too long`)
       return -1
@@ -223,6 +244,10 @@ export class Publisher {
     const { buffer } = journal
     const fact = this.#fact
     fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
+    if (transaction !== undefined) fact.flags |= MESSAGE_FLAG.transaction
+    if (message.groupEnds) fact.flags |= MESSAGE_FLAG.groupEnds
+    const { firing } = this
+    if (firing !== undefined) fact.flags |= MESSAGE_FLAG.job
     buffer[at] = fact.flags
     buffer[at + 1] = message.priority
     buffer.writeUInt16LE(dialect, at + 2)
@@ -230,15 +255,24 @@ export class Publisher {
     buffer.writeDoubleLE(expiresAtMs, at + 12)
     buffer.writeDoubleLE(message.deliverAtMs, at + 20)
     buffer.writeUInt32LE(this.#set?.number ?? this.#queue?.number ?? 0, at + 28)
-    buffer.writeUInt32LE(session.record.recorded ? session.record.number : 0, at + 32)
-    buffer.writeUInt32LE(options.note, at + 36)
+    const told = session.record.recorded ? session.record.number : 0
+    buffer.writeUInt32LE(firing?.number ?? told, at + 32)
+    const note = firing === undefined ? options.note : firing.fired + 1
+    buffer.writeUInt32LE(note, at + 36)
     buffer.writeUInt16LE(address.length, at + 40)
     buffer.writeUInt16LE(groupBytes, at + 42)
     buffer.writeUInt32LE(message.head.length, at + 44)
     buffer.writeUInt32LE(bodyBytes, at + 48)
     let next = at + MESSAGE_FIXED
+    fact.transaction = transaction?.record.number ?? 0
+    fact.ordinal = transaction?.record.count ?? 0
+    if (transaction !== undefined) {
+      next = buffer.writeDoubleLE(fact.transaction, next)
+      next = buffer.writeUInt32LE(fact.ordinal, next)
+    }
     buffer.set(address, next)
     next += address.length
+    const groupAt = next
     if (groupBytes > 0) next += buffer.write(message.group, next)
     if (message.head.length > 0) buffer.set(message.head, next)
     next += message.head.length
@@ -251,7 +285,7 @@ export class Publisher {
         next = buffer.writeUInt32LE(piece.length, next)
       }
     }
-    fact.rank = rankOf(message.priority, 0)
+    fact.rank = rankOf(message.priority, groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
     fact.segment = journal.segment
     fact.offset = journal.offset
     fact.length = size
@@ -260,12 +294,61 @@ export class Publisher {
     fact.address = to
     fact.set = this.#set
     fact.queue = this.#queue
-    fact.session = session.record.number
-    fact.note = options.note
+    fact.acceptedAtMs = nowMs
+    fact.session = firing?.number ?? session.record.number
+    fact.note = note
     fact.pieces = pieces
     const row = live.apply.message(fact)
     if (row > 0) live.batches.keep(row, { message, to, acceptedAtMs: nowMs })
     return row
+  }
+
+  /** The message, whose fact is written if it has one (`row`), waits for the commit with what it will reach then. */
+  #join(transaction: LiveTransaction, recorded: number, held: Held, keeps: boolean, expiresAtMs: number): void {
+    const { state, transactions } = this.#live
+    const { messages } = state
+    const { message } = held
+    const bytes = message.head.length + message.body.length
+    const { record } = transaction
+    let row = recorded
+    if (row === 0) {
+      row = messages.add(0, 0, bytes, rowFlags(message), expiresAtMs)
+      messages.set(row, REFERENCES, 1)
+      if (message.deliverAtMs !== 0) messages.deliverAt.set(row, message.deliverAtMs)
+      messages.objects[row] = held
+      record.add(row, record.count, undefined)
+      if (keeps) record.retain(row, held.to)
+      if (this.#durable.length > 0) {
+        this.#volatile = this.#volatile.concat(this.#durable)
+        this.#volatileVias = this.#volatileVias.concat(this.#durableVias)
+        this.#durable = NONE
+      }
+    }
+    if (!message.durable && this.#volatileVias.some(({ absent }) => absent === 'drop')) this.#leaveOutAbsent()
+    if (this.#volatile.length > 0) record.alsoTo(this.#volatile, this.#volatileVias)
+    for (const queue of this.#durable) transactions.expect(queue, row, 1)
+    for (const queue of this.#volatile) transactions.expect(queue, row, 1)
+    record.places += this.#durable.length + this.#volatile.length
+    transactions.entries += this.#durable.length + this.#volatile.length
+    transaction.sent(bytes)
+  }
+
+  /** Queues that nobody takes from now do not get it then. */
+  #leaveOutAbsent(): void {
+    const vias = this.#volatileVias
+    const keep = this.#volatile.map((queue, i) => {
+      const kept = vias[i].absent !== 'drop' || !this.#nobodyTakes(queue)
+      if (!kept) this.#live.dropped(queue, REASON.absent)
+      return kept
+    })
+    this.#volatile = this.#volatile.filter((_, i) => keep[i])
+    this.#volatileVias = vias.filter((_, i) => keep[i])
+  }
+
+  /** The topic forgets what it retains when the transaction is committed (a message that is not recorded then takes the place). True: the journal was told. */
+  #forgetLater({ record }: LiveTransaction, to: CoreAddress, options: PublishOptions): boolean {
+    if (options.retain === 'no' || to.kind !== 'topic') return false
+    return this.#live.facts.defer(record.number, FACT.retainClear, this.#live.facts.writer.reset().raw(to.encoded))
   }
 
   #setFor(to: CoreAddress): RouteSet | undefined {
@@ -312,6 +395,12 @@ export class Publisher {
   }
 }
 
+function rowFlags(message: Message): number {
+  const bucket = message.group === '' ? 0 : groupBucket(Buffer.from(message.group))
+  const flags = (message.durable ? MESSAGE_ROW_FLAG.durable : 0) | (message.groupEnds ? MESSAGE_ROW_FLAG.groupEnds : 0)
+  return flags | rankOf(message.priority, bucket)
+}
+
 /** Makes room by what waits longest and is in nobody's hands. */
 function dropOldest(live: Live, queue: Queue, bytes: number): void {
   while (queue.isFull(bytes)) {
@@ -320,6 +409,13 @@ function dropOldest(live: Live, queue: Queue, bytes: number): void {
     live.dropped(queue, REASON['full-oldest'])
     live.facts.gone(queue, row, REASON['full-oldest'], false)
   }
+}
+
+/** Its limit is used up by what open transactions have sent. */
+function isFilledByTransactions({ gate, policy }: Queue, bytes: number): boolean {
+  if (gate === undefined || gate.unseen === 0) return false
+  const { limitMessages, limitBytes } = policy
+  return (limitMessages !== 0 && gate.unseen >= limitMessages) || (limitBytes !== 0 && gate.unseenBytes + bytes > limitBytes)
 }
 
 function oldestPending(live: Live, queue: Queue): number {

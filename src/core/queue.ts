@@ -2,12 +2,15 @@
 // `held` is everything else (uncommitted, locked, delayed), in no order. Who consumes it and when is `dispatch.ts`.
 import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
+import { Groups } from './groups.ts'
 import type { Binding } from './bindings.ts'
-import { type Entries, MESSAGE, STATE, STATE_OF } from './entries.ts'
+import type { Gate } from './gate.ts'
+import { type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
-import { MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
+import { bucketOf, MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Line, Seat } from './seat.ts'
+import type { Selection } from './selection.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -58,7 +61,9 @@ export class Queue {
   /** The epoch in which `replayNext` was last written. */
   sequenceEpoch = 0
 
+  /** What is in no group; what is, is in `groups`. */
   readonly ready: Lane
+  groups: Groups | undefined = undefined
   readonly held: EntryList
   bytes = 0
   /** Of `held`: applied and not committed. */
@@ -70,6 +75,8 @@ export class Queue {
   exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
+  /** Who takes what a selector takes. */
+  selection: Selection | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
@@ -77,6 +84,9 @@ export class Queue {
   bindingBytes = 0
   /** Sessions whose oldest parked publish waits for room here. */
   waiters: Set<LiveSession> | undefined = undefined
+
+  /** What transactions mean for it, while they mean anything. */
+  gate: Gate | undefined = undefined
 
   scheduled = false
   /** A body at the head is being read from disk. */
@@ -110,41 +120,65 @@ export class Queue {
   /** No room for one more message of `bytes`. An empty queue has room for any. */
   isFull(bytes: number): boolean {
     const { limitMessages, limitBytes } = this.policy
-    const count = this.count
-    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && this.bytes + bytes > limitBytes)
+    const count = this.count + (this.gate?.unseen ?? 0)
+    const total = this.bytes + (this.gate?.unseenBytes ?? 0)
+    return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
   }
 
   get readyCount(): number {
-    return this.ready.count
+    return this.groups === undefined ? this.ready.count : this.ready.count + this.groups.count
   }
 
   /** An entry may be given out: it waits in its place. */
   makeReady(row: number): void {
-    this.ready.add(row, this.priorityOf(row))
+    const bucket = bucketOf(this.#flags(row))
+    if (bucket === 0) this.ready.add(row, this.priorityOf(row))
+    else {
+      this.groups ??= new Groups(this, this.#entries, this.#messages)
+      this.groups.add(row, bucket, this.priorityOf(row))
+    }
+    this.selection?.arrived(row)
   }
 
   /** A ready entry is taken out of its place: given to somebody, delayed, or gone. */
   unlinkReady(row: number): void {
-    this.ready.unlink(row, this.priorityOf(row))
+    const bucket = this.groups === undefined ? 0 : bucketOf(this.#flags(row))
+    if (bucket === 0) this.ready.unlink(row, this.priorityOf(row))
+    else this.groups?.unlink(row, bucket, this.priorityOf(row))
   }
 
   /** By which it waits. */
   priorityOf(row: number): number {
-    return this.policy.prioritized ? priorityOf(this.#messages.get(this.#entries.get(row, MESSAGE), MESSAGE_FLAGS)) : PRIORITY_NORMAL
+    return this.policy.prioritized ? priorityOf(this.#flags(row)) : PRIORITY_NORMAL
   }
 
   /** Of what is ready, the one that came first of all; 0: nothing is. */
   oldestReady(): number {
-    return this.ready.oldest
+    const { groups } = this
+    const plain = this.ready.oldest
+    const grouped = groups === undefined ? 0 : groups.oldest
+    if (plain === 0 || grouped === 0) return plain === 0 ? grouped : plain
+    return this.#entries.double(plain, SEQUENCE) < this.#entries.double(grouped, SEQUENCE) ? plain : grouped
   }
 
-  /** Every list with entries: what is ready in the order in which it goes, then what is not. */
+  /** Of what is ready: in the order in which it goes, groups last and each for itself. */
+  readyLists(): EntryList[] {
+    return this.groups === undefined ? this.ready.lists() : [...this.ready.lists(), ...this.groups.lists()]
+  }
+
+  /** Every list with entries: what is ready, then what is not. */
   lists(): EntryList[] {
-    return [...this.ready.lists(), this.held]
+    return [...this.readyLists(), this.held]
   }
 
   /** The list that the entry is in. */
   listOf(row: number): EntryList {
-    return this.#entries.get(row, STATE) === STATE_OF.ready ? this.ready.list(this.priorityOf(row)) : this.held
+    if (this.#entries.get(row, STATE) !== STATE_OF.ready) return this.held
+    const bucket = bucketOf(this.#flags(row))
+    return (bucket === 0 ? undefined : this.groups?.list(bucket, this.priorityOf(row))) ?? this.ready.list(this.priorityOf(row))
+  }
+
+  #flags(row: number): number {
+    return this.#messages.get(this.#entries.get(row, MESSAGE), MESSAGE_FLAGS)
   }
 }

@@ -51,6 +51,9 @@ export const EVENT = {
   'not-converted': 24,
   /** Its body could not be read: those behind it go first, it is tried again later. `extra`: how often that happened. */
   'passed-over': 25,
+  /** `sequence`: its number. `extra`: sends and settlements. */
+  'transaction-committed': 26,
+  'transaction-rolled-back': 27,
 } as const
 
 /** Why. A number is never given another meaning: facts in the journal carry it too. */

@@ -5,9 +5,17 @@
 //                                                                    │
 //   modest ring ◀── takes only what is settled when sent ────────────┘  (a consumer that settles by binding, out of message credit)
 import type { CoreConsumer } from './consumer.ts'
+import type { Holding } from './groups.ts'
 import type { Queue } from './queue.ts'
 
-export class Seat {
+/** Stands in one ring at a time, between its neighbours. */
+export interface RingMember<Member extends RingMember<Member>> {
+  ring: Ring<Member> | undefined
+  next: Member
+  prev: Member
+}
+
+export class Seat implements RingMember<Seat> {
   readonly consumer: CoreConsumer
   readonly queue: Queue
   /** Those with which it takes turns. */
@@ -20,8 +28,9 @@ export class Seat {
   over = false
   /** In its consumer's list of those to look at again when there is credit. */
   resting = false
-  /** The ring it stands in, and its neighbours there. */
-  ring: Ring | undefined = undefined
+  /** Of message groups, those that are its own. */
+  holding: Holding | undefined = undefined
+  ring: Ring<Seat> | undefined = undefined
   next: Seat = this
   prev: Seat = this
 
@@ -38,10 +47,14 @@ export class Seat {
     const { consumer } = this
     if (consumer.hungry && !consumer.stalled) {
       this.line.level(consumer.priority).hungry.add(this)
+      this.line.woken?.()
+      if (this.holding !== undefined) this.queue.groups?.wakes(this.holding)
       return
     }
     consumer.rest(this)
-    if (consumer.modest) this.line.level(consumer.priority).modest.add(this)
+    if (!consumer.modest) return
+    this.line.level(consumer.priority).modest.add(this)
+    this.line.woken?.()
   }
 
   leave(): void {
@@ -49,36 +62,36 @@ export class Seat {
   }
 }
 
-/** Seats that take turns. */
-export class Ring {
-  front: Seat | undefined = undefined
+/** Those that take turns. */
+export class Ring<Member extends RingMember<Member>> {
+  front: Member | undefined = undefined
 
   /** At the back. */
-  add(seat: Seat): void {
-    seat.ring = this
+  add(member: Member): void {
+    member.ring = this
     const { front } = this
     if (front === undefined) {
-      seat.next = seat
-      seat.prev = seat
-      this.front = seat
+      member.next = member
+      member.prev = member
+      this.front = member
       return
     }
-    seat.prev = front.prev
-    seat.next = front
-    front.prev.next = seat
-    front.prev = seat
+    member.prev = front.prev
+    member.next = front
+    front.prev.next = member
+    front.prev = member
   }
 
-  remove(seat: Seat): void {
-    seat.ring = undefined
-    if (seat.next === seat) this.front = undefined
+  remove(member: Member): void {
+    member.ring = undefined
+    if (member.next === member) this.front = undefined
     else {
-      seat.prev.next = seat.next
-      seat.next.prev = seat.prev
-      if (this.front === seat) this.front = seat.next
+      member.prev.next = member.next
+      member.next.prev = member.prev
+      if (this.front === member) this.front = member.next
     }
-    seat.next = seat
-    seat.prev = seat
+    member.next = member
+    member.prev = member
   }
 
   /** The one at the front goes to the back. */
@@ -90,20 +103,22 @@ export class Ring {
 /** Of one consumer priority. */
 interface Level {
   readonly priority: number
-  readonly hungry: Ring
+  readonly hungry: Ring<Seat>
   /** Those that can take nothing but what is settled when sent. */
-  readonly modest: Ring
+  readonly modest: Ring<Seat>
 }
 
 export class Line {
   /** Highest first; mostly there is one. */
   readonly #levels: Level[] = []
+  /** Told when somebody in it can take something; for lines that are not looked at otherwise. */
+  woken: (() => void) | undefined = undefined
 
   level(priority: number): Level {
     const levels = this.#levels
     let at = 0
     while (at < levels.length && levels[at].priority > priority) at++
-    if (levels[at]?.priority !== priority) levels.splice(at, 0, { priority, hungry: new Ring(), modest: new Ring() })
+    if (levels[at]?.priority !== priority) levels.splice(at, 0, { priority, hungry: new Ring<Seat>(), modest: new Ring<Seat>() })
     return levels[at]
   }
 

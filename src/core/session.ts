@@ -15,13 +15,16 @@ import type {
   Message,
   Outcome,
   Pattern,
+  Plan,
   PublishOptions,
   PullOptions,
+  QueuePattern,
   QueueOptions,
   Replies,
   Session,
   Sink,
   Ticket,
+  Transaction,
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
@@ -33,6 +36,7 @@ import { CoreConsumer } from './consumer.ts'
 import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
 import { DEADLINE } from './deadlines.ts'
 import type { Live } from './live.ts'
+import type { LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { ParkedPublishes } from './parked.ts'
 import { rulesFor } from './policy.ts'
@@ -67,6 +71,8 @@ export class LiveSession implements Session {
   /** In the list of those to answer at the end of the turn. */
   idle = false
   over = false
+  /** Begun by this session and open. */
+  transactions = 0
   readonly #live: Live
   readonly #membership: Membership
   readonly #consumers = new Set<CoreConsumer>()
@@ -123,7 +129,7 @@ export class LiveSession implements Session {
       case 'done':
         return this.#live.batches.ticket(this, false)
       case 'refused':
-        return this.refuse(publisher.refusal ?? new CodedError('internal', 'refused without a reason'))
+        return this.refuse(this.refusalOf(options, publisher.refusal))
       case 'blocked':
         return this.#park(to, message, options, publisher.blockedBy)
       case 'upload':
@@ -133,10 +139,36 @@ export class LiveSession implements Session {
     }
   }
 
+  repeat(address: Address, message: Message, plan: Plan): Ticket {
+    if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
+    const refusal = this.#live.jobs?.add(own(address), message, plan)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
+  }
+
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
     this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
     const refusal = this.#parked.add(to, message, options, blockedBy)
-    return refusal === undefined ? PARKED : this.refuse(refusal)
+    return refusal === undefined ? PARKED : this.refuse(this.refusalOf(options, refusal))
+  }
+
+  /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
+  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+    if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
+    return error
+  }
+
+  begin(): Transaction | undefined {
+    const begun = this.over ? new CodedError('removed', 'the session is over') : this.#live.transactions.begin(this)
+    if (!(begun instanceof CodedError)) return begun
+    this.refuse(begun)
+    return undefined
+  }
+
+  /** The commit waits behind what is parked. */
+  parkCommit(transaction: LiveTransaction): Ticket {
+    this.#parked ??= new ParkedPublishes(this.#live, this, this.#membership)
+    this.#parked.addCommit(transaction)
+    return PARKED
   }
 
   retryParked(): void {
@@ -251,21 +283,34 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, true)
   }
 
-  consume(addresses: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined {
+  consume(from: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined {
     const live = this.#live
     const { limits } = live.settings
     if (live.dispatch.consumers >= limits.consumers || this.#consumers.size >= limits.consumersPerSession) {
       this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
       return undefined
     }
-    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
-    for (const address of addresses) {
+    const pattern = 'pattern' in from ? from.pattern : undefined
+    const tooLong = pattern === undefined ? undefined : patternBeyond(pattern, limits)
+    if (tooLong !== undefined) {
+      this.refuse(tooLong)
+      return undefined
+    }
+    const text = given(options.selector)
+    const selector = text === undefined ? undefined : live.selecting.compile(text)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, selector, sink)
+    for (const address of 'pattern' in from ? [] : from) {
       if (this.attach(consumer, own(address))) continue
       for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
       return undefined
     }
     live.dispatch.add(consumer)
     this.#consumers.add(consumer)
+    if (pattern !== undefined) live.wildcards.add(consumer, pattern)
     return consumer
   }
 
@@ -301,9 +346,13 @@ export class LiveSession implements Session {
 
   /** The last of a consumer's queues was removed. */
   queueGone(consumer: CoreConsumer, queue: Queue): void {
+    this.endConsumer(consumer, new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`))
+  }
+
+  /** The core ends it; its front end is told in the next turn. */
+  endConsumer(consumer: CoreConsumer, error: CodedError): void {
     consumer.close()
     if (this.over) return
-    const error = new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`)
     this.#live.clock.turn(() => {
       if (!this.over) this.#tell(() => consumer.sink.ended(error))
     })
@@ -391,6 +440,7 @@ export class LiveSession implements Session {
   detach(): void {
     this.over = true
     this.#live.sessions.delete(this)
+    this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
     if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()

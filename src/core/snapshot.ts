@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto'
 import { FACT, FactWriter } from '../journal/facts.ts'
 import type { Apply } from './apply.ts'
-import { writeBinding, writeQueue, writeSession, writeVia } from './cold-facts.ts'
+import { writeBinding, writeJob, writeQueue, writeSession, writeVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, NEXT, SEQUENCE, VIA } from './entries.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, OFFSET, ROUTE, SEGMENT } from './messages.ts'
-import type { Queue } from './queue.ts'
+import { Queue } from './queue.ts'
 import type { State } from './state.ts'
+import type { TransactionRecord } from './transaction.ts'
 
 /** Bytes of one chunk, about. */
 const CHUNK = 1 << 20
@@ -38,8 +39,36 @@ export function* encodeState(state: State): Generator<Uint8Array, void, void> {
   for (const [, retained] of state.retained.match([{ wild: 'rest' }])) yield* retainedFacts(retained)
   // A pattern's first wildcard hides names that begin with `$`: those are asked for by name.
   for (const [, retained] of state.retained.hidden()) yield* retainedFacts(retained)
+  for (const record of state.transactions.values()) yield* transactionFacts(record)
   out.add(FACT.savedEnd, fact.reset())
   yield out.take()
+
+  /** Messages and what topics are to keep of them, in the order in which they were told. */
+  function* transactionFacts(record: TransactionRecord): Generator<Uint8Array> {
+    for (const content of deferredFacts(record, fact)) out.add(FACT.deferred, content)
+    let told = 0
+    const retaining = [...record.retaining]
+    for (let i = 0; i <= record.rows.length; i++) {
+      for (; told < retaining.length && retaining[told].before <= i; told++) {
+        const { row, address } = retaining[told]
+        out.add(FACT.savedRetaining, fact.reset().f64(record.number).u32(row).raw(address.encoded))
+      }
+      if (i === record.rows.length) break
+      const row = record.rows[i]
+      const target = record.targets[i]
+      out.add(FACT.savedMessage, savedMessage(state, fact.reset(), row))
+      out.add(
+        FACT.savedSend,
+        fact
+          .reset()
+          .f64(record.number)
+          .u32(row)
+          .u32(record.ordinals[i])
+          .u32(target instanceof Queue ? target.number : 0),
+      )
+      if (out.ready) yield out.take()
+    }
+  }
 
   function* retainedFacts(retained: { message: number; durable: boolean; address: { encoded: Buffer } }): Generator<Uint8Array> {
     if (!retained.durable) return
@@ -91,6 +120,7 @@ export function digestState(state: State): string {
       hash.add(fact.buffer.subarray(0, fact.length))
     }
   }
+  for (const record of state.transactions.values()) if (record.recorded) digestTransaction(state, record, hash, fact)
   const topics = [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()].filter(([, { durable }]) => durable)
   topics.sort(([a], [b]) => (a.join('\u0000') < b.join('\u0000') ? -1 : 1))
   for (const [, { address, message }] of topics) {
@@ -98,6 +128,24 @@ export function digestState(state: State): string {
     hash.add(Buffer.from(String(state.messages.get(message, LENGTH))))
   }
   return hash.digest()
+}
+
+/** What the journal was told of it, and nothing else. */
+function digestTransaction(state: State, record: TransactionRecord, hash: Gathered, fact: FactWriter): void {
+  const { messages } = state
+  for (const { buffer, length } of deferredFacts(record, fact)) hash.add(buffer.subarray(0, length))
+  for (const [i, row] of record.rows.entries()) {
+    if (messages.get(row, SEGMENT) === 0) continue
+    fact.reset().f64(record.number).u32(record.ordinals[i]).u32(messages.get(row, LENGTH)).f64(messages.double(row, EXPIRES))
+    hash.add(fact.buffer.subarray(0, fact.length))
+  }
+}
+
+function* deferredFacts(record: TransactionRecord, fact: FactWriter): Generator<FactWriter, void, void> {
+  const { goneQueues, goneFirsts, goneCounts } = record
+  for (const [i, queue] of goneQueues.entries())
+    yield fact.reset().f64(record.number).u8(FACT.gone).u32(queue).f64(goneFirsts[i]).u32(goneCounts[i]).u8(0)
+  for (const { type, content } of record.deferred) yield fact.reset().f64(record.number).u8(type).raw(content)
 }
 
 /** A hash is given large pieces: one call an entry would cost more than the hashing. */
@@ -127,9 +175,20 @@ class Gathered {
 }
 
 function* definitions(state: State, fact: FactWriter): Generator<readonly [number, FactWriter], void, void> {
-  yield [FACT.savedCounters, fact.reset().u32(state.nextQueue).u32(state.nextSession).u32(state.sets.next).u32(state.messages.end)]
+  yield [
+    FACT.savedCounters,
+    fact
+      .reset()
+      .u32(state.nextQueue)
+      .u32(state.nextSession)
+      .f64(state.nextTransaction)
+      .u32(state.sets.next)
+      .u32(state.messages.end)
+      .u32(state.nextJob),
+  ]
   for (const [number, name] of state.dialects.entries()) if (number > 0) yield [FACT.dialect, fact.reset().u16(number).text(name)]
   for (const queue of durableQueues(state)) yield [FACT.queue, writeQueue(fact.reset(), queue.number, queue.address, queue.declared)]
+  for (const job of [...state.jobs.values()].sort((a, b) => a.number - b.number)) yield [FACT.job, writeJob(fact.reset(), job)]
   for (const session of [...state.sessionByNumber.values()].sort((a, b) => a.number - b.number)) {
     if (!session.recorded) continue
     yield [FACT.session, writeSession(fact.reset(), session)]

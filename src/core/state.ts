@@ -4,11 +4,14 @@ import type { QueueOptions } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import { type Binding, RouteSets, type Via, Vias } from './bindings.ts'
 import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
+import { bytesOf, isOver, type Job } from './job.ts'
 import { LENGTH, Messages, REFERENCES, ROUTE } from './messages.ts'
 import { PatternTree } from './pattern-tree.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
 import type { SessionRecord } from './sessions.ts'
 import { TopicTree } from './topic-tree.ts'
+import { TransactionRecord } from './transaction.ts'
+import { unfold } from './unfolding.ts'
 
 let versions = 0
 
@@ -38,6 +41,10 @@ export interface StateHooks {
   queueGone(queue: Queue): void
   /** A topic keeps this from now on. */
   retainedSet(retained: Retained): void
+  /** A transaction is to be unfolded; its queues' numbers are given to it. */
+  committed(state: State, record: TransactionRecord, bases: ReadonlyMap<Queue, number>): void
+  /** Its messages are to be released. */
+  rolledBack(state: State, record: TransactionRecord): void
 }
 
 const REPLAY: StateHooks = {
@@ -47,6 +54,12 @@ const REPLAY: StateHooks = {
   removing() {},
   queueGone() {},
   retainedSet() {},
+  committed(state, record, bases) {
+    for (const steps = unfold(state, record, bases, { left: Number.POSITIVE_INFINITY }); steps.next().done !== true; );
+  },
+  rolledBack(state, record) {
+    for (const row of record.rows) state.release(row)
+  },
 }
 
 export class State {
@@ -62,17 +75,25 @@ export class State {
   readonly queueByKey = new Map<string, Queue>()
   readonly sessionByNumber = new Map<number, SessionRecord>()
   readonly sessionByKey = new Map<string, SessionRecord>()
+  /** Neither committed nor rolled back, oldest first. */
+  readonly transactions = new Map<number, TransactionRecord>()
+  /** The number that the next one gets: never given twice while the journal speaks of it. */
+  nextTransaction = 1
   readonly dialects: string[] = ['']
   readonly dead: (Dead | undefined)[] = [undefined]
   readonly #deadByKey = new Map<string, number>()
   readonly #freeSlots: number[] = []
   /** Wall ms before which an entry is given to nobody (back-off, lease), by row; of few. The live wheel is set from it when the node leads. */
   readonly notBefore = new Map<number, number>()
+  readonly jobs = new Map<number, Job>()
+  /** Of their messages. */
+  jobBytes = 0
   hooks: StateHooks = REPLAY
 
   /** Numbers that durable queues and sessions get next. */
   nextQueue = 1
   nextSession = 1
+  nextJob = 1
   /** Volatile queues are numbered from here; set by each leader so that no term repeats another's. */
   nextVolatileQueue = 2 ** 40
   retainedOrder = 0
@@ -146,13 +167,18 @@ export class State {
 
   /** A new entry of a message on a queue; takes the queue's next sequence and a reference to the message. */
   addEntry(queue: Queue, message: number, via: Via, flags: number): number {
-    const row = this.entries.add(queue.slot, queue.next, message)
-    queue.next++
+    const sequence = queue.next++
     if ((flags & ENTRY_FLAG.durable) !== 0) {
       queue.replayNext = queue.next
       queue.toldNext = queue.next
       queue.sequenceEpoch = this.epoch
     }
+    return this.addEntryAt(queue, sequence, message, via, flags)
+  }
+
+  /** The same with a number that the queue gave out before. */
+  addEntryAt(queue: Queue, sequence: number, message: number, via: Via, flags: number): number {
+    const row = this.entries.add(queue.slot, sequence, message)
     this.entries.set(row, VIA, via.number)
     this.entries.set(row, FLAGS, flags)
     this.entries.set(row, STATE, STATE_OF.ready)
@@ -168,7 +194,10 @@ export class State {
     const { entries } = this
     const state = entries.get(row, STATE)
     if (state === STATE_OF.ready) queue.unlinkReady(row)
-    else queue.held.unlink(row)
+    else {
+      queue.held.unlink(row)
+      queue.groups?.returns(row)
+    }
     const message = entries.get(row, MESSAGE)
     queue.bytes -= this.messages.get(message, LENGTH)
     if (state === STATE_OF.pending) {
@@ -215,6 +244,24 @@ export class State {
     return earlier
   }
 
+  /** The open transaction of this number; made when first spoken of. */
+  transaction(number: number): TransactionRecord {
+    let record = this.transactions.get(number)
+    if (record === undefined) {
+      record = new TransactionRecord(number)
+      this.transactions.set(number, record)
+      this.nextTransaction = Math.max(this.nextTransaction, number + 1)
+    }
+    return record
+  }
+
+  /** It is open no more. */
+  endTransaction(number: number): TransactionRecord | undefined {
+    const record = this.transactions.get(number)
+    this.transactions.delete(number)
+    return record
+  }
+
   /** The number of this reason and origin, for the entry's `DEAD` field. */
   deadNumber(reason: string, origin: CoreAddress): number {
     const key = `${origin.key}\u0000${reason}`
@@ -230,6 +277,28 @@ export class State {
 
   dialectNumber(name: string): number {
     return this.dialects.indexOf(name)
+  }
+
+  addJob(job: Job): void {
+    this.jobs.set(job.number, job)
+    this.jobBytes += bytesOf(job)
+    this.nextJob = Math.max(this.nextJob, job.number + 1)
+  }
+
+  removeJob(number: number): void {
+    const job = this.jobs.get(number)
+    if (job === undefined) return
+    this.jobs.delete(number)
+    this.jobBytes -= bytesOf(job)
+  }
+
+  /** Sent for the `fired`th time; after its last it is gone. */
+  jobFired(number: number, fired: number, atMs: number): void {
+    const job = this.jobs.get(number)
+    if (job === undefined) return
+    job.fired = fired
+    job.lastAtMs = atMs
+    if (isOver(job)) this.removeJob(number)
   }
 
   hold(session: SessionRecord, queue: Queue, tag: number): void {

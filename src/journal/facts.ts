@@ -3,7 +3,7 @@
 //
 // All numbers are little-endian. A string is a u16 length and UTF-8, a byte string a u32 length and the bytes.
 
-/** Fact numbers. Snapshot facts (200 and up) occur in snapshots only. */
+/** Fact numbers. Snapshot facts (200 and up, and two of transactions) occur in snapshots only. */
 export const FACT = {
   /** dialect u16, name */
   dialect: 1,
@@ -58,6 +58,24 @@ export const FACT = {
   /** session u32: its will was sent or forgotten. */
   willGone: 26,
 
+  /** transaction f64, type u8, content: a fact of that type that takes effect with the commit. */
+  deferred: 40,
+  /** transaction f64, ordinals u32: all of it happens now. */
+  commit: 41,
+  /** transaction f64: nothing of it happens. A new leader says so of each that it finds open. */
+  rollback: 42,
+  // 43 is kept for a transaction that is prepared: told as a commit is, kept open by a new leader.
+  /** transaction f64, message id u32, ordinal u32, queue u32 (0: the set that the message names, if any): a message of an open transaction; in snapshots only. */
+  savedSend: 44,
+  /** transaction f64, message id u32 (0: the topic forgets), topic address: what a topic keeps when the open transaction is committed; in snapshots only. */
+  savedRetaining: 45,
+  /** Message to be sent again and again: see `writeJob`. */
+  job: 70,
+  /** job u32, times sent u32, when f64: it was sent, and no message's fact tells so. */
+  jobFired: 71,
+  /** job u32 */
+  jobGone: 72,
+
   /** id u32, segment u32, offset u32, length u32, set u32, flags u32, expires f64, deliver at f64, pieces: count u32 of (segment, offset, length) */
   savedMessage: 200,
   /** message id u32, queue u32, sequence f64, via u32, attempts u32, failures u8, mark u8, flags u8, not before f64, dead reason, dead origin */
@@ -66,7 +84,7 @@ export const FACT = {
   savedRetained: 202,
   /** queue u32, next sequence f64, epoch u32 */
   savedSequence: 203,
-  /** next queue number u32, next session number u32, next set u32, message ids are below u32. Comes first. */
+  /** next queue number u32, next session number u32, next transaction f64, next set u32, message ids are below u32, next job number u32. Comes first. */
   savedCounters: 204,
   /** Comes last: a snapshot without it is not whole. */
   savedEnd: 205,
@@ -91,7 +109,18 @@ export const MESSAGE_FLAG = {
   large: 4,
   /** Reserved for exactly-once publishing: producer u32 and its sequence f64 stand before the address. */
   producer: 8,
+  /** Seen by nobody before a commit: transaction f64 and ordinal u32 stand before the address (behind `producer`). */
+  transaction: 32,
+  /** The last of its group. */
+  groupEnds: 16,
+  /** A job's: `session` is its number, `note` how often it was sent, this time included. */
+  job: 64,
 } as const
+
+/** Bytes of what stands between the fixed part of a message fact and its address. */
+export function messageExtras(flags: number): number {
+  return ((flags & MESSAGE_FLAG.producer) === 0 ? 0 : 12) + ((flags & MESSAGE_FLAG.transaction) === 0 ? 0 : 12)
+}
 
 /** A later version wrote this journal: a node that does not know the fact must not lead (nor guess). */
 export class UnknownFact extends Error {
@@ -211,6 +240,12 @@ export class FactReader {
     const bytes = this.u32()
     const at = this.#take(bytes)
     return Uint8Array.prototype.slice.call(this.#buffer, at, at + bytes)
+  }
+
+  /** Whatever is left, as a copy. */
+  rest(): Buffer {
+    const at = this.#take(this.left)
+    return Buffer.from(this.#buffer.subarray(at, this.#end))
   }
 
   #take(bytes: number): number {

@@ -45,6 +45,8 @@ export abstract class GatheringWire implements Wire, OwnedWire {
   #countedBytes = 0
   #listed = false
   #high = false
+  /** Its peer sends no more, and was not being read when that came. */
+  #finished = false
   #taken: (() => void) | undefined
 
   constructor(socket: Socket, owner: WireOwner) {
@@ -99,7 +101,9 @@ export abstract class GatheringWire implements Wire, OwnedWire {
 
   resume(): void {
     if (this.pauses === 0) throw new Error('resume without pause')
-    if (--this.pauses === 0 && this.state === 'open') this.resumeReading()
+    if (--this.pauses > 0 || this.state !== 'open') return
+    if (this.#finished) this.end()
+    else this.resumeReading()
   }
 
   end(): void {
@@ -147,6 +151,15 @@ export abstract class GatheringWire implements Wire, OwnedWire {
     } catch (error) {
       this.fault(error)
     }
+  }
+
+  /**
+   * The peer sends no more, and all it sent was handed over: a client that died is noticed at once, which matters more than one that only stopped writing.
+   * A front end that reads nothing for the time being has something to finish first; unless it waits for this peer to read.
+   */
+  protected finished(): void {
+    if (this.pauses === 0 || this.#high) this.end()
+    else this.#finished = true
   }
 
   /** A front end's own mistake: this connection ends, the others never know. */

@@ -6,8 +6,7 @@ export class TcpWire extends GatheringWire {
   open(accept: (wire: Wire) => Connection): void {
     if (!this.accepted(accept)) return
     this.socket.on('data', (bytes: Buffer) => this.received(bytes))
-    // The peer's FIN ends the connection: a client that died is noticed at once, which matters more than one that only stopped writing.
-    this.socket.on('end', () => this.end())
+    this.socket.on('end', () => this.finished())
     // Made paused (`pauseOnConnect`), so that nothing is read before there is somebody to read it.
     if (this.pauses === 0 && this.state === 'open') this.socket.resume()
   }

@@ -97,7 +97,14 @@ export class WebSocketWire extends GatheringWire {
   }
 
   protected resumeReading(): void {
+    this.#control()
     this.#ws.resume()
+  }
+
+  /** A close frame waits like what came before it, if the front end reads nothing for the time being. */
+  #control(): void {
+    const { control } = this.#reader
+    if (control.length > 0 && this.pauses === 0) for (const frame of control.splice(0)) this.#library(frame)
   }
 
   /** What one read has brought goes to the front end in one call, as on TCP: nothing comes after a pause. */
@@ -106,7 +113,7 @@ export class WebSocketWire extends GatheringWire {
     const reader = this.#reader
     const stream = reader.read(bytes)
     if (stream.length > 0) this.received(stream)
-    if (reader.control.length > 0) for (const frame of reader.control.splice(0)) this.#library(frame)
+    this.#control()
     const { breach } = reader
     if (breach === undefined || this.state !== 'open') return
     this.#breach(new Error(`closed with ${breach.code}${breach.reason === undefined ? '' : `: ${breach.reason}`}`))

@@ -92,9 +92,10 @@ describe('MQTT.js', () => {
     await client.publishAsync('users/x', 'x', { qos: 1 })
   })
 
-  it.each(wrong)('is refused with CONNACK 4 for %s', async (_, login) => {
-    expect(await mqttClient(`mqtt://${at['mqtt'] ?? ''}`, login)).toBe(4)
-    expect(await mqttClient(`ws://${at['websocket'] ?? ''}`, login)).toBe(4)
+  it.each(wrong)('is refused for %s with CONNACK 4, or 5 if it named nobody', async (_, login) => {
+    const code = login.username === undefined ? 5 : 4
+    expect(await mqttClient(`mqtt://${at['mqtt'] ?? ''}`, login)).toBe(code)
+    expect(await mqttClient(`ws://${at['websocket'] ?? ''}`, login)).toBe(code)
   })
 
   it('is served while another’s password is checked', async () => {

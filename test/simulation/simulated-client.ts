@@ -146,6 +146,7 @@ class Connection implements Replies {
     const ticket = session.publish(toTopic ? core.address('topic', ['topic']) : core.address('queue', [queue]), message(sent), {
       retain: 'no',
       note: 0,
+      transaction: undefined,
     })
     if (ticket > 0) this.#waiting.push({ ticket, sent, places: [] })
     else if (ticket < 0) this.#parked.push(sent)
@@ -252,5 +253,6 @@ function message(sent: Sent): Message {
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
   }
 }

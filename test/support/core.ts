@@ -26,7 +26,7 @@ import { SeededRandom } from '../../src/random.ts'
 import { TestDialect } from './test-dialect.ts'
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
-export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0 }
+export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }
 
 type Changes = { [Section in 'limits' | 'destinations' | 'failover' | 'journal']?: Partial<Settings[Section]> }
@@ -37,6 +37,7 @@ export class CoreNode {
   readonly clock: MovableClock
   readonly store: MemoryStore
   readonly changes: Changes
+  readonly settings: Settings
   readonly journalChanges: JournalChanges
   core: Core
   journal: MemoryJournal
@@ -49,6 +50,13 @@ export class CoreNode {
     this.clock = clock
     this.store = store
     this.changes = changes
+    this.settings = {
+      ...defaults,
+      limits: { ...defaults.limits, ...changes.limits },
+      destinations: { ...defaults.destinations, redeliveryDelayMs: 0, ...changes.destinations },
+      failover: { ...defaults.failover, ...changes.failover },
+      journal: { ...defaults.journal, ...changes.journal },
+    }
     this.journalChanges = journalChanges
     const started = this.#start()
     this.core = started.core
@@ -56,13 +64,7 @@ export class CoreNode {
   }
 
   #start(): { core: Core; journal: MemoryJournal } {
-    const settings: Settings = {
-      ...defaults,
-      limits: { ...defaults.limits, ...this.changes.limits },
-      destinations: { ...defaults.destinations, redeliveryDelayMs: 0, ...this.changes.destinations },
-      failover: { ...defaults.failover, ...this.changes.failover },
-      journal: { ...defaults.journal, ...this.changes.journal },
-    }
+    const { settings } = this
     const makeSnapshot = async (cut: Cut): Promise<void> => {
       const replica = new Replica(settings.destinations)
       this.store.replay(replica, cut.batch)
@@ -131,6 +133,7 @@ export function message(text: string, changes: Partial<Message> = {}): Message {
     expiresAtMs: 0,
     deliverAtMs: 0,
     group: '',
+    groupEnds: false,
     ...changes,
   }
 }
@@ -202,7 +205,7 @@ export class Taker implements Sink {
   flushes = 0
   error: BrokerError | undefined
 
-  constructor(session: Session, queues: readonly Address[], credit: number, options: ConsumerOptions) {
+  constructor(session: Session, queues: Parameters<Session['consume']>[0], credit: number, options: ConsumerOptions) {
     const consumer = session.consume(queues, options, this)
     if (consumer === undefined) throw session.refusal ?? new Error('refused without a reason')
     this.consumer = consumer

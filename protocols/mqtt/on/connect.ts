@@ -1,9 +1,9 @@
 // CONNECT: who is it, which session, and CONNACK. The first packet, and the only one of its kind [MQTT-3.1.0-1] [MQTT-3.1.0-2].
-import type { Address, Will } from '../../../src/api.ts'
+import type { Address, ErrorCode, Will } from '../../../src/api.ts'
 import { NAMESPACE } from '../address.ts'
 import * as codec from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
-import { CONNACK_CODE, codeOf, FIVE_UNSUPPORTED_VERSION, IDENTIFIER_REJECTED, UNACCEPTABLE_VERSION } from '../errors.ts'
+import { CONNACK_CODE, codeOf, FIVE_UNSUPPORTED_VERSION, IDENTIFIER_REJECTED, NOT_AUTHORIZED, UNACCEPTABLE_VERSION } from '../errors.ts'
 import { newMessage } from '../format.ts'
 import { type Connect, decodeConnect } from '../packets.ts'
 import { isReserved } from './publish.ts'
@@ -24,7 +24,7 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   const { user, password } = connect
   broker.authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }).then(
     (principal) => open(connection, connect, will, principal),
-    (error: unknown) => refuse(connection, codec.connack(false, CONNACK_CODE[codeOf(error)])),
+    (error: unknown) => refuse(connection, codec.connack(false, loginRefused(connect, codeOf(error)))),
   )
 }
 
@@ -58,6 +58,12 @@ function open(connection: MqttConnection, connect: Connect, will: Will | undefin
     log[code === 'internal' ? 'error' : 'debug']({ err: error, client: clientId, remote: connection.wire.remote }, 'MQTT session refused')
     refuse(connection, codec.connack(false, CONNACK_CODE[code]))
   }
+}
+
+/** Code 4 says that name or password are wrong: whoever named nobody was not wrong, and is told that somebody must be named. */
+function loginRefused({ user = '', password }: Connect, code: ErrorCode): number {
+  const nameless = user === '' && (password === undefined || password.length === 0)
+  return code === 'unauthenticated' && nameless ? NOT_AUTHORIZED : CONNACK_CODE[code]
 }
 
 /** [MQTT-3.2.2-4] [MQTT-3.2.2-5] */

@@ -6,9 +6,9 @@ import type { MqttConnection } from '../connection.ts'
 import { newMessage } from '../format.ts'
 import { packetIdOf } from '../packets.ts'
 
-const PLAIN: PublishOptions = { retain: 'no', note: 0 }
-const SET: PublishOptions = { retain: 'set', note: 0 }
-const CLEAR: PublishOptions = { retain: 'clear', note: 0 }
+const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
+const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
+const CLEAR: PublishOptions = { retain: 'clear', note: 0, transaction: undefined }
 
 /** Plain queues remembered as made, per connection. */
 const DECLARED_MAX = 1000
@@ -41,7 +41,11 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   const body = buffer.subarray(bodyStart, end)
   const plain = !retain || to.kind === 'queue' ? PLAIN : body.length === 0 ? CLEAR : SET
   if (to.kind === 'queue') makeSure(connection, session, to)
-  const ticket = session.publish(to, newMessage(qos, retain, body), qos === 2 ? { retain: plain.retain, note: packetId } : plain)
+  const ticket = session.publish(
+    to,
+    newMessage(qos, retain, body),
+    qos === 2 ? { retain: plain.retain, note: packetId, transaction: undefined } : plain,
+  )
   if (ticket > 0) {
     if (qos > 0) connection.owe(ticket, answer, packetId)
   } else if (ticket < 0) connection.park(answer, packetId)

@@ -1,0 +1,359 @@
+// Message groups: all messages of a group go to one consumer while it lives, in order. Groups are told apart by 1,024 buckets, and it is
+// buckets that belong to consumers. A hot room: a bucket whose messages cannot go is in no heap, so nothing is ever scanned past.
+//
+//   free ── its first message is given out ──▶ owned by that consumer's seat ── the consumer ends ──▶ free
+//    ▲                                            │ consumers come: those beyond a fair share, and a bucket whose group was closed,
+//    └────── nothing of it is out any more ───────┘ leave their owner
+//
+// A bucket waits (in no heap) while one of its messages is delayed after a failure, and, when it is free, while some of it are still out.
+import { ATTEMPTS, type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
+import { type EntryList, Lane } from './lanes.ts'
+import { bucketOf, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, type Messages } from './messages.ts'
+import type { Queue } from './queue.ts'
+import { type RingMember, Ring, type Seat } from './seat.ts'
+
+const BUCKETS = 1_024
+
+/** The bucket of a group, by the bytes of its name: 1 to 1,024. */
+export function groupBucket(name: Uint8Array): number {
+  let hash = 0x811c9dc5
+  for (const byte of name) hash = Math.imul(hash ^ byte, 0x01000193)
+  hash ^= hash >>> 15
+  return ((Math.imul(hash, 0x2c1b3c6d) >>> 0) % BUCKETS) + 1
+}
+
+class Bucket {
+  readonly number: number
+  readonly lane: Lane
+  owner: Holding | undefined = undefined
+  /** Of its messages: in somebody's hands. */
+  out = 0
+  /** Returned, and not to be given out before a time. */
+  delayed = 0
+  /** Leaves its owner when nothing of it is out. */
+  leaving = false
+  /** Where it stands among others that could go. */
+  heap: Heap | undefined = undefined
+  at = 0
+
+  constructor(number: number, entries: Entries) {
+    this.number = number
+    this.lane = new Lane(entries)
+  }
+}
+
+/** What a seat has of a queue's buckets; in the ring of those that have something to be given. */
+export class Holding implements RingMember<Holding> {
+  readonly seat: Seat
+  readonly heap: Heap
+  readonly buckets = new Set<Bucket>()
+  ring: Ring<Holding> | undefined = undefined
+  next: Holding = this
+  prev: Holding = this
+
+  constructor(seat: Seat, entries: Entries) {
+    this.seat = seat
+    this.heap = new Heap(entries)
+  }
+}
+
+export class Groups {
+  /** After `next`: what goes to the seat. */
+  row = 0
+  /** What is ready in all buckets. */
+  count = 0
+  readonly #queue: Queue
+  readonly #entries: Entries
+  readonly #messages: Messages
+  readonly #buckets = new Map<number, Bucket>()
+  readonly #free: Heap
+  readonly #active = new Ring<Holding>()
+
+  constructor(queue: Queue, entries: Entries, messages: Messages) {
+    this.#queue = queue
+    this.#entries = entries
+    this.#messages = messages
+    this.#free = new Heap(entries)
+  }
+
+  // ---- Entries
+
+  add(row: number, bucketNumber: number, priority: number): void {
+    let bucket = this.#buckets.get(bucketNumber)
+    if (bucket === undefined) {
+      bucket = new Bucket(bucketNumber, this.#entries)
+      this.#buckets.set(bucketNumber, bucket)
+    }
+    bucket.lane.add(row, priority)
+    this.count++
+    this.#place(bucket)
+  }
+
+  unlink(row: number, bucketNumber: number, priority: number): void {
+    const bucket = this.#buckets.get(bucketNumber)
+    if (bucket === undefined) return
+    bucket.lane.unlink(row, priority)
+    this.count--
+    this.#place(bucket)
+    // Whoever took it out says next whether it is in somebody's hands; an empty bucket of nobody's is found again by its number.
+    this.#forgetEmpty(bucket)
+  }
+
+  /** Its message is in the hands of this seat's consumer from now on; without a seat, of somebody who may settle it for a time. */
+  taken(row: number, seat: Seat | undefined, settled: boolean): void {
+    const flags = this.#flags(row)
+    const number = bucketOf(flags)
+    if (number === 0) return
+    const bucket = this.#buckets.get(number) ?? this.#again(number)
+    // Those who choose by a selector own no group: of it they are given one message at a time.
+    if (seat !== undefined && bucket.owner === undefined && seat.line === this.#queue.line) this.#own(bucket, seat)
+    if (!settled) bucket.out++
+    if ((flags & MESSAGE_ROW_FLAG.groupEnds) !== 0) bucket.leaving = true
+    this.#settleDown(bucket)
+  }
+
+  /** An entry that was out or delayed goes back to its place or is gone: to be called while its state still says which. */
+  returns(row: number): void {
+    const state = this.#entries.get(row, STATE)
+    const held = state === STATE_OF.locked || state === STATE_OF.leased
+    if (!held && state !== STATE_OF.delayed) return
+    const bucket = this.#buckets.get(bucketOf(this.#flags(row)))
+    if (bucket === undefined) return
+    if (held) bucket.out--
+    else if (this.#entries.get(row, ATTEMPTS) > 0) bucket.delayed--
+    this.#settleDown(bucket)
+  }
+
+  /** It waits for a time: those behind it do too, if it was given out before. */
+  delays(row: number): void {
+    const number = bucketOf(this.#flags(row))
+    if (number === 0 || this.#entries.get(row, ATTEMPTS) === 0) return
+    const bucket = this.#buckets.get(number) ?? this.#again(number)
+    bucket.delayed++
+    this.#place(bucket)
+  }
+
+  lists(): EntryList[] {
+    return [...this.#buckets.values()].flatMap(({ lane }) => lane.lists())
+  }
+
+  list(bucket: number, priority: number): EntryList | undefined {
+    return this.#buckets.get(bucket)?.lane.list(priority)
+  }
+
+  /** Came first of all; 0: there is none. */
+  get oldest(): number {
+    let oldest = 0
+    for (const { lane } of this.#buckets.values()) {
+      const row = lane.oldest
+      if (row !== 0 && (oldest === 0 || this.#entries.double(row, SEQUENCE) < this.#entries.double(oldest, SEQUENCE))) oldest = row
+    }
+    return oldest
+  }
+
+  // ---- Consumers
+
+  /** Whose turn it is, with `row`. `pick` says who is next for what anybody may take. */
+  next(pick: (row: number) => Seat | undefined): Seat | undefined {
+    const general = this.general
+    const holding = this.#hungry()
+    const own = holding?.heap.first
+    if (holding !== undefined && own !== undefined && (general === 0 || this.#before(own.head, general))) {
+      this.#active.turn()
+      this.row = own.head
+      return holding.seat
+    }
+    if (general === 0) return undefined
+    const seat = pick(general) ?? (own === undefined ? undefined : holding?.seat)
+    this.row = general
+    // What that consumer has to itself may have come before: for one consumer the order is that of the queue.
+    const first = seat?.consumer.hungry === true ? seat.holding?.heap.first : undefined
+    if (first !== undefined && this.#before(first.head, general)) this.row = first.head
+    return seat
+  }
+
+  /** Goes first of what anybody may be given; 0: nothing may. */
+  get general(): number {
+    const plain = this.#queue.ready.head
+    const free = this.#free.first
+    if (free === undefined) return plain
+    return plain === 0 || this.#before(free.head, plain) ? free.head : plain
+  }
+
+  /** Whether this seat may be given the entry now. */
+  mayTake(seat: Seat, row: number): boolean {
+    const number = bucketOf(this.#flags(row))
+    if (number === 0) return true
+    const bucket = this.#buckets.get(number)
+    if (bucket?.heap === undefined || (bucket.owner !== undefined && bucket.owner.seat !== seat)) return false
+    // What comes before it in its group is not for one who chooses, or he would have it already.
+    return bucket.lane.head === row || seat.line !== this.#queue.line
+  }
+
+  /** The seat can take again. */
+  wakes(holding: Holding): void {
+    if (holding.ring === undefined && holding.heap.first !== undefined) this.#active.add(holding)
+  }
+
+  /** A consumer has come: what others have beyond their fair share becomes free, as soon as nothing of it is out. */
+  share(): void {
+    const { line } = this.#queue
+    const seats = (this.#queue.seats ?? []).filter((seat) => !seat.barred && seat.line === line)
+    const holdings = seats.flatMap(({ holding }) => holding ?? [])
+    const owned = holdings.reduce((sum, { buckets }) => sum + buckets.size, 0)
+    const fair = Math.ceil(owned / Math.max(1, seats.length))
+    for (const { buckets } of holdings) {
+      let excess = buckets.size - fair
+      for (const bucket of [...buckets].sort((a, b) => a.out - b.out)) {
+        if (excess-- <= 0) break
+        bucket.leaving = true
+        this.#settleDown(bucket)
+      }
+    }
+  }
+
+  /** The seat takes nothing any more: its buckets are for others. */
+  vacate(seat: Seat): void {
+    const { holding } = seat
+    if (holding === undefined) return
+    seat.holding = undefined
+    holding.ring?.remove(holding)
+    for (const bucket of holding.buckets) {
+      bucket.owner = undefined
+      bucket.leaving = false
+      this.#place(bucket)
+      this.#forgetEmpty(bucket)
+    }
+    holding.buckets.clear()
+  }
+
+  // ---- Buckets
+
+  #flags(row: number): number {
+    return this.#messages.get(this.#entries.get(row, MESSAGE), MESSAGE_FLAGS)
+  }
+
+  #again(number: number): Bucket {
+    const bucket = new Bucket(number, this.#entries)
+    this.#buckets.set(number, bucket)
+    return bucket
+  }
+
+  #own(bucket: Bucket, seat: Seat): void {
+    seat.holding ??= new Holding(seat, this.#entries)
+    bucket.owner = seat.holding
+    seat.holding.buckets.add(bucket)
+  }
+
+  /** After a change of what is out, delayed or whose. */
+  #settleDown(bucket: Bucket): void {
+    if (bucket.leaving && bucket.out === 0) {
+      bucket.leaving = false
+      bucket.owner?.buckets.delete(bucket)
+      bucket.owner = undefined
+    }
+    this.#place(bucket)
+    this.#forgetEmpty(bucket)
+  }
+
+  /** Puts the bucket where it belongs: in its owner's heap, among the free ones, or nowhere. */
+  #place(bucket: Bucket): void {
+    const { owner } = bucket
+    const waits = bucket.lane.head === 0 || bucket.delayed > 0 || (owner === undefined && bucket.out > 0)
+    const heap = waits ? undefined : (owner?.heap ?? this.#free)
+    if (bucket.heap !== heap) {
+      bucket.heap?.remove(bucket)
+      heap?.add(bucket)
+    } else heap?.update(bucket)
+    if (owner !== undefined && heap !== undefined && !owner.seat.resting) this.wakes(owner)
+  }
+
+  #forgetEmpty(bucket: Bucket): void {
+    if (bucket.owner === undefined && bucket.out === 0 && bucket.delayed === 0 && bucket.lane.head === 0) this.#buckets.delete(bucket.number)
+  }
+
+  /** Whose turn it is of those that have something of their own and credit. */
+  #hungry(): Holding | undefined {
+    for (let holding = this.#active.front; holding !== undefined; holding = this.#active.front) {
+      const { consumer } = holding.seat
+      if (holding.heap.first !== undefined && consumer.hungry && !consumer.stalled) return holding
+      this.#active.remove(holding)
+      if (holding.heap.first !== undefined) holding.seat.stand()
+    }
+    return undefined
+  }
+
+  #before(row: number, other: number): boolean {
+    const queue = this.#queue
+    const priority = queue.priorityOf(row)
+    const than = queue.priorityOf(other)
+    if (priority !== than) return priority > than
+    return this.#entries.double(row, SEQUENCE) < this.#entries.double(other, SEQUENCE)
+  }
+}
+
+/** Buckets by which of their first entries goes first. */
+class Heap {
+  readonly #entries: Entries
+  readonly #buckets: Bucket[] = []
+
+  constructor(entries: Entries) {
+    this.#entries = entries
+  }
+
+  get first(): Lane | undefined {
+    return this.#buckets[0]?.lane
+  }
+
+  add(bucket: Bucket): void {
+    bucket.heap = this
+    bucket.at = this.#buckets.push(bucket) - 1
+    this.#up(bucket)
+  }
+
+  remove(bucket: Bucket): void {
+    const last = this.#buckets.pop()
+    bucket.heap = undefined
+    if (last === undefined || last === bucket) return
+    this.#buckets[bucket.at] = last
+    last.at = bucket.at
+    this.update(last)
+  }
+
+  /** Its first entry is another. */
+  update(bucket: Bucket): void {
+    this.#up(bucket)
+    this.#down(bucket)
+  }
+
+  #up(bucket: Bucket): void {
+    while (bucket.at > 0) {
+      const above = this.#buckets[(bucket.at - 1) >> 1]
+      if (!this.#before(bucket, above)) return
+      this.#swap(bucket, above)
+    }
+  }
+
+  #down(bucket: Bucket): void {
+    for (;;) {
+      const left = this.#buckets[bucket.at * 2 + 1]
+      const right = this.#buckets[bucket.at * 2 + 2]
+      const below = right !== undefined && this.#before(right, left) ? right : left
+      if (below === undefined || !this.#before(below, bucket)) return
+      this.#swap(below, bucket)
+    }
+  }
+
+  #swap(one: Bucket, other: Bucket): void {
+    const { at } = one
+    one.at = other.at
+    other.at = at
+    this.#buckets[one.at] = one
+    this.#buckets[other.at] = other
+  }
+
+  #before({ lane }: Bucket, { lane: other }: Bucket): boolean {
+    if (lane.best !== other.best) return lane.best > other.best
+    return this.#entries.double(lane.head, SEQUENCE) < this.#entries.double(other.head, SEQUENCE)
+  }
+}
