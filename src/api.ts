@@ -276,7 +276,12 @@ export interface ConsumerOptions {
   readonly exclusive: 'no' | 'refuse' | 'wait'
   /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
   readonly priority: number
+  /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
 }
+
+/** Every queue whose name matches. */
+export type QueuePattern = Readonly<{ pattern: Pattern }>
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
 export interface Consumer {
@@ -408,8 +413,9 @@ export interface Session {
   boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
-  /** Undefined: `refusal`. The queue must exist (declare it first). */
-  consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Queues that are named must exist (declare them first); a pattern is of all that match and are in namespace `''`,
+   *  those made later too, and such a consumer stays when they are removed. */
+  consume(queues: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined
   /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
   browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
@@ -443,8 +449,12 @@ export interface Clock {
 /** Numbers since start, for `$SYS` and metrics. */
 export interface Figures {
   readonly startedAtMs: number
+  /** Wires, whoever speaks on them, also before it says who it is. */
   readonly connections: number
   readonly connectionsTotal: number
+  /** Sessions that somebody has open: none or several for a connection. */
+  readonly sessionsOpen: number
+  /** Those and the kept ones whose client is away. */
   readonly sessions: number
   readonly bindings: number
   readonly queues: number

@@ -111,6 +111,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
+  wildcardQueues: {
+    unit: 'queues',
+    reason: 'Queues that consumers of a pattern take from, each counted for every such consumer; one that would take from more is ended.',
+    reachedBy: 'src/core/wildcards.test.ts',
+  },
   browsers: {
     unit: 'browsers',
     reason: 'Looks at queues (browsing) under way at once; further ones are refused.',

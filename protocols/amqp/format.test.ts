@@ -336,7 +336,14 @@ describe('AMQP and STOMP', () => {
     ['text with NUL', withBody(0x77, text('a\0b')), 'a\0b', { 'amq-msg-type': 'text', 'content-length': '3' }, []],
     ['text null', withBody(0x77, { type: 'null' }), '', {}, ['bodyKind']],
     ['bytes', withBody(0x75, { type: 'binary', value: Buffer.from('ab') }), 'ab', { 'content-length': '2' }, []],
-    ['map', withBody(0x77, pairs([[text('a'), { type: 'int32', value: 1 }]])), '{"a":1}', { transformation: 'jms-map-json' }, []],
+    ['map', withBody(0x77, pairs([[text('a'), { type: 'int64', value: 1n }]])), '{"a":1}', { transformation: 'jms-map-json' }, []],
+    [
+      'map with types that JSON has not',
+      withBody(0x77, pairs([[text('a'), { type: 'int32', value: 1 }]])),
+      '{"a":1}',
+      { transformation: 'jms-map-json' },
+      ['bodyTypes'],
+    ],
     ['list', withBody(0x76, { type: 'terms', value: [text('x')] }), '["x"]', {}, ['bodyKind']],
     ['none', incoming(Buffer.alloc(0)), '', {}, ['bodyKind']],
   ]
@@ -367,6 +374,7 @@ describe('AMQP and STOMP', () => {
       persistent: 'true',
       priority: '6',
       expires: String(NOW_MS + 1),
+      'message-id': 'm',
       'correlation-id': 'c',
       'reply-to': '/topic/r.s',
       type: 't',
@@ -377,7 +385,7 @@ describe('AMQP and STOMP', () => {
       n: '5',
       JMS_AMQP_MA_mine: 'y',
     })
-    expect(lost).toEqual(['messageId', 'propertyTypes'])
+    expect(lost).toEqual(['propertyTypes'])
   })
 
   it('fields and body, STOMP → AMQP', () => {

@@ -1,7 +1,7 @@
 // The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
-import { listToJson } from '../shared/json.ts'
+import { listToJson, repeatsKey } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
@@ -108,6 +108,8 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   const applications: (readonly [Term, Term])[] = []
   const seen = new Set<string>()
   let replyGroup: Term | undefined
+  /** One that is no address of ours. */
+  let foreignReply: string | undefined
   for (const [name, value] of canonical.properties) {
     // A map has each key once: readers that know only one take the first.
     if (seen.has(name)) {
@@ -119,9 +121,11 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     else if (name.startsWith('JMS_AMQP_DA_')) deliveryAnnotations.push([symbol(name.slice(12)), value])
     else if (name.startsWith('JMS_AMQP_FT_')) footer.push([symbol(name.slice(12)), value])
     else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
+    else if (name === 'reply-to' && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
     else applications.push([{ type: 'string', value: name }, simple(value, lost)])
   }
   const written = writeBody(canonical.body, footer)
+  if (canonical.body.kind === 'map' && repeatsKey(canonical.body.entries)) lost('bodyEntries')
   annotations.push([symbol('x-opt-jms-msg-type'), { type: 'int8', value: written.jmsType }])
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
@@ -141,7 +145,7 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     canonical.userId === undefined ? undefined : { type: 'binary', value: Buffer.from(canonical.userId, 'utf8') },
     undefined,
     optional(canonical.type),
-    optional(replyTo),
+    optional(replyTo ?? foreignReply),
     idTerm(canonical.correlationId, lost),
     contentType === undefined ? undefined : asciiSymbol(contentType, 'contentType', lost),
     canonical.contentEncoding === undefined ? undefined : asciiSymbol(canonical.contentEncoding, 'contentEncoding', lost),

@@ -122,7 +122,12 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
 }
 
 /** Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. */
-export function deliveryTag(delivery: Delivery): Buffer {
+export function deliveryTag(delivery: Delivery, ofSeveral = false): Buffer {
+  if (ofSeveral) {
+    const long = Buffer.allocUnsafe(6)
+    long.writeUIntBE(delivery.ref.queue % 2 ** 48, 0, 6)
+    return Buffer.concat([long, deliveryTag(delivery)])
+  }
   const tag = Buffer.allocUnsafe(TAG_BYTES)
   tag.writeUIntBE(Math.floor(delivery.ref.sequence / 2 ** 8) % 2 ** 48, 0, 6)
   tag[6] = delivery.ref.sequence % 256

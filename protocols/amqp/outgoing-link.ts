@@ -13,6 +13,7 @@ import type {
   Delivery,
   Message,
   Outcome as CoreOutcome,
+  QueuePattern,
   Ticket,
 } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
@@ -43,8 +44,10 @@ export type Source = Readonly<{
   priority: number
   /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
   lookup: boolean
-  /** Of more than one topic: each delivery says which. */
+  /** Of more than one topic or queue: each delivery says which. */
   wildcard: boolean
+  /** It takes from every queue that matches, instead of from `queue`. */
+  several?: QueuePattern
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
 }>
@@ -184,7 +187,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const tag = deliveryTag(delivery)
+    const tag = deliveryTag(delivery, this.source.several !== undefined)
     const outcome = this.#resumed === undefined ? undefined : this.#resume(tag)
     const settled = delivery.tag === 0 || outcome !== undefined
     if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
@@ -224,7 +227,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   /** What the client said became of this entry, by the sequence in its tag. */
   #resume(tag: Buffer): CoreOutcome | undefined {
-    const key = tag.toString('hex', 0, 7)
+    const key = tag.toString('hex', 0, tag.length - 1)
     const outcome = this.#resumed?.get(key)
     this.#resumed?.delete(key)
     return outcome
@@ -287,7 +290,7 @@ function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
   for (const [tag, state] of attach.unsettled ?? []) {
     if (tag.type !== 'binary' || state.type === 'null') continue
     const outcome = readOutcome(state)
-    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, 7), outcome)
+    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
   }
   return resumed.size === 0 ? undefined : resumed
 }

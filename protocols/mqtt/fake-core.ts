@@ -302,6 +302,7 @@ export class FakeBroker implements Broker {
       startedAtMs: this.startedAtMs,
       connections: 1,
       connectionsTotal: 2,
+      sessionsOpen: 2,
       sessions: 3,
       bindings: 4,
       queues: 5,

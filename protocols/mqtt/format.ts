@@ -5,7 +5,7 @@
 //
 // The topic is not in the message: `Delivery.to` says where it was sent, and so what leaves by MQTT is what came.
 import type { Body, Canonical, CanonicalHead, Dialect, Lost, Message } from '../../src/api.ts'
-import { listToJson, mapToJson } from '../shared/json.ts'
+import { listToJson, mapToJson, repeatsKey } from '../shared/json.ts'
 
 export const DIALECT = 'mqtt'
 
@@ -89,6 +89,7 @@ function tellLosses(canonical: Canonical, message: Message, lost: Lost): void {
   if (canonical.contentType !== undefined) lost('contentType')
   if (canonical.contentEncoding !== undefined) lost('contentEncoding')
   if (canonical.body.kind !== 'bytes') lost('bodyKind')
+  if (canonical.body.kind === 'map' && repeatsKey(canonical.body.entries)) lost('bodyEntries')
   if (canonical.timestampMs !== undefined) lost('timestamp')
   if (message.expiresAtMs !== 0) lost('expiration')
   if (message.priority !== 4) lost('priority')

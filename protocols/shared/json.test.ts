@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Value } from '../../src/api.ts'
-import { listToJson, mapToJson } from './json.ts'
+import { listToJson, lostInJson, mapToJson } from './json.ts'
 
 describe('JSON of bodies', () => {
   const rows: [Value, string][] = [
@@ -52,5 +52,28 @@ describe('JSON of bodies', () => {
       ['__proto__', { type: 'string', value: 'p' }],
     ])
     expect(text).toBe('{"a":1,"__proto__":"p"}')
+  })
+
+  it('a float has the digits that make it, not those of a double', () => {
+    expect(
+      listToJson([
+        { type: 'float', value: Math.fround(0.1) },
+        { type: 'float', value: Math.fround(16_777_217) },
+      ]),
+    ).toBe('[0.1,16777216]')
+  })
+
+  it.each<[string, Value, boolean]>([
+    ['a string', { type: 'string', value: '1' }, false],
+    ['a whole number of 64 bits', { type: 'int64', value: 3n }, false],
+    ['a number that JSON readers round', { type: 'int64', value: 2n ** 60n }, true],
+    ['a number of 32 bits', { type: 'int32', value: 3 }, true],
+    ['a fraction', { type: 'double', value: 0.5 }, false],
+    ['a double that looks whole', { type: 'double', value: 3 }, true],
+    ['bytes', { type: 'binary', value: new Uint8Array(1) }, true],
+    ['a list with bytes in it', { type: 'list', value: [{ type: 'binary', value: new Uint8Array(1) }] }, true],
+    ['a map with a number as key', { type: 'map', value: [[{ type: 'int64', value: 1n }, { type: 'null' }]] }, true],
+  ])('tells whether %s reads back as it was', (_, value, types) => {
+    expect(lostInJson([['a', value]])).toEqual({ entries: false, types })
   })
 })

@@ -1,6 +1,7 @@
 // Map and list bodies as JSON, for protocols that have neither (users-and-features.md 3.4). Written by MQTT, shared with STOMP.
 // One way only. Whole numbers keep all their digits; what JSON cannot say is a string: binary in base64, uuid in its usual form, NaN and infinities by name.
 import type { Value } from '../../src/api.ts'
+import { shortestFloat } from './numbers.ts'
 
 /** Of entries with the same key the first is written: readers that know only one take the first. */
 export function mapToJson(entries: readonly (readonly [string, Value])[]): string {
@@ -18,6 +19,38 @@ export function listToJson(items: readonly Value[]): string {
   return `[${items.map(toJson).join(',')}]`
 }
 
+/** What `mapToJson` leaves out of the map or its values: entries whose key was there already, and types that do not read back. */
+export function lostInJson(entries: readonly (readonly [string, Value])[]): Readonly<{ entries: boolean; types: boolean }> {
+  return { entries: repeatsKey(entries), types: !entries.every(([, value]) => readsBack(value)) }
+}
+
+export function repeatsKey(entries: readonly (readonly [string, Value])[]): boolean {
+  return new Set(entries.map(([key]) => key)).size < entries.length
+}
+
+/** Whole numbers read back as int64, others as double. */
+function readsBack(value: Value): boolean {
+  switch (value.type) {
+    case 'null':
+    case 'boolean':
+    case 'string':
+      return true
+    case 'int64':
+      return Number.isSafeInteger(Number(value.value))
+    case 'double':
+      return Number.isFinite(value.value) && !Number.isSafeInteger(value.value)
+    case 'list':
+      return value.value.every(readsBack)
+    case 'map':
+      return (
+        value.value.every(([key, item]) => key.type === 'string' && readsBack(item)) &&
+        !repeatsKey(value.value.map(([key, item]) => [keyText(key), item]))
+      )
+    default:
+      return false
+  }
+}
+
 function toJson(value: Value): string {
   switch (value.type) {
     case 'null':
@@ -30,9 +63,10 @@ function toJson(value: Value): string {
     case 'uint8':
     case 'uint16':
     case 'uint32':
-    case 'float':
     case 'double':
       return Number.isFinite(value.value) ? JSON.stringify(value.value) : `"${value.value}"`
+    case 'float':
+      return toJson({ type: 'double', value: shortestFloat(value.value) })
     case 'int64':
     case 'uint64':
     case 'timestamp':

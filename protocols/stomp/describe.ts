@@ -1,12 +1,13 @@
 // A delivery as a STOMP 1.2 client reads it, for people. `ack` and `subscription` are left out: they belong to one subscription.
 import type { Delivery, Described, Message } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
-import { readHead } from './head.ts'
+import { MESSAGE_ID, readHead } from './head.ts'
 
 export function describe(message: Message, delivery: Delivery): Described {
   const { dead } = delivery
   const head = readHead(message.head)
-  const fields: (readonly [string, string])[] = [['message-id', `${delivery.ref.queue}-${delivery.ref.sequence}`]]
+  const fields: (readonly [string, string])[] = []
+  if (head[0]?.[0] !== MESSAGE_ID) fields.push([MESSAGE_ID, `${delivery.ref.queue}-${delivery.ref.sequence}`])
   if (dead !== undefined) {
     fields.push(['original-destination', formatAddress(dead.origin) ?? formatAddress(delivery.to) ?? ''], ['dlqDeliveryFailureCause', dead.reason])
   }

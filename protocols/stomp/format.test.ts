@@ -101,12 +101,27 @@ describe('a message that came by STOMP', () => {
   })
 })
 
+const ID_OF_UUID = 'message-id:ID\\cAMQP_UUID\\c11111111-1111-1111-1111-111111111111\n'
+
 describe('a message for STOMP', () => {
   it.each<[string, Partial<Canonical>, Partial<Message>, string, string[]]>([
-    ['id', { messageId: string('m1') }, {}, '', ['messageId']],
+    ['id', { messageId: string('m1') }, {}, 'message-id:m1\n', []],
+    ['id of another type', { messageId: { type: 'uuid', value: Buffer.alloc(16, 0x11) } }, {}, ID_OF_UUID, []],
     ['correlationId, string', { correlationId: string('c1') }, {}, 'correlation-id:c1\n', []],
-    ['correlationId, number', { correlationId: { type: 'uint64', value: 2n ** 60n } }, {}, 'correlation-id:1152921504606846976\n', []],
-    ['correlationId, bytes', { correlationId: { type: 'binary', value: Buffer.from([0xab, 1]) } }, {}, 'correlation-id:ab01\n', []],
+    [
+      'correlationId, number',
+      { correlationId: { type: 'uint64', value: 2n ** 60n } },
+      {},
+      'correlation-id:ID\\cAMQP_ULONG\\c1152921504606846976\n',
+      [],
+    ],
+    [
+      'correlationId, bytes',
+      { correlationId: { type: 'binary', value: Buffer.from([0xab, 1]) } },
+      {},
+      'correlation-id:ID\\cAMQP_BINARY\\cAB01\n',
+      [],
+    ],
     ['replyTo', { replyTo: { namespace: '', kind: 'queue', path: ['a', 'b'] } }, {}, 'reply-to:/queue/a.b\n', []],
     ['replyTo without a name here', { replyTo: { namespace: 'x', kind: 'queue', path: ['a'] } }, {}, '', ['replyTo']],
     ['type', { type: 'order' }, {}, 'type:order\n', []],
@@ -309,3 +324,31 @@ function write(canonical: Canonical, message: Partial<Message>) {
   if (bytes === undefined) throw new Error('refused')
   return { head: Buffer.from(bytes.head).toString(), body: Buffer.from(bytes.body).toString(), bytes, lost }
 }
+
+describe('types of properties in x-amq-types', () => {
+  const telling = stompDialect(broker, true)
+  const properties: Canonical['properties'] = [
+    ['count', { type: 'int32', value: -5 }],
+    ['odd,name=%', { type: 'float', value: Math.fround(0.1) }],
+    ['plain', string('x')],
+    ['nothing', { type: 'null' }],
+  ]
+  const text = 'count:-5\nodd,name=%:0.1\nplain:x\nnothing:\nx-amq-types:count=int32,odd%2Cname%3D%25=float,nothing=null\n'
+
+  it('are told when the setting says so, and nothing is lost', () => {
+    const lost: string[] = []
+    const made = telling.fromCanonical({ ...EMPTY, properties }, sent('', ''), (field) => lost.push(field))
+    expect(Buffer.from(made?.head ?? []).toString()).toBe(`priority:4\n${text}`)
+    expect(lost).toEqual([])
+  })
+
+  it('are read from any sender', () => {
+    expect(dialect.toCanonical(sent(text.trimEnd(), '')).properties).toEqual(properties)
+  })
+
+  it('leave a list its text, which is counted', () => {
+    const lost: string[] = []
+    telling.fromCanonical({ ...EMPTY, properties: [['l', { type: 'list', value: [] }]] }, sent('', ''), (field) => lost.push(field))
+    expect(lost).toEqual(['propertyTypes'])
+  })
+})

@@ -2,20 +2,22 @@
 // (users-and-features.md 3.3 and 3.4). What leaves by STOMP as it came passes none of this: head.ts says how it is kept.
 import { isUtf8 } from 'node:buffer'
 import type { Address, Body, Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
-import { listToJson, mapToJson } from '../shared/json.ts'
+import { listToJson, lostInJson, mapToJson } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
+import { identifierToText, textToIdentifier, valueToText } from '../shared/values.ts'
 import { formatAddress, parseAddress } from './address.ts'
 import { describe } from './describe.ts'
-import { belongsToFrame, isTrue, readHead, writeHead } from './head.ts'
+import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
 import { losses } from './losses.ts'
 import { readMap } from './map-body.ts'
+import { PROPERTY_TYPES, readTypes, typed, writeTypes } from './property-types.ts'
 
-export function stompDialect(broker: Broker): Dialect {
+export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
   return {
     name: 'stomp',
     toCanonical: (message) => toCanonical(broker, message),
     headOf: (message) => canonicalHead(broker, readHead(message.head)),
-    fromCanonical,
+    fromCanonical: (canonical, message, lost) => fromCanonical(canonical, message, lost, propertyTypes),
     describe,
     ruleOf: ruleIn(losses),
   }
@@ -42,22 +44,29 @@ function canonicalHead(broker: Broker, headers: Headers): CanonicalHead {
   const first = (name: string): string | undefined => valueOf(headers, name)
   const correlationId = first('correlation-id')
   const replyTo = readAddress(broker, first('reply-to'))
+  const timestampMs = numberOf(first('timestamp'))
+  const groupSequence = numberOf(first('JMSXGroupSeq'))
+  const types = readTypes(first(PROPERTY_TYPES))
   const properties: (readonly [string, Value])[] = []
+  // A field that cannot be read, such as a reply-to that is no address of ours, is still worth something to who wrote it.
+  const unread = (name: string): boolean =>
+    (name === 'reply-to' && replyTo === undefined) ||
+    (name === 'timestamp' && timestampMs === undefined) ||
+    (name === 'JMSXGroupSeq' && groupSequence === undefined)
   for (const [name, value] of headers) {
-    // A reply-to that is no address of ours is still worth something to who wrote it.
-    if (!FIELDS.has(name) || (name === 'reply-to' && replyTo === undefined)) properties.push([name, { type: 'string', value }])
+    if (!FIELDS.has(name) || unread(name)) properties.push([name, typed(types.get(name), value)])
   }
   const qos = first('ActiveMQ.MQTT.QoS')
   return {
     messageId: undefined,
-    correlationId: correlationId === undefined ? undefined : { type: 'string', value: correlationId },
+    correlationId: correlationId === undefined ? undefined : textToIdentifier(correlationId),
     replyTo,
     type: first('type'),
     contentType: first('content-type'),
     contentEncoding: first('content-encoding'),
-    timestampMs: numberOf(first('timestamp')),
+    timestampMs,
     userId: undefined,
-    groupSequence: numberOf(first('JMSXGroupSeq')),
+    groupSequence,
     qos: qos === '0' || qos === '1' || qos === '2' ? Number(qos) : undefined,
     retain: isTrue(first('ActiveMQ.Retain') ?? ''),
     properties,
@@ -76,17 +85,18 @@ function readBody(message: Message, measured: boolean, kind: string | undefined,
   return measured && kind !== 'text' ? { kind: 'bytes', bytes: message.body } : { kind: 'text', text }
 }
 
-function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> {
+function fromCanonical(canonical: Canonical, message: Message, lost: Lost, propertyTypes: boolean): Readonly<{ head: Uint8Array; body: Uint8Array }> {
   const headers: (readonly [string, string])[] = []
   const add = (name: string, value: string | undefined): void => {
     if (value !== undefined) headers.push([name, value])
   }
-  // `message-id` names our entry, because ACK in 1.0 and 1.1 is by it; the sender's own has no place.
-  if (canonical.messageId !== undefined) lost('messageId')
+  // First, where subscription.ts looks for it.
+  const id = canonical.messageId === undefined ? '' : identifierToText(canonical.messageId)
+  if (id !== '') add(MESSAGE_ID, id)
   if (message.durable) add('persistent', 'true')
   add('priority', String(message.priority))
   if (message.expiresAtMs > 0) add('expires', String(message.expiresAtMs))
-  if (canonical.correlationId !== undefined) add('correlation-id', textOf(canonical.correlationId))
+  if (canonical.correlationId !== undefined) add('correlation-id', identifierToText(canonical.correlationId))
   const replyTo = canonical.replyTo === undefined ? undefined : formatAddress(canonical.replyTo)
   if (canonical.replyTo !== undefined && replyTo === undefined) lost('replyTo')
   add('reply-to', replyTo)
@@ -99,18 +109,29 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   add('JMSXUserID', canonical.userId)
   add('ActiveMQ.MQTT.QoS', canonical.qos?.toString())
   if (canonical.retain) add('ActiveMQ.Retain', 'true')
+  addProperties(canonical, add, lost, propertyTypes)
+  const body = writeBody(canonical.body, headers, lost)
+  return { head: writeHead(headers), body }
+}
+
+function addProperties({ properties, replyTo }: Canonical, add: (name: string, value: string) => void, lost: Lost, propertyTypes: boolean): void {
   let typesLost = false
-  for (const [name, value] of canonical.properties) {
-    if (name === '' || belongsToFrame(name) || FIELDS.has(name)) {
+  const kept: (readonly [string, Value])[] = []
+  for (const property of properties) {
+    const [name, value] = property
+    // Somebody else's reply-to is one here, too.
+    const foreign = name === 'reply-to' && replyTo === undefined
+    if (name === '' || belongsToFrame(name) || (FIELDS.has(name) && !foreign)) {
       lost('properties')
       continue
     }
-    typesLost ||= value.type !== 'string'
-    add(name, textOf(value))
+    kept.push(property)
+    typesLost ||= value.type !== 'string' && (!propertyTypes || value.type === 'list' || value.type === 'map')
+    add(name, valueToText(value))
   }
+  const types = propertyTypes ? writeTypes(kept) : undefined
+  if (types !== undefined) add(PROPERTY_TYPES, types)
   if (typesLost) lost('propertyTypes')
-  const body = writeBody(canonical.body, headers, lost)
-  return { head: writeHead(headers), body }
 }
 
 /** Table 3.4, "Core kind → STOMP". A content-length makes it bytes for who reads it. */
@@ -133,9 +154,13 @@ function writeBody(body: Body, headers: (readonly [string, string])[], lost: Los
     case 'bytes':
       headers.push(['content-length', String(body.bytes.length)])
       return body.bytes
-    case 'map':
+    case 'map': {
+      const { entries, types } = lostInJson(body.entries)
+      if (entries) lost('bodyEntries')
+      if (types) lost('bodyTypes')
       headers.push(['transformation', 'jms-map-json'])
       return Buffer.from(mapToJson(body.entries))
+    }
     case 'list':
       lost('bodyKind')
       return Buffer.from(listToJson(body.items))
@@ -146,30 +171,6 @@ function readAddress(broker: Broker, name: string | undefined): Address | undefi
   if (name === undefined) return undefined
   const address = parseAddress(broker, name)
   return 'code' in address ? undefined : address
-}
-
-/** A header is text: numbers in decimal, bytes in hexadecimal, the rest as JSON. */
-function textOf(value: Value): string {
-  switch (value.type) {
-    case 'null':
-      return ''
-    case 'string':
-    case 'symbol':
-    case 'char':
-      return value.value
-    case 'binary':
-      return Buffer.from(value.value).toString('hex')
-    case 'uuid': {
-      const json = listToJson([value])
-      return json.slice(2, -2)
-    }
-    case 'list':
-      return listToJson(value.value)
-    case 'map':
-      return listToJson([value]).slice(1, -1)
-    default:
-      return String(value.value)
-  }
 }
 
 function numberOf(text: string | undefined): number | undefined {
@@ -194,5 +195,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'content-length',
   'amq-msg-type',
   'transformation',
+  PROPERTY_TYPES,
 ])
 const EMPTY = new Uint8Array(0)

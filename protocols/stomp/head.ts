@@ -134,6 +134,16 @@ export function writeHead(headers: readonly (readonly [string, string])[]): Uint
   return Buffer.from(text)
 }
 
+/** What the sender of another protocol calls its message: the first line of a translated head, if it is there. A head that came by STOMP never holds it. */
+export const MESSAGE_ID = 'message-id'
+
+/** Where a head goes on behind that line; 0: it has none. */
+export function afterMessageId(head: Uint8Array): number {
+  if (head.length < MESSAGE_ID_LINE.length) return 0
+  for (let i = 0; i < MESSAGE_ID_LINE.length; i++) if (head[i] !== MESSAGE_ID_LINE[i]) return 0
+  return head.indexOf(LF) + 1
+}
+
 /** Headers that a head never holds: the frame's own, and those that only the broker may set on a delivery. */
 export function belongsToFrame(name: string): boolean {
   switch (MEANINGS.get(name)) {
@@ -174,5 +184,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['transformation', 'transformation'],
   ['reply-to', 'reply-to'],
 ])
+const MESSAGE_ID_LINE = Buffer.from(`${MESSAGE_ID}:`)
+const LF = 0x0a
 const NUMBER = /^\d{1,15}$/
 const EMPTY = new Uint8Array(0)

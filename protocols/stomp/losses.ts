@@ -8,7 +8,6 @@ const JSON_TYPES: Loss = {
 }
 
 export const losses: Readonly<Record<string, Loss>> = {
-  messageId: { rule: 'stomp-broker-id', says: 'message-id names the entry, since ACK goes by it: the sender’s own has no place.' },
   properties: {
     rule: 'stomp-own-headers',
     says: 'A property whose name is a header with a meaning of its own would be taken for that header, and is left out.',

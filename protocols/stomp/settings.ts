@@ -19,6 +19,7 @@ export type StompSettings = Readonly<{
   destinationsKept: number
   topicBacklogMessages: number
   topicBacklogBytes: number
+  propertyTypes: boolean
 }>
 
 const whole = (value: number, minimum: number, description: string): object => ({ type: 'integer', minimum, default: value, description })
@@ -68,5 +69,10 @@ export const schema: Readonly<Record<string, unknown>> = {
       'Messages that wait for a slow subscriber of a topic; beyond it its oldest are dropped and counted. Durable subscriptions: see destinations.',
     ),
     topicBacklogBytes: whole(67_108_864, 1024, 'The same in bytes.'),
+    propertyTypes: {
+      type: 'boolean',
+      default: false,
+      description: 'Says in the header x-amq-types of a message from another protocol which properties are no strings (count=int32,ratio=double).',
+    },
   },
 }

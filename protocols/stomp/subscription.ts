@@ -5,6 +5,7 @@
 // so that a slow reader never has more than its window in our output, however many messages it may leave unacknowledged.
 import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delivery, Message, Outcome, Ticket } from '../../src/api.ts'
 import { escape, relabel, type Version } from './escape.ts'
+import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
 import type { OpenTransaction } from './transactions.ts'
 
@@ -36,12 +37,16 @@ export type SubscriptionOptions = Readonly<{
   /** The queue it takes from, and whether that goes with the subscription. */
   queue: Address
   temporary: boolean
+  /** It takes from every queue that matches a pattern. */
+  several: boolean
   messages: number
   bytes: number
 }>
 
-/** A delivery, by its tag. `sequence`: 0, or that of its entry, by which the client named it. */
-type Meant = Readonly<{ tag: number; sequence: number }>
+/** A delivery, by its tag. `key`: what a message-id of 1.0 or 1.1 is looked up by, if the client named it so. */
+export type Meant = Readonly<{ tag: number; key: number | string | undefined }>
+
+const NOTHING: Meant = { tag: 0, key: undefined }
 
 export class Subscription implements BrowseSink {
   readonly options: SubscriptionOptions
@@ -57,8 +62,8 @@ export class Subscription implements BrowseSink {
   #messagesBack = 0
   #bytesBack = 0
   #stalled = false
-  /** 1.0 and 1.1 acknowledge by message-id: sequence → tag of what is outstanding, in order of tags. */
-  readonly #tags: Map<number, number> | undefined
+  /** 1.0 and 1.1 acknowledge by message-id: sequence (of several queues: the whole id) → tag of what is outstanding, in order of tags. */
+  readonly #tags: Map<number | string, number> | undefined
   #queueNumber = 0
   // What the last delivery began with, and its head as this version writes it: mostly the same for the next.
   #prefixTo: Address | undefined
@@ -105,8 +110,9 @@ export class Subscription implements BrowseSink {
     }
     if (this.#tags !== undefined && delivery.tag !== 0) {
       this.#queueNumber = delivery.ref.queue
-      this.#tags.delete(delivery.ref.sequence)
-      this.#tags.set(delivery.ref.sequence, delivery.tag)
+      const key = this.#keyOf(delivery.ref.queue, delivery.ref.sequence)
+      this.#tags.delete(key)
+      this.#tags.set(key, delivery.tag)
     }
     this.#write(delivery, message)
   }
@@ -160,26 +166,26 @@ export class Subscription implements BrowseSink {
   }
 
   /**
-   * 0: that delivery is not outstanding. `client` settles all before it as well (STOMP 1.1, 1.2: for ACK and NACK alike). `sequence`: 0, or the one by
-   * which the client named it. `within`: not before that is committed.
+   * 0: that delivery is not outstanding. `client` settles all before it as well (STOMP 1.1, 1.2: for ACK and NACK alike). `within`: not before
+   * that is committed.
    */
-  settle({ tag, sequence }: Meant, outcome: Outcome, answered: boolean, within: OpenTransaction | undefined): Ticket {
+  settle({ tag, key }: Meant, outcome: Outcome, answered: boolean, within: OpenTransaction | undefined): Ticket {
     const consumer = this.#consumer
     if (consumer === undefined || tag > this.#given) return 0
-    if (this.options.mode !== 'client') return this.#settle(consumer, tag, tag, sequence, outcome, answered, within)
+    if (this.options.mode !== 'client') return this.#settle(consumer, tag, tag, key, outcome, answered, within)
     let ticket: Ticket = 0
     if (this.#reopened !== undefined) ticket = this.#settleReopened(consumer, tag, outcome, answered, within)
     if (tag <= this.#settled) return ticket
     const first = this.#settled + 1
     this.#settled = tag
-    return this.#settle(consumer, first, tag, 0, outcome, answered, within)
+    return this.#settle(consumer, first, tag, undefined, outcome, answered, within)
   }
 
   #settle(
     consumer: Consumer,
     first: number,
     last: number,
-    sequence: number,
+    key: Meant['key'],
     outcome: Outcome,
     answered: boolean,
     within: OpenTransaction | undefined,
@@ -190,8 +196,8 @@ export class Subscription implements BrowseSink {
     if (ticket === 0 && this.options.mode !== 'client') return 0
     // Who takes more in one transaction than its window has room for gets on all the same: transactions have their own limit.
     this.#messagesBack += last - first + 1
-    if (within === undefined) this.forget(first, last, sequence)
-    else within.settled(this, first, last, sequence)
+    if (within === undefined) this.forget(first, last, key)
+    else within.settled(this, first, last, key)
     return ticket
   }
 
@@ -201,7 +207,7 @@ export class Subscription implements BrowseSink {
     this.#reopened = undefined
     let ticket: Ticket = 0
     for (const [first, last] of reopened) {
-      if (first <= tag) ticket = this.#settle(consumer, first, Math.min(last, tag), 0, outcome, answered, within)
+      if (first <= tag) ticket = this.#settle(consumer, first, Math.min(last, tag), undefined, outcome, answered, within)
       if (last > tag) (this.#reopened ??= []).push([Math.max(first, tag + 1), last])
     }
     return ticket
@@ -218,16 +224,22 @@ export class Subscription implements BrowseSink {
     this.#owner.topUpLater()
   }
 
-  /** The delivery that a message-id of 1.0 or 1.1 means; 0: none. */
-  tagOf(queue: number, sequence: number): number {
-    return queue === this.#queueNumber ? (this.#tags?.get(sequence) ?? 0) : 0
+  /** The delivery that a message-id of 1.0 or 1.1 means; tag 0: none. */
+  meant(queue: number, sequence: number): Meant {
+    if (queue !== this.#queueNumber && !this.options.several) return NOTHING
+    const key = this.#keyOf(queue, sequence)
+    return { tag: this.#tags?.get(key) ?? 0, key }
+  }
+
+  #keyOf(queue: number, sequence: number): number | string {
+    return this.options.several ? `${queue}-${sequence}` : sequence
   }
 
   /** These are settled for good: nobody will name them again. */
-  forget(first: number, last: number, sequence: number): void {
+  forget(first: number, last: number, key: Meant['key']): void {
     if (this.#tags === undefined) return
-    if (sequence !== 0) {
-      this.#tags.delete(sequence)
+    if (key !== undefined) {
+      this.#tags.delete(key)
       return
     }
     for (const [each, tag] of this.#tags) {
@@ -247,13 +259,16 @@ export class Subscription implements BrowseSink {
   #write(delivery: Delivery, message: Message): void {
     const output = this.#owner.output
     if (delivery.to !== this.#prefixTo || delivery.dead !== undefined) this.#makePrefix(delivery)
-    const head = this.#owner.version === '1.2' ? message.head : this.#relabelled(message)
+    // What another protocol's sender calls its message stands first in a translated head. 1.0 and 1.1 acknowledge by message-id, so there it is ours.
+    const named = message === delivery.message ? 0 : afterMessageId(message.head)
+    const latest = this.#owner.version === '1.2'
+    const head = latest ? message.head : this.#relabelled(message, named)
     const body = message.body
     const inline = body.length < REFERENCE_BYTES
     output.begin(this.#prefix.length + head.length + FIXED_BYTES + (inline ? body.length : 0))
     output.copy(this.#prefix)
-    let text = `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
-    if (delivery.tag !== 0 && this.#owner.version === '1.2') text += `ack:${this.options.number}-${delivery.tag}\n`
+    let text = latest && named > 0 ? '' : `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
+    if (delivery.tag !== 0 && latest) text += `ack:${this.options.number}-${delivery.tag}\n`
     if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
     if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
     output.ascii(text)
@@ -288,9 +303,9 @@ export class Subscription implements BrowseSink {
     this.#prefixTo = dead === undefined ? delivery.to : undefined
   }
 
-  #relabelled(message: Message): Uint8Array {
+  #relabelled(message: Message, from: number): Uint8Array {
     if (message !== this.#headOf) {
-      const head = message.head
+      const head = from === 0 ? message.head : message.head.subarray(from)
       const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
       this.#head = bytes.includes(BACKSLASH) ? Buffer.from(relabel(bytes.toString(), this.#owner.version)) : head
       this.#headOf = message

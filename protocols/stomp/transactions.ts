@@ -2,10 +2,10 @@
 // What was acknowledged in one is known here until then, since ABORT makes it outstanding again. All or nothing is the core's doing.
 import type { PublishOptions, Session, Transaction } from '../../src/api.ts'
 import { type Fault, quote } from './errors.ts'
-import type { Subscription } from './subscription.ts'
+import type { Meant, Subscription } from './subscription.ts'
 
-/** Deliveries of one subscription that were settled. `sequence`: of the entry, where the client named it by a message-id of STOMP 1.0 or 1.1; else 0. */
-type Settled = Readonly<{ subscription: Subscription; first: number; last: number; sequence: number }>
+/** Deliveries of one subscription that were settled. */
+type Settled = Readonly<{ subscription: Subscription; first: number; last: number; key: Meant['key'] }>
 
 export class OpenTransaction {
   readonly transaction: Transaction
@@ -22,17 +22,17 @@ export class OpenTransaction {
     }
   }
 
-  settled(subscription: Subscription, first: number, last: number, sequence: number): void {
+  settled(subscription: Subscription, first: number, last: number, key: Meant['key']): void {
     const at = this.#settled.length - 1
     const before = this.#settled[at]
-    if (sequence === 0 && before?.subscription === subscription && before.sequence === 0 && before.last + 1 === first)
+    if (key === undefined && before?.subscription === subscription && before.key === undefined && before.last + 1 === first)
       this.#settled[at] = { ...before, last }
-    else this.#settled.push({ subscription, first, last, sequence })
+    else this.#settled.push({ subscription, first, last, key })
   }
 
   /** What it settled is settled for good. */
   committed(): void {
-    for (const { subscription, first, last, sequence } of this.#settled) subscription.forget(first, last, sequence)
+    for (const { subscription, first, last, key } of this.#settled) subscription.forget(first, last, key)
   }
 
   /** What it settled is outstanding again: newest first, so that a subscription finds its way back. */

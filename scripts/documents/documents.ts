@@ -5,6 +5,7 @@ import { text } from '../../src/cli/help.ts'
 import { optionsOf } from '../../src/config/read.ts'
 import { defaultsOf, type Schema, settingsSchema } from '../../src/config/schema.ts'
 import { limits } from '../../src/limits.ts'
+import { matrixDocument } from '../../test/matrix/document.ts'
 import { errorMeanings } from './errors.ts'
 
 const schema = settingsSchema(protocols)
@@ -17,6 +18,7 @@ export const documents: Readonly<Record<string, () => string>> = {
   'docs/reference/configuration.md': configuration,
   'docs/reference/errors.md': errors,
   'docs/reference/command-line.md': commandLine,
+  'docs/protocols/matrix.md': matrixDocument,
 }
 
 function example(): string {

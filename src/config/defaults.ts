@@ -34,6 +34,7 @@ export const defaultLimits: Limits = {
   selectorTerms: 1_024,
   consumers: 200_000,
   consumersPerSession: 10_000,
+  wildcardQueues: 1_000_000,
   browsers: 1_000,
   notesPerSession: 65_535,
   transactions: 10_000,

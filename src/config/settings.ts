@@ -79,6 +79,8 @@ export type Limits = Readonly<{
   selectorTerms: number
   consumers: number
   consumersPerSession: number
+  /** Pairs of a consumer of a pattern and a queue that matches. */
+  wildcardQueues: number
   browsers: number
   notesPerSession: number
   /** Open transactions, and what is in them. */

@@ -999,3 +999,15 @@ describe('a large body', () => {
     expect(client.session.refusal?.code).toBe('too-large')
   })
 })
+
+describe('the figures', () => {
+  it('tell wires, sessions that somebody has open, and kept ones apart', async () => {
+    const node = new CoreNode()
+    expect(node.core.figures()).toMatchObject({ connections: 0, connectionsTotal: 0, sessionsOpen: 0, sessions: 0 })
+    node.core.countConnections({ connections: 3, connectionsTotal: 7 })
+    node.client({ clientId: 'kept', keepMs: 60_000 }).session.close('clean')
+    node.client()
+    await node.settled()
+    expect(node.core.figures()).toMatchObject({ connections: 3, connectionsTotal: 7, sessionsOpen: 1, sessions: 2 })
+  })
+})

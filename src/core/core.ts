@@ -35,6 +35,8 @@ export interface CoreOptions {
   readonly authenticate?: Broker['authenticate']
 }
 
+type Wires = Readonly<Pick<Figures, 'connections' | 'connectionsTotal'>>
+
 /** Entries removed by a purge in one turn. */
 const PURGE_MAX = 5_000
 /** How often an instant is sought at which everything is committed. */
@@ -57,6 +59,7 @@ export class Core implements Broker {
   readonly #lost = new Map<string, number>()
   readonly #pairAddresses: (protocol: string) => readonly string[]
   readonly authenticate: Broker['authenticate']
+  #wires: Wires = { connections: 0, connectionsTotal: 0 }
 
   constructor(options: CoreOptions) {
     this.clock = options.clock
@@ -153,9 +156,16 @@ export class Core implements Broker {
     return this.#live.schedule.schedule(delayMs, run)
   }
 
+  /** Who counts the wires: the core sees none of them. */
+  countConnections(wires: Wires): void {
+    this.#wires = wires
+  }
+
   figures(): Figures {
     const { counters, state, sessions } = this.#live
-    counters.connections = sessions.size
+    counters.connections = this.#wires.connections
+    counters.connectionsTotal = this.#wires.connectionsTotal
+    counters.sessionsOpen = sessions.size
     counters.sessions = state.sessionByNumber.size
     counters.bindings = state.bindingCount
     counters.queues = state.queueByNumber.size

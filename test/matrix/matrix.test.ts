@@ -1,0 +1,98 @@
+// The matrix: every front end over every transport as producer, every one as consumer, every row of the tables, by a topic and by queues. All messages
+// are sent first, one after the other, so that losses are counted for one at a time; each test then judges one cell.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Arrived } from './clients/client.ts'
+import { comparable, crossed, type Kind, message, outcome, rows, unchanged } from './cells.ts'
+import { endpoints, frontEnds, nameOf } from './notation.ts'
+import { openStage, type Stage, spelled } from './stage.ts'
+
+type Observed = Readonly<{ answer: string; arrived: ReadonlyMap<string, Arrived | undefined>; lost: readonly string[] }>
+
+const TOPIC = ['matrix', 'topic']
+const kinds: readonly Kind[] = ['topic', 'queue']
+const observed = new Map<string, Observed>()
+const keyOf = (kind: Kind, from: string, row: string): string => `${kind} ${from} ${row}`
+let stage: Stage
+
+/** Queues are one for each consumer. */
+const pathOf = (kind: Kind, consumer: string): readonly string[] => (kind === 'topic' ? TOPIC : ['matrix', consumer.replace(/[()]/g, '-')])
+
+beforeAll(async () => {
+  stage = await openStage()
+  for (const kind of kinds) {
+    const inboxes = await Promise.all(
+      stage.clients.map(async (client) => {
+        const name = nameOf(client.endpoint)
+        return { name, inbox: await client.subscribe(spelled(client.endpoint.frontEnd, kind, pathOf(kind, name))) }
+      }),
+    )
+    for (const producer of stage.clients) {
+      const { frontEnd } = producer.endpoint
+      for (const row of rows) {
+        if (row.said[frontEnd] === undefined || row.refused !== undefined) continue
+        const said = message(row, frontEnd)
+        const destinations = new Set(inboxes.map(({ name }) => spelled(frontEnd, kind, pathOf(kind, name))))
+        const answers = await Promise.all([...destinations].map((destination) => producer.send(destination, said)))
+        const answer = [...new Set(answers)].join()
+        const arrived =
+          answer !== 'accepted' ? [] : await Promise.all(inboxes.map(async ({ name, inbox }) => [name, await inbox.next(2000)] as const))
+        observed.set(keyOf(kind, nameOf(producer.endpoint), row.name), { answer, arrived: new Map(arrived), lost: stage.losses() })
+      }
+    }
+    for (const { inbox } of inboxes) await inbox.close()
+  }
+}, 60_000)
+
+afterAll(() => stage.stop())
+
+describe.each(kinds)('by a %s', (kind) => {
+  for (const from of endpoints) {
+    for (const to of endpoints) {
+      for (const row of rows) {
+        const expected = outcome(row, from.frontEnd, to.frontEnd)
+        if (expected.kind === 'unsaid' || expected.kind === 'refused') continue
+        it(`${nameOf(from)} → ${nameOf(to)}: ${row.name}`, () => {
+          const sent = observed.get(keyOf(kind, nameOf(from), row.name))
+          const arrived = sent?.arrived.get(nameOf(to))
+          expect(sent?.answer).toBe('accepted')
+          if (arrived === undefined) throw new Error('nothing came')
+          // AMQP has no place for where it was sent between its own, and none beside its sender's delivery annotations.
+          const destination = to.frontEnd === 'amqp' && arrived.destination === '' ? '' : spelled(to.frontEnd, kind, pathOf(kind, nameOf(to)))
+          const unaltered = expected.kind === 'unchanged'
+          const found = unaltered ? arrived.exact : comparable(arrived, to)
+          expect({ destination: arrived.destination, found }).toEqual({
+            destination,
+            found: unaltered ? unchanged(row, from.frontEnd, kind) : crossed(row, expected.cell, from.frontEnd, to.frontEnd, kind),
+          })
+        })
+      }
+    }
+    for (const row of rows) {
+      if (row.said[from.frontEnd] === undefined || row.refused !== undefined) continue
+      it(`${nameOf(from)}, what is counted as lost: ${row.name}`, () => {
+        // Of a topic each dialect makes one copy for all, of queues one for each.
+        const copies = kind === 'topic' ? 1 : 2
+        const expected = frontEnds.flatMap((to) => {
+          const cell = outcome(row, from.frontEnd, to)
+          const lost = cell.kind === 'crosses' ? (cell.cell.lost ?? []) : []
+          return Array.from({ length: copies }, () => lost.map((field) => `${from.frontEnd} to ${to}: ${field}`)).flat()
+        })
+        expect(observed.get(keyOf(kind, nameOf(from), row.name))?.lost).toEqual(expected.sort())
+      })
+    }
+  }
+})
+
+// Last: STOMP answers by ERROR, which is the end of the connection.
+describe('what is refused', () => {
+  for (const row of rows.filter(({ refused }) => refused !== undefined)) {
+    for (const client of endpoints) {
+      if (row.said[client.frontEnd] === undefined) continue
+      it(`${nameOf(client)}: ${row.name}`, async () => {
+        const producer = stage.clients.find(({ endpoint }) => endpoint === client)
+        const answer = await producer?.send(spelled(client.frontEnd, 'topic', TOPIC), message(row, client.frontEnd))
+        expect(answer).toContain(row.refused?.answer)
+      })
+    }
+  }
+})
