@@ -184,6 +184,10 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
+  repeat(): number {
+    throw new Error('MQTT 3.1.1 schedules nothing')
+  }
+
   declare(queue: Address, options: Readonly<{ durable: boolean; lifetime: string }>): number {
     this.calls.push(`declare ${queue.namespace} ${queue.path.join('|')} ${options.durable ? 'durable' : 'volatile'} ${options.lifetime}`)
     return this.ticket()

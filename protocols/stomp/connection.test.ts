@@ -1120,6 +1120,9 @@ class PlayedCore implements Broker, Session {
     if (options.transaction !== undefined) this.publishedIn.push(options.transaction)
     return this.full ? -1 : this.ticket()
   }
+  repeat(): number {
+    return this.ticket()
+  }
   declare(queue: Address, options: QueueOptions): number {
     this.missing.delete(nameOf(queue))
     this.declared.push([nameOf(queue), options])
