@@ -885,6 +885,13 @@ class PlayedClient implements Wire {
     if (this.ended) throw new Error('written after the end')
     this.#written.push(Buffer.from(bytes))
   }
+  room: Buffer = Buffer.alloc(0)
+  reserve(bytes: number): number {
+    if (this.ended) throw new Error('written after the end')
+    this.room = Buffer.alloc(bytes)
+    this.#written.push(this.room)
+    return 0
+  }
   pause(): void {
     this.paused++
   }
