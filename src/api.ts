@@ -212,6 +212,18 @@ export interface Transaction {
   rollback(): Ticket
 }
 
+/** When a message is sent again and again. */
+export interface Plan {
+  /** Before the first time; with `cron`, after each of its times. */
+  readonly delayMs: number
+  /** Between two times. 0: there is one (with `cron`: for each of its times). */
+  readonly periodMs: number
+  /** Times after the first; -1: for ever. */
+  readonly repeat: number
+  /** Minute, hour, day of month, month, day of week; '': none. */
+  readonly cron: string
+}
+
 // ---- Consuming ------------------------------------------------------------------------------------------------------
 
 /** AMQP's four; every protocol's acknowledgements map onto them. */
@@ -397,6 +409,11 @@ export interface Session {
    * 0: refused (`full` when the parked ones exceed the connection's limit).
    */
   publish(to: Address, message: Message, options: PublishOptions): Ticket
+  /**
+   * Keeps the message, durably whatever its own durability, and publishes it as the plan says, until it is done. What is due while no node leads is
+   * made up for by one publish. `Message.deliverAtMs` is not looked at; each copy expires as long after its publish as this one would after now.
+   */
+  repeat(to: Address, message: Message, plan: Plan): Ticket
   /** Makes the queue if it is not there. An existing one keeps its options. */
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
@@ -497,6 +514,10 @@ export interface Wire {
   readonly secure: boolean
   /** Given bytes leave at the end of the turn, in one write. The array must not change afterwards. */
   write(bytes: Uint8Array): void
+  /** The same without an array: answers where in `room` the caller writes so many bytes (at most 4,096), all of them, before its next call. */
+  reserve(bytes: number): number
+  /** Another one after each `reserve`. */
+  readonly room: Buffer
   /** Bytes written and not yet taken by the operating system. */
   readonly backlogBytes: number
   /** Stop and go on reading. Counted: two pauses want two resumes. */

@@ -165,6 +165,13 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reachedBy: 'src/core/limits.test.ts',
   },
   retained: { unit: 'messages', reason: 'Retained messages; further topics are refused theirs.', reachedBy: 'src/core/limits.test.ts' },
+  scheduled: {
+    unit: 'messages',
+    reason: 'Messages that are sent again and again (repeat, cron); further ones are refused.',
+    reachedBy: 'src/core/jobs.test.ts',
+  },
+  scheduledBytes: { unit: 'bytes', reason: 'Bytes of those, which are kept in memory.', reachedBy: 'src/core/jobs.test.ts' },
+  schedulePeriodMs: { unit: 'ms', reason: 'Shortest period of those; a shorter one is refused.', reachedBy: 'src/core/jobs.test.ts' },
   sessionKeepMaxMs: {
     unit: 'ms',
     reason: 'Longest time that a session outlives its connection; longer wishes are cut to this. 0: no limit.',

@@ -162,7 +162,10 @@ export class IncomingLink implements Replies {
   }
 
   #publish(id: number, to: Address, incoming: Incoming, again: boolean): void {
-    const ticket = this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+    const ticket =
+      incoming.plan === undefined
+        ? this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+        : this.session.repeat(to, incoming.message, incoming.plan)
     if (ticket > 0) this.#owe(ticket, id)
     else if (ticket < 0) this.#parked.push(0, id)
     else if (again && this.session.refusal?.code === 'not-found' && this.#declare(to)) {

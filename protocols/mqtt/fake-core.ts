@@ -37,6 +37,14 @@ export class FakeWire implements Wire {
     if (this.state === 'open') this.pieces.push(bytes)
   }
 
+  room: Buffer = Buffer.alloc(0)
+
+  reserve(bytes: number): number {
+    this.room = Buffer.alloc(bytes)
+    this.write(this.room)
+    return 0
+  }
+
   pause(): void {
     this.pauses++
   }
@@ -182,6 +190,10 @@ export class FakeSession implements Session {
     if (this.room === 'parked') return -1
     if (options.note !== 0) this.notes.add(options.note)
     return this.ticket()
+  }
+
+  repeat(): number {
+    throw new Error('MQTT 3.1.1 schedules nothing')
   }
 
   declare(queue: Address, options: Readonly<{ durable: boolean; lifetime: string }>): number {

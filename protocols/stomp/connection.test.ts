@@ -788,6 +788,13 @@ class PlayedClient implements Wire {
     if (this.ended) throw new Error('written after the end')
     this.#written.push(Buffer.from(bytes))
   }
+  room: Buffer = Buffer.alloc(0)
+  reserve(bytes: number): number {
+    if (this.ended) throw new Error('written after the end')
+    this.room = Buffer.alloc(bytes)
+    this.#written.push(this.room)
+    return 0
+  }
   pause(): void {
     this.paused++
   }
@@ -1020,6 +1027,9 @@ class PlayedCore implements Broker, Session {
     const { body: _, ...rest } = message
     this.published.push({ ...rest, to: nameOf(to), retain: options.retain })
     return this.full ? -1 : this.ticket()
+  }
+  repeat(): number {
+    return this.ticket()
   }
   declare(queue: Address, options: QueueOptions): number {
     this.missing.delete(nameOf(queue))

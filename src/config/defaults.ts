@@ -46,6 +46,9 @@ export const defaultLimits: Limits = {
   temporariesPerSession: 1_000,
   entries: 20_000_000,
   retained: 1_000_000,
+  scheduled: 10_000,
+  scheduledBytes: 64 * MiB,
+  schedulePeriodMs: 100,
   sessionKeepMaxMs: 0,
   httpRequestBytes: MiB,
   httpConnections: 256,
@@ -84,6 +87,7 @@ const destinations: DestinationSettings = {
   messageTtlMs: 0,
   expiredToDeadLetter: true,
   temporaryGraceMs: 30_000,
+  cronTimeZone: '',
   prioritized: true,
   policies: [],
 }

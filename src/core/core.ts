@@ -7,6 +7,7 @@ import type { Random } from '../random.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
 import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
+import { Jobs } from './jobs.ts'
 import { Live } from './live.ts'
 import { Membership } from './membership.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
@@ -52,6 +53,7 @@ export class Core implements Broker {
   readonly administration: Administration
   readonly #live: Live
   readonly #membership: Membership
+  readonly #jobs: Jobs
   readonly #compaction: Compaction | undefined
   readonly #dialects = new Map<string, Dialect>()
   /** Messages in other dialects, by message and dialect, while somebody has them. */
@@ -71,6 +73,8 @@ export class Core implements Broker {
     this.#pairAddresses = options.pairAddresses ?? (() => [])
     this.authenticate = options.authenticate ?? (async () => 'anonymous')
     this.#membership = new Membership(this.#live)
+    this.#jobs = new Jobs(this.#live, () => this.#membership.herald)
+    this.#live.jobs = this.#jobs
     this.administration = new Administration(this.#live, this.#dialects)
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
@@ -99,6 +103,7 @@ export class Core implements Broker {
   lead(journal: Journal): void {
     this.#live.lead(journal)
     this.#membership.lead()
+    this.#jobs.lead()
     this.#compaction?.start()
   }
 
@@ -232,6 +237,7 @@ export class Core implements Broker {
       bytes: live.bytes(),
       messages: live.state.messages.count,
       transactions: { open: live.transactions.open, unfolding: live.transactions.busy },
+      scheduled: this.#jobs.figures,
       routeSets: live.state.sets.byNumber.size,
       conversionLosses: Object.fromEntries(this.#lost),
     }

@@ -26,6 +26,7 @@ import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import { Selecting } from './selecting.ts'
+import type { Jobs } from './jobs.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
@@ -68,6 +69,8 @@ export class Live implements StateHooks {
   readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
   readonly transactions = new Transactions(this)
+  /** Set when the core is put together. */
+  jobs: Jobs | undefined
   readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */

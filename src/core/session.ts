@@ -15,6 +15,7 @@ import type {
   Message,
   Outcome,
   Pattern,
+  Plan,
   PublishOptions,
   PullOptions,
   QueuePattern,
@@ -136,6 +137,12 @@ export class LiveSession implements Session {
       default:
         return placed satisfies never
     }
+  }
+
+  repeat(address: Address, message: Message, plan: Plan): Ticket {
+    if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
+    const refusal = this.#live.jobs?.add(own(address), message, plan)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
   }
 
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
