@@ -772,8 +772,12 @@ class Raw {
       if (error !== undefined) throw new Error(`ERROR instead of ${what}: ${error.body.toString()}`)
       if (this.socket.destroyed) throw new Error(`closed while waiting for ${what}`)
       await new Promise<void>((resolve) => {
-        this.#wake = resolve
-        this.socket.once('close', resolve)
+        const wake = (): void => {
+          this.socket.off('close', wake)
+          resolve()
+        }
+        this.#wake = wake
+        this.socket.once('close', wake)
       })
     }
   }
