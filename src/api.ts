@@ -518,6 +518,8 @@ export interface Wire {
   reserve(bytes: number): number
   /** Another one after each `reserve`. */
   readonly room: Buffer
+  /** So many bytes of the last `reserve` were not needed after all, its last ones. */
+  trim(bytes: number): void
   /** Bytes written and not yet taken by the operating system. */
   readonly backlogBytes: number
   /** Stop and go on reading. Counted: two pauses want two resumes. */

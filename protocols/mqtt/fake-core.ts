@@ -45,6 +45,11 @@ export class FakeWire implements Wire {
     return 0
   }
 
+  trim(bytes: number): void {
+    const last = this.pieces.pop()
+    if (last !== undefined) this.pieces.push(last.subarray(0, last.length - bytes))
+  }
+
   pause(): void {
     this.pauses++
   }

@@ -892,6 +892,10 @@ class PlayedClient implements Wire {
     this.#written.push(this.room)
     return 0
   }
+  trim(bytes: number): void {
+    const last = this.#written.pop()
+    if (last !== undefined) this.#written.push(last.subarray(0, last.length - bytes))
+  }
   pause(): void {
     this.paused++
   }
