@@ -15,7 +15,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['durable', 'keeps a durable subscription while it is away'],
   ['dynamic', 'replies to an address that the broker made'],
   ['relay', 'sends to addresses that stand in the messages'],
-  ['selector', 'is told that there are no selectors yet'],
+  ['selector', 'receives what its selector takes, and is told of one that is none'],
   ['browse', 'is told that there is no browsing yet'],
   ['transaction', 'is told that there are no transactions yet'],
   ['heartbeats', 'stays connected by empty frames alone'],
