@@ -278,7 +278,9 @@ describe('SUBSCRIBE', () => {
     ['id:s\ndestination:/queue/a\nack:maybe', 'There is no ack mode'],
     ['id:s\ndestination:/queue/a\nselector:wrong', 'the selector is wrong'],
     ['id:s\ndestination:/topic/a\nbrowser:true', 'Only a queue can be browsed'],
-    ['id:s\ndestination:/queue/a.*', 'Wildcards in queue names'],
+    ['id:s\ndestination:/queue/>.a', 'may only be the last'],
+    ['id:s\ndestination:/queue/a.*\nbrowser:true', 'Only a queue can be browsed'],
+    ['id:s\ndestination:/queue/a\nactivemq.priority:high', 'activemq.priority'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
     ['id:s\ndestination:/queue/a\nactivemq.noLocal:true', 'Only a topic can leave out messages of the own client'],
@@ -786,6 +788,13 @@ class PlayedClient implements Wire {
     if (this.ended) throw new Error('written after the end')
     this.#written.push(Buffer.from(bytes))
   }
+  room: Buffer = Buffer.alloc(0)
+  reserve(bytes: number): number {
+    if (this.ended) throw new Error('written after the end')
+    this.room = Buffer.alloc(bytes)
+    this.#written.push(this.room)
+    return 0
+  }
   pause(): void {
     this.paused++
   }
@@ -1022,6 +1031,9 @@ class PlayedCore implements Broker, Session {
     const { body: _, ...rest } = message
     this.published.push({ ...rest, to: nameOf(to), retain: options.retain })
     return this.full ? -1 : this.ticket()
+  }
+  repeat(): number {
+    return this.ticket()
   }
   declare(queue: Address, options: QueueOptions): number {
     this.missing.delete(nameOf(queue))

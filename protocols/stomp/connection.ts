@@ -4,13 +4,14 @@
 //     new ──CONNECT──▶ opening ──(logged in, session durable)──▶ open ──DISCONNECT──▶ leaving ──(all answered)──▶ ended
 //      └──────────────────┴────────────── ERROR, silence, or the wire gone ─────────┴─────────┴───────────────────▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isTemporary } from '../shared/naming.ts'
 import { formatAddress } from './address.ts'
 import { type CodecLimits, encodeFrame, type Frame, header, Parser } from './codec.ts'
 import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
-import { HeartBeat, type HeartBeatOwner, type Intervals } from './heart-beat.ts'
+import { type Intervals, timesOf } from './heart-beat.ts'
 import { Output, type Slab } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
@@ -350,7 +351,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     ]
     this.#wire.write(encodeFrame('CONNECTED', headers, '', 'raw'))
     if (opening.heartBeat.sendMs > 0 || opening.heartBeat.receiveMs > 0) {
-      this.#heartBeat = new HeartBeat(this.broker, this, opening.heartBeat, heartBeatGrace)
+      this.#heartBeat = new HeartBeat(this.broker, this, timesOf(opening.heartBeat, heartBeatGrace))
     }
     // Frames that came with CONNECT, before what comes next, which may be the end; not from inside a call of the core.
     this.broker.clock.turn(() => {

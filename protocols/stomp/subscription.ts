@@ -36,6 +36,8 @@ export type SubscriptionOptions = Readonly<{
   /** The queue it takes from, and whether that goes with the subscription. */
   queue: Address
   temporary: boolean
+  /** It takes from every queue that matches a pattern. */
+  several: boolean
   messages: number
   bytes: number
 }>
@@ -52,8 +54,8 @@ export class Subscription implements BrowseSink {
   #messagesBack = 0
   #bytesBack = 0
   #stalled = false
-  /** 1.0 and 1.1 acknowledge by message-id: sequence → tag of what is outstanding, in order of tags. */
-  readonly #tags: Map<number, number> | undefined
+  /** 1.0 and 1.1 acknowledge by message-id: sequence (of several queues: the whole id) → tag of what is outstanding, in order of tags. */
+  readonly #tags: Map<number | string, number> | undefined
   #queueNumber = 0
   // What the last delivery began with, and its head as this version writes it: mostly the same for the next.
   #prefixTo: Address | undefined
@@ -100,8 +102,9 @@ export class Subscription implements BrowseSink {
     }
     if (this.#tags !== undefined && delivery.tag !== 0) {
       this.#queueNumber = delivery.ref.queue
-      this.#tags.delete(delivery.ref.sequence)
-      this.#tags.set(delivery.ref.sequence, delivery.tag)
+      const key = this.#keyOf(delivery.ref.queue, delivery.ref.sequence)
+      this.#tags.delete(key)
+      this.#tags.set(key, delivery.tag)
     }
     this.#write(delivery, message)
   }
@@ -172,17 +175,22 @@ export class Subscription implements BrowseSink {
 
   /** The delivery that a message-id of 1.0 or 1.1 means; 0: none. It is being settled, so it is forgotten. */
   tagOf(queue: number, sequence: number): number {
-    if (queue !== this.#queueNumber) return 0
-    const tag = this.#tags?.get(sequence) ?? 0
-    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(sequence)
+    if (queue !== this.#queueNumber && !this.options.several) return 0
+    const key = this.#keyOf(queue, sequence)
+    const tag = this.#tags?.get(key) ?? 0
+    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(key)
     return tag
+  }
+
+  #keyOf(queue: number, sequence: number): number | string {
+    return this.options.several ? `${queue}-${sequence}` : sequence
   }
 
   #forgetUpTo(tag: number): void {
     if (this.#tags === undefined) return
-    for (const [sequence, candidate] of this.#tags) {
+    for (const [key, candidate] of this.#tags) {
       if (candidate > tag) break
-      this.#tags.delete(sequence)
+      this.#tags.delete(key)
     }
   }
 

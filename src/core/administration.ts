@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import { CoreAddress, own } from './addresses.ts'
 import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
+import type { ScheduledFigures } from './jobs.ts'
 import { lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
 import type { Queue } from './queue.ts'
@@ -39,6 +40,8 @@ export type DestinationsPage = Readonly<{ queues: readonly DestinationFigures[];
 /** An AMQP connection has a session of its own and one for each link that sends. */
 export type ConnectionsPage = Readonly<{ connections: readonly ConnectionFigures[]; next?: number }>
 
+export type ScheduledPage = Readonly<{ jobs: number; bytes: number; scheduled: readonly ScheduledFigures[] }>
+
 /** `sequence`, else the last one, else the one at `index` of what is ready. */
 export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
 
@@ -67,6 +70,19 @@ export class Administration {
       if (queue !== undefined && isMatch(match, queue)) queues.push(figuresOf(queue))
     }
     return { queues, ...(slot < slots.length ? { next: slot - 1 } : {}), retained: retained.size }
+  }
+
+  /** Messages that are sent again and again: how many, and those with numbers above `after`, at most `limit`. */
+  scheduled(after: number, limit: number): ScheduledPage {
+    const { jobs } = this.#live
+    return { jobs: 0, bytes: 0, ...jobs?.figures, scheduled: jobs?.list(after, limit) ?? [] }
+  }
+
+  /** Ends one of them. Ends when that is committed; false: there is none of this number. */
+  async unschedule(number: number): Promise<boolean> {
+    if (this.#live.jobs?.remove(number) !== true) return false
+    await this.#live.journal.drained()
+    return true
   }
 
   /** What is on a queue, without taking it. */

@@ -1,6 +1,6 @@
 // One consumer: its credit, and which entries it has. Tags count up from 1; a ring says which entry has which tag, so that ranges settle.
 // A hot room: no container per delivery. What a settlement does to an entry is `settlement.ts`.
-import type { Consumer, ConsumerOptions, Outcome, Sink, Ticket, Transaction } from '../api.ts'
+import type { Consumer, ConsumerOptions, Outcome, Pattern, Sink, Ticket, Transaction } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { own } from './addresses.ts'
@@ -22,6 +22,8 @@ const PRIORITY_MAX = 127
 export class CoreConsumer implements Consumer {
   readonly number: number
   readonly session: LiveSession
+  /** Of the queues it takes from, if it does not name them. */
+  pattern: Pattern | undefined
   /** Where it takes from. */
   readonly seats: Seat[] = []
   readonly settles: ConsumerOptions['settle']
@@ -231,6 +233,7 @@ export class CoreConsumer implements Consumer {
     if (this.over) return
     this.over = true
     this.idle = undefined
+    if (this.pattern !== undefined) this.#live.wildcards.remove(this)
     this.#return(undefined)
     for (const seat of [...this.seats]) this.#live.dispatch.detach(seat)
     this.#live.dispatch.remove(this)

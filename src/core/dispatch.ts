@@ -93,6 +93,7 @@ export class Dispatch {
   detach(seat: Seat): void {
     seat.over = true
     seat.leave()
+    if (seat.consumer.pattern !== undefined) this.#live.wildcards.left()
     seat.queue.selection?.left(seat)
     const others = seat.queue.seats ?? []
     const last = others[others.length - 1]
@@ -143,7 +144,7 @@ export class Dispatch {
   queueGone(queue: Queue): void {
     for (const seat of [...(queue.seats ?? [])]) {
       this.detach(seat)
-      if (seat.consumer.seats.length === 0) seat.consumer.session.queueGone(seat.consumer, queue)
+      if (seat.consumer.seats.length === 0 && seat.consumer.pattern === undefined) seat.consumer.session.queueGone(seat.consumer, queue)
     }
     for (const pull of [...(queue.pulls ?? [])]) pull.answer()
   }

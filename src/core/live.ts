@@ -26,11 +26,13 @@ import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import { Selecting } from './selecting.ts'
+import type { Jobs } from './jobs.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
 import { Transactions } from './transactions.ts'
 import type { Replica } from './replica.ts'
+import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
@@ -64,8 +66,11 @@ export class Live implements StateHooks {
   readonly browsing = new Browsing(this)
   readonly sweeps = new Sweeps(this)
   readonly deadLetters: DeadLetters
+  readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
   readonly transactions = new Transactions(this)
+  /** Set when the core is put together. */
+  jobs: Jobs | undefined
   readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
@@ -114,6 +119,7 @@ export class Live implements StateHooks {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
       connectionsTotal: 0,
+      sessionsOpen: 0,
       sessions: 0,
       bindings: 0,
       queues: 0,
@@ -457,6 +463,12 @@ export class Live implements StateHooks {
 
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const queue = this.#make(address, options, claim)
+    if (queue !== undefined) this.wildcards.queueMade(queue)
+    return queue
+  }
+
+  #make(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const { state } = this
     if (!options.durable) {
       const policy = policyFrom(this.settings.destinations, address, options)

@@ -16,7 +16,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['dynamic', 'replies to an address that the broker made'],
   ['relay', 'sends to addresses that stand in the messages'],
   ['selector', 'receives what its selector takes, and is told of one that is none'],
-  ['browse', 'is told that there is no browsing yet'],
+  ['browse', 'looks at a queue without taking from it'],
   ['transaction', 'is told that there are no transactions yet'],
   ['heartbeats', 'stays connected by empty frames alone'],
   ['drain', 'drains a queue'],

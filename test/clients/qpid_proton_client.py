@@ -175,7 +175,18 @@ def selector():
 
 
 def browse():
-    refused(Copy(), "copy")
+    connection = connect()
+    sender = connection.create_sender("proton.browse")
+    for number in range(3):
+        sender.send(Message(body=number))
+    for options in (Copy(), None):
+        receiver = connection.create_receiver("proton.browse", credit=CREDIT, options=options)
+        for expected in range(3):
+            assert receiver.receive(timeout=WAIT).body == expected
+            if options is None:
+                receiver.accept()
+        receiver.close()
+    connection.close()
 
 
 class Declares(MessagingHandler, TransactionHandler):

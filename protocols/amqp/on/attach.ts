@@ -115,7 +115,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     const { exclusive, priority } = source
     const selector = prepared.pattern === undefined ? source.selector : undefined
     const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority, selector } as const
-    const consumer = connection.session.consume([source.queue], options, link)
+    const consumer = connection.session.consume(source.several ?? [source.queue], options, link)
     const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {
       const error = errorOf(connection.session.refusal)

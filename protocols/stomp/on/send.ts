@@ -1,11 +1,12 @@
 // SEND: one message to one destination. Its receipt comes after the commit; a send to a full destination waits with its receipt.
-import type { Address, PublishOptions } from '../../../src/api.ts'
+import type { Address, Plan, PublishOptions } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
 import { parseAddress } from '../address.ts'
 import type { Frame } from '../codec.ts'
 import { header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
 import type { Sending } from '../head.ts'
+import { readSchedule } from '../schedule.ts'
 import { claimTemporary, isOwnTemporary } from '../temporary.ts'
 import { NO_TRANSACTIONS } from './transaction.ts'
 
@@ -27,19 +28,34 @@ export function onSend(connection: StompConnection, frame: Frame): void {
   // Who answers at once must find it.
   if (replyTo !== undefined && !connection.destinations.has(replyTo) && firstUse(connection, replyTo, sending.receipt) === undefined) return
   const to = connection.destinations.get(sending.destination) ?? firstUse(connection, sending.destination, sending.receipt)
-  if (to !== undefined) publish(connection, to, sending, true)
+  if (to === undefined) return
+  if (sending.scheduled) publishLater(connection, to, sending, frame)
+  else publish(connection, to, sending, undefined, true)
 }
 
-function publish(connection: StompConnection, to: Address, sending: Sending, again: boolean): void {
+function publishLater(connection: StompConnection, to: Address, sending: Sending, frame: Frame): void {
+  const schedule = readSchedule(frame)
+  if ('code' in schedule) {
+    connection.fail(schedule, sending.receipt)
+    return
+  }
+  const deliverAtMs = schedule.plan !== undefined || schedule.delayMs === 0 ? 0 : connection.broker.clock.wallMs() + schedule.delayMs
+  publish(connection, to, { ...sending, message: { ...sending.message, deliverAtMs } }, schedule.plan, true)
+}
+
+function publish(connection: StompConnection, to: Address, sending: Sending, plan: Plan | undefined, again: boolean): void {
   const session = connection.session
-  const ticket = session.publish(to, sending.message, sending.retain && to.kind === 'topic' ? retainedOptions(sending) : PLAIN)
+  const ticket =
+    plan === undefined
+      ? session.publish(to, sending.message, sending.retain && to.kind === 'topic' ? retainedOptions(sending) : PLAIN)
+      : session.repeat(to, sending.message, plan)
   if (ticket > 0) {
     connection.answer(sending.receipt, ticket)
   } else if (ticket < 0) {
     connection.park(sending.receipt)
   } else if (again && session.refusal?.code === 'not-found' && declare(connection, to, sending.receipt)) {
     // It was made by us and removed by somebody since.
-    publish(connection, to, sending, false)
+    publish(connection, to, sending, plan, false)
   } else if (!connection.over) {
     connection.refuse(sending.receipt)
   }
