@@ -61,8 +61,8 @@ async function send(sender: Sender, message: AmqpMessage): Promise<string> {
   })
 }
 
-async function subscribe(connection: Connection, destination: string, { manual = false, temporary = false }: SubscribeOptions) {
-  const source = temporary ? { dynamic: true, address: '' } : destination
+async function subscribe(connection: Connection, destination: string, { manual = false, temporary }: SubscribeOptions) {
+  const source = temporary === undefined ? destination : { dynamic: true, address: '', capabilities: [`temporary-${temporary}`] }
   const receiver = connection.open_receiver({ source: source as string, autoaccept: !manual, autosettle: true })
   const box = new Box()
   receiver.on('message', (context: EventContext) => box.push(arrivedOf(context)))
