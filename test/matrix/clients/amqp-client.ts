@@ -81,13 +81,14 @@ async function close(receiver: Receiver): Promise<void> {
 }
 
 function arrivedOf({ message, delivery }: EventContext): Arrived {
-  const { bare, firstAcquirer, deliveryCount: _, ...seen } = decode((message as unknown as { bytes: Buffer }).bytes)
+  const { bare, firstAcquirer, deliveryCount, ...seen } = decode((message as unknown as { bytes: Buffer }).bytes)
   const to = seen.deliveryAnnotations?.['x-opt-to']
   return {
     destination: String(to?.[1] ?? ''),
     seen,
     exact: bare,
     redelivered: firstAcquirer === false,
+    deliveryCount,
     settle(outcome) {
       if (outcome === 'accepted') delivery?.accept()
       else if (outcome === 'released') delivery?.release()

@@ -11,6 +11,8 @@ export type Arrived = Readonly<{
   exact: string
   /** DUP, `redelivered`, not the first acquirer. */
   redelivered: boolean
+  /** Only AMQP tells. */
+  deliveryCount?: number | undefined
   settle(outcome: Outcome): void
 }>
 
