@@ -212,6 +212,18 @@ export interface Transaction {
   rollback(): Ticket
 }
 
+/** When a message is sent again and again. */
+export interface Plan {
+  /** Before the first time; with `cron`, after each of its times. */
+  readonly delayMs: number
+  /** Between two times. 0: there is one (with `cron`: for each of its times). */
+  readonly periodMs: number
+  /** Times after the first; -1: for ever. */
+  readonly repeat: number
+  /** Minute, hour, day of month, month, day of week; '': none. */
+  readonly cron: string
+}
+
 // ---- Consuming ------------------------------------------------------------------------------------------------------
 
 /** AMQP's four; every protocol's acknowledgements map onto them. */
@@ -276,7 +288,12 @@ export interface ConsumerOptions {
   readonly exclusive: 'no' | 'refuse' | 'wait'
   /** While consumers of a higher one have credit, those of a lower one are given nothing. -128 to 127; 0 is normal. */
   readonly priority: number
+  /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
+  readonly selector?: string | undefined
 }
+
+/** Every queue whose name matches. */
+export type QueuePattern = Readonly<{ pattern: Pattern }>
 
 /** Takes from one or several queues with one credit. Deliveries settled when sent because of a binding use no message credit. */
 export interface Consumer {
@@ -392,6 +409,11 @@ export interface Session {
    * 0: refused (`full` when the parked ones exceed the connection's limit).
    */
   publish(to: Address, message: Message, options: PublishOptions): Ticket
+  /**
+   * Keeps the message, durably whatever its own durability, and publishes it as the plan says, until it is done. What is due while no node leads is
+   * made up for by one publish. `Message.deliverAtMs` is not looked at; each copy expires as long after its publish as this one would after now.
+   */
+  repeat(to: Address, message: Message, plan: Plan): Ticket
   /** Makes the queue if it is not there. An existing one keeps its options. */
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
@@ -408,8 +430,9 @@ export interface Session {
   boundTo(queue: Address): readonly Bound[]
   /** `not-found` when there is no such binding. */
   unbind(queue: Address, pattern: Pattern): Ticket
-  /** Undefined: `refusal`. The queue must exist (declare it first). */
-  consume(queues: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined
+  /** Undefined: `refusal`. Queues that are named must exist (declare them first); a pattern is of all that match and are in namespace `''`,
+   *  those made later too, and such a consumer stays when they are removed. */
+  consume(queues: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined
   /** Undefined: `refusal`. Whoever consumes the queue, exclusively or not, is not disturbed. */
   browse(queue: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined
   /** `sink.flush` is called once, when answered: with or without deliveries. */
@@ -443,8 +466,12 @@ export interface Clock {
 /** Numbers since start, for `$SYS` and metrics. */
 export interface Figures {
   readonly startedAtMs: number
+  /** Wires, whoever speaks on them, also before it says who it is. */
   readonly connections: number
   readonly connectionsTotal: number
+  /** Sessions that somebody has open: none or several for a connection. */
+  readonly sessionsOpen: number
+  /** Those and the kept ones whose client is away. */
   readonly sessions: number
   readonly bindings: number
   readonly queues: number
@@ -487,6 +514,10 @@ export interface Wire {
   readonly secure: boolean
   /** Given bytes leave at the end of the turn, in one write. The array must not change afterwards. */
   write(bytes: Uint8Array): void
+  /** The same without an array: answers where in `room` the caller writes so many bytes (at most 4,096), all of them, before its next call. */
+  reserve(bytes: number): number
+  /** Another one after each `reserve`. */
+  readonly room: Buffer
   /** Bytes written and not yet taken by the operating system. */
   readonly backlogBytes: number
   /** Stop and go on reading. Counted: two pauses want two resumes. */

@@ -111,6 +111,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
+  wildcardQueues: {
+    unit: 'queues',
+    reason: 'Queues that consumers of a pattern take from, each counted for every such consumer; one that would take from more is ended.',
+    reachedBy: 'src/core/wildcards.test.ts',
+  },
   browsers: {
     unit: 'browsers',
     reason: 'Looks at queues (browsing) under way at once; further ones are refused.',
@@ -160,6 +165,13 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reachedBy: 'src/core/limits.test.ts',
   },
   retained: { unit: 'messages', reason: 'Retained messages; further topics are refused theirs.', reachedBy: 'src/core/limits.test.ts' },
+  scheduled: {
+    unit: 'messages',
+    reason: 'Messages that are sent again and again (repeat, cron); further ones are refused.',
+    reachedBy: 'src/core/jobs.test.ts',
+  },
+  scheduledBytes: { unit: 'bytes', reason: 'Bytes of those, which are kept in memory.', reachedBy: 'src/core/jobs.test.ts' },
+  schedulePeriodMs: { unit: 'ms', reason: 'Shortest period of those; a shorter one is refused.', reachedBy: 'src/core/jobs.test.ts' },
   sessionKeepMaxMs: {
     unit: 'ms',
     reason: 'Longest time that a session outlives its connection; longer wishes are cut to this. 0: no limit.',

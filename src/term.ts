@@ -62,6 +62,7 @@ export async function takeOver(
   core.lead(journal)
   const leadMs = clock.monoMs()
   const tcp = new Tcp({ clock, limits: settings.limits, log })
+  core.countConnections(tcp)
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
     core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))

@@ -10,8 +10,8 @@ import { type AmqpError, fault, quote } from './errors.ts'
 export const NAMESPACE = 'amqp'
 
 export type Kind = 'queue' | 'topic'
-/** `pattern`: topics, with wildcards. */
-export type Node = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; pattern: Pattern }>
+/** `pattern`: with wildcards. */
+export type Node = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; of: Kind; pattern: Pattern }>
 
 /** `hint`: of a bare name; else it is a queue. */
 export function parseNode(broker: Broker, name: string, hint: Kind | undefined): Node | AmqpError {
@@ -27,10 +27,9 @@ export function parseNode(broker: Broker, name: string, hint: Kind | undefined):
   // A copy: a piece of a longer string would keep the whole frame.
   const path = fromDotted(Buffer.from(bare).toString())
   if (!path.some((segment) => segment === '*' || segment === '>')) return { kind: 'address', address: broker.address(kind, path) }
-  if (kind === 'queue') return fault('unsupported', 'Wildcards in queue names are not offered yet.')
   const rest = path.indexOf('>')
   if (rest >= 0 && rest < path.length - 1) return fault('invalid', 'The wildcard > may only be the last part of an address.')
-  return { kind: 'pattern', pattern: patternFromDotted(bare) }
+  return { kind: 'pattern', of: kind, pattern: patternFromDotted(bare) }
 }
 
 /** Where a message goes. */

@@ -9,7 +9,7 @@ import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
 import { type AmqpError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
-import { Owed } from './owed.ts'
+import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 
 /** `target` undefined: an anonymous sender's, each message says where it goes. */
@@ -39,8 +39,8 @@ export class IncomingLink implements Replies {
   /** Messages whose fate is open, the one that is coming in included. */
   #undecided = 0
   #partial: Partial | undefined
-  readonly #owed = new Owed()
-  readonly #parked = new Owed()
+  readonly #owed = new Owed<number>()
+  readonly #parked = new Owed<number>()
   #doneUpTo: Ticket = 0
   #pressed = false
   #afterTicket: Readonly<{ ticket: Ticket; run: () => void }> | undefined
@@ -162,7 +162,10 @@ export class IncomingLink implements Replies {
   }
 
   #publish(id: number, to: Address, incoming: Incoming, again: boolean): void {
-    const ticket = this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+    const ticket =
+      incoming.plan === undefined
+        ? this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+        : this.session.repeat(to, incoming.message, incoming.plan)
     if (ticket > 0) this.#owe(ticket, id)
     else if (ticket < 0) this.#parked.push(0, id)
     else if (again && this.session.refusal?.code === 'not-found' && this.#declare(to)) {

@@ -4,7 +4,8 @@
 //     body   body sections and footer, as they came
 //
 // The header is the broker's to change (part 3.2.1) and lives in the message's own fields; on the way out it is written anew.
-import type { Message } from '../../src/api.ts'
+import type { Message, Plan } from '../../src/api.ts'
+import { planOf } from '../shared/plan.ts'
 import type { TermReader } from './reader.ts'
 import {
   annotation,
@@ -29,6 +30,8 @@ export type Incoming = Readonly<{
   /** The annotation x-opt-jms-dest, if there is one: kind of `to`. */
   toKind: number | undefined
   retain: 'no' | 'set' | 'clear'
+  /** It is to be sent again and again. */
+  plan: Plan | undefined
 }>
 
 /** `reader` is over the message. Throws `DecodeFault` when it is none. */
@@ -51,6 +54,8 @@ export function readMessage(reader: TermReader, sectionsMax: number, wallMs: num
     else if (section.code >= DATA && section.code < FOOTER && bodyAt === end) bodyAt = section.start
   }
   const body = bytes.subarray(bodyAt, end)
+  const scheduled = annotations !== undefined && bytes.subarray(annotations.value, annotations.end).includes('x-opt-delivery-', 0, 'latin1')
+  const schedule = scheduled ? readSchedule(reader, bytes, annotations, wallMs) : UNSCHEDULED
   const message: Message = {
     dialect: DIALECT,
     head: headAt === bodyAt ? EMPTY : bytes.subarray(headAt, bodyAt),
@@ -59,11 +64,7 @@ export function readMessage(reader: TermReader, sectionsMax: number, wallMs: num
     priority,
     // The earlier of the two, should they differ.
     expiresAtMs: earlier(ttlMs === undefined || ttlMs === 0 ? 0 : wallMs + ttlMs, routing?.expiresAtMs ?? 0),
-    deliverAtMs: deliverAt(
-      annotation(reader, bytes, annotations, 'x-opt-delivery-time'),
-      annotation(reader, bytes, annotations, 'x-opt-delivery-delay'),
-      wallMs,
-    ),
+    deliverAtMs: schedule.deliverAtMs,
     group: routing?.group ?? '',
     groupEnds: routing?.groupEnds === true,
   }
@@ -74,6 +75,7 @@ export function readMessage(reader: TermReader, sectionsMax: number, wallMs: num
     to: routing?.to,
     toKind: numberOf(annotation(reader, bytes, annotations, 'x-opt-jms-dest')),
     retain: !retains ? 'no' : isEmpty(sections) ? 'clear' : 'set',
+    plan: schedule.plan,
   }
 }
 
@@ -85,6 +87,24 @@ export function numberOf(term: Term | undefined): number | undefined {
 
 function earlier(one: number, other: number): number {
   return one === 0 ? other : other === 0 ? one : Math.min(one, other)
+}
+
+type Schedule = Readonly<{ deliverAtMs: number; plan: Plan | undefined }>
+
+const UNSCHEDULED: Schedule = { deliverAtMs: 0, plan: undefined }
+
+/** As ActiveMQ has it: the annotations x-opt-delivery-time or -delay, -period, -repeat, -cron. What makes no sense is refused by the core. */
+function readSchedule(reader: TermReader, bytes: Buffer, annotations: Section | undefined, wallMs: number): Schedule {
+  const read = (name: string): Term | undefined => annotation(reader, bytes, annotations, `x-opt-delivery-${name}`)
+  const deliverAtMs = deliverAt(read('time'), read('delay'), wallMs)
+  const cron = read('cron')
+  const plan = planOf({
+    delayMs: deliverAtMs === 0 ? 0 : Math.max(0, deliverAtMs - wallMs),
+    periodMs: numberOf(read('period')) ?? 0,
+    repeat: numberOf(read('repeat')) ?? 0,
+    cron: cron?.type === 'string' || cron?.type === 'symbol' ? cron.value.trim() : '',
+  })
+  return { deliverAtMs, plan }
 }
 
 function deliverAt(time: Term | undefined, delay: Term | undefined, wallMs: number): number {

@@ -13,6 +13,7 @@ import type {
   Delivery,
   Message,
   Outcome as CoreOutcome,
+  QueuePattern,
   Ticket,
 } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
@@ -21,7 +22,7 @@ import { deadHead } from './dead.ts'
 import { errorOf } from './errors.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
-import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
+import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
@@ -43,8 +44,10 @@ export type Source = Readonly<{
   priority: number
   /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
   lookup: boolean
-  /** Of more than one topic: each delivery says which. */
+  /** Of more than one topic or queue: each delivery says which. */
   wildcard: boolean
+  /** It takes from every queue that matches, instead of from `queue`. */
+  several?: QueuePattern
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
 }>
@@ -184,8 +187,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const tag = deliveryTag(delivery)
-    const outcome = this.#resumed === undefined ? undefined : this.#resume(tag)
+    const ofSeveral = this.source.several !== undefined
+    const outcome = this.#resumed === undefined ? undefined : this.#resume(entryOfTag(delivery.ref, ofSeveral))
     const settled = delivery.tag === 0 || outcome !== undefined
     if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
@@ -198,7 +201,15 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     if (!settled) this.#unsettled++
     this.#credit--
     this.#waiting++
-    this.#channel.send(this, { tag, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
+    this.#channel.send(this, {
+      ref: delivery.ref,
+      attempts: delivery.attempts,
+      ofSeveral,
+      coreTag: settled ? 0 : delivery.tag,
+      settled,
+      state,
+      parts,
+    })
   }
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
@@ -223,8 +234,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   }
 
   /** What the client said became of this entry, by the sequence in its tag. */
-  #resume(tag: Buffer): CoreOutcome | undefined {
-    const key = tag.toString('hex', 0, 7)
+  #resume(key: string): CoreOutcome | undefined {
     const outcome = this.#resumed?.get(key)
     this.#resumed?.delete(key)
     return outcome
@@ -287,7 +297,7 @@ function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
   for (const [tag, state] of attach.unsettled ?? []) {
     if (tag.type !== 'binary' || state.type === 'null') continue
     const outcome = readOutcome(state)
-    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, 7), outcome)
+    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
   }
   return resumed.size === 0 ? undefined : resumed
 }

@@ -1,6 +1,7 @@
 // Where a receiving link takes from: a queue as it is, or the queue that is a subscription. What is refused is refused by its name.
 //
 //     queue://a            the queue a                                   made on first use; distribution-mode copy: only looked at
+//     queue://a.*          every queue that matches, now or later         none is made
 //     topic://a.*          a volatile queue of this link                 goes with it
 //       durable            ['durable', container, link name]             one receiver at a time; goes when its link is closed
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
@@ -42,6 +43,7 @@ function namedSource(connection: AmqpConnection, attach: Attach, source: Terminu
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
   if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
+  if (node.kind === 'pattern' && node.of === 'queue') return patternSource(connection, source, node.pattern, name)
   return topicSource(connection, attach, source, node.kind === 'pattern' ? node.pattern : node.address.path, name)
 }
 
@@ -67,6 +69,13 @@ function queueSource(connection: AmqpConnection, source: Terminus, queue: Addres
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy' }
   const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
   return ticket === 0 ? errorOf(connection.session.refusal) : { source: taken, pattern: undefined, ticket }
+}
+
+function patternSource(connection: AmqpConnection, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {
+  if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
+  // No queue has this name; it stands for those that match.
+  const queue = connection.shared.broker.address('queue', [])
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern } }, pattern: undefined, ticket: 0 }
 }
 
 function topicSource(connection: AmqpConnection, attach: Attach, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {

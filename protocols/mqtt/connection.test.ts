@@ -97,10 +97,19 @@ describe('CONNECT', () => {
   ] as const)('is refused when the login is %s', async (code, answer) => {
     const client = new Client()
     client.broker.loginRefusal = new CodedError(code, 'no')
-    client.send(CONNECT)
+    // As anna, without a password.
+    client.send('1012 0004 4d515454 04 82 0000 0000 0004 616e6e61')
     await client.turn()
     expect(client.wire.taken()).toBe(answer)
     expect(client.wire.state).toBe('ended')
+  })
+
+  it('is refused with 5, not with 4 for a wrong name, when it has no name and one is needed', async () => {
+    const client = new Client()
+    client.broker.loginRefusal = new CodedError('unauthenticated', 'no')
+    client.send(CONNECT)
+    await client.turn()
+    expect(client.wire.taken()).toBe('20020005')
   })
 
   it('is refused when the session is', async () => {

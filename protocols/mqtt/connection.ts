@@ -5,6 +5,7 @@
 //
 // Its fault stays in it: whatever a client sends, at worst `ProtocolError` is thrown, and this connection ends.
 import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
+import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isSessionQueue } from './address.ts'
 import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBREC } from './answers.ts'
 import * as codec from './codec.ts'
@@ -30,7 +31,7 @@ const CONNECT_BYTES_MAX = 10 + 5 * 65_537
 /** An answer that stands for CONNACK and what begins with it; its number is the session-present flag. */
 const CONNECTED = 3
 
-export class MqttConnection implements Connection, Replies, codec.Frames, Link {
+export class MqttConnection implements Connection, Replies, codec.Frames, Link, HeartBeatOwner {
   readonly front: Front
   readonly wire: Wire
   readonly answers = new Answers()
@@ -45,18 +46,17 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
   #answering = false
   /** Publishes that wait for room: what they will be answered. */
   #parked: Answers | undefined = undefined
-  #readAtMs: number
+  #keepAlive: HeartBeat | undefined = undefined
   #silenceMaxMs = 0
   #pressed = false
   #congested = false
-  #cancelWatch: () => void
+  #cancelConnectTimeout: () => void
 
   constructor(front: Front, wire: Wire) {
     this.front = front
     this.wire = wire
     this.#framer = new codec.Framer(this)
-    this.#readAtMs = front.broker.clock.monoMs()
-    this.#cancelWatch = front.broker.schedule(front.settings.connectTimeoutMs, () => {
+    this.#cancelConnectTimeout = front.broker.schedule(front.settings.connectTimeoutMs, () => {
       if (this.state !== 'connected') this.lose('no CONNECT in time')
     })
   }
@@ -65,7 +65,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
 
   data(bytes: Uint8Array): void {
     if (this.state === 'closed') return
-    this.#readAtMs = this.front.broker.clock.monoMs()
+    this.#keepAlive?.read()
     this.#read(() => this.#framer.push(bytes))
   }
 
@@ -193,7 +193,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
     if (high) this.wire.pause()
     else {
       // It was not the client that was silent.
-      this.#readAtMs = this.front.broker.clock.monoMs()
+      this.#keepAlive?.read()
       this.wire.resume()
     }
   }
@@ -207,6 +207,20 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
     // A taken-over socket may be dead; it must not linger beside its successor.
     if (error.code === 'taken-over') this.wire.destroy()
     else this.wire.end()
+  }
+
+  // ---- The keep-alive says ----------------------------------------------------------------------------------------------
+
+  /** The broker owes its client no sign of life but PINGRESP. */
+  beat(): void {}
+
+  /** [MQTT-3.1.2-24] One and a half times the keep-alive without a packet. */
+  silent(): void {
+    this.lose('silent for longer than its keep-alive')
+  }
+
+  get paused(): boolean {
+    return this.#pressed
   }
 
   // ---- For the handlers -------------------------------------------------------------------------------------------------
@@ -312,9 +326,9 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
     this.state = 'connected'
     this.front.connected++
     if (this.front.connected > this.front.connectedMax) this.front.connectedMax = this.front.connected
-    this.#cancelWatch()
+    this.#cancelConnectTimeout()
     this.wire.write(codec.connack(sessionPresent, ACCEPTED))
-    if (this.#silenceMaxMs > 0) this.#cancelWatch = this.front.broker.schedule(this.#silenceMaxMs, () => this.#watch())
+    if (this.#silenceMaxMs > 0) this.#keepAlive = new HeartBeat(this.front.broker, this, { beatAfterMs: 0, silenceMaxMs: this.#silenceMaxMs })
     // Not from inside the core's call: what was kept meanwhile goes to the core in its turn.
     this.front.broker.clock.turn(() => this.#begin())
   }
@@ -349,19 +363,12 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link {
     return outgoing
   }
 
-  /** [MQTT-3.1.2-24] One and a half times the keep-alive without a packet. */
-  #watch(): void {
-    if (this.state !== 'connected') return
-    const silentMs = this.#pressed ? 0 : this.front.broker.clock.monoMs() - this.#readAtMs
-    if (silentMs >= this.#silenceMaxMs) return this.lose('silent for longer than its keep-alive')
-    this.#cancelWatch = this.front.broker.schedule(this.#silenceMaxMs - silentMs, () => this.#watch())
-  }
-
   #leave(how: 'clean' | 'lost'): void {
     if (this.state === 'closed') return
     if (this.state === 'connected') this.front.connected--
     this.state = 'closed'
-    this.#cancelWatch()
+    this.#cancelConnectTimeout()
+    this.#keepAlive?.stop()
     this.#framer.clear()
     const session = this.session
     this.session = undefined

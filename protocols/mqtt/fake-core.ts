@@ -37,6 +37,14 @@ export class FakeWire implements Wire {
     if (this.state === 'open') this.pieces.push(bytes)
   }
 
+  room: Buffer = Buffer.alloc(0)
+
+  reserve(bytes: number): number {
+    this.room = Buffer.alloc(bytes)
+    this.write(this.room)
+    return 0
+  }
+
   pause(): void {
     this.pauses++
   }
@@ -184,6 +192,10 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
+  repeat(): number {
+    throw new Error('MQTT 3.1.1 schedules nothing')
+  }
+
   declare(queue: Address, options: Readonly<{ durable: boolean; lifetime: string }>): number {
     this.calls.push(`declare ${queue.namespace} ${queue.path.join('|')} ${options.durable ? 'durable' : 'volatile'} ${options.lifetime}`)
     return this.ticket()
@@ -302,6 +314,7 @@ export class FakeBroker implements Broker {
       startedAtMs: this.startedAtMs,
       connections: 1,
       connectionsTotal: 2,
+      sessionsOpen: 2,
       sessions: 3,
       bindings: 4,
       queues: 5,

@@ -1,11 +1,11 @@
 // STOMP's destinations ↔ addresses: `/queue/orders.eu`, `/topic/orders.*`. How segments are written: protocols/shared/naming.ts.
-import type { Address, Broker, Kind, Pattern } from '../../src/api.ts'
+import type { Address, Broker, Pattern } from '../../src/api.ts'
 import { fromDotted, isTemporary, patternFromDotted, toDotted } from '../shared/naming.ts'
 import { type Fault, quote } from './errors.ts'
 import { OWN, remoteTemporaryName, temporaryPath } from './temporary.ts'
 
 /** What a SUBSCRIBE names. `address`: no wildcards in it. */
-export type Target = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; pattern: Pattern }>
+export type Target = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; of: 'queue' | 'topic'; pattern: Pattern }>
 
 /** Where a SEND goes. `owner`: whose `/temp-queue/` it is; without one, names of others only. */
 export function parseAddress(broker: Broker, destination: string, owner?: string): Address | Fault {
@@ -22,7 +22,7 @@ export function parseTarget(broker: Broker, destination: string, owner?: string)
       sentence: `A destination begins with /queue/, /topic/, /temp-queue/ or /temp-topic/, and ${quote(destination)} does not.`,
     }
   }
-  const kind: Kind = prefix.endsWith('queue/') ? 'queue' : 'topic'
+  const kind = prefix.endsWith('queue/') ? 'queue' : 'topic'
   const temporary = prefix.includes('temp-')
   // A copy: a piece of a longer string would keep the whole header block in memory as long as the name is kept.
   const name = Buffer.from(destination.slice(prefix.length)).toString()
@@ -34,10 +34,9 @@ export function parseTarget(broker: Broker, destination: string, owner?: string)
   const wild = path.findIndex((segment) => segment === '*' || segment === '>')
   if (wild < 0) return { kind: 'address', address: broker.address(kind, path) }
   if (temporary) return { code: 'invalid', sentence: 'A temporary destination has no wildcards.' }
-  if (kind === 'queue') return { code: 'unsupported', sentence: 'Wildcards in queue names are not offered yet.' }
   const rest = path.indexOf('>')
   if (rest >= 0 && rest < path.length - 1) return { code: 'invalid', sentence: 'The wildcard > may only be the last part of a destination.' }
-  return { kind: 'pattern', pattern: patternFromDotted(name) }
+  return { kind: 'pattern', of: kind, pattern: patternFromDotted(name) }
 }
 
 /** Undefined for addresses that STOMP has no name for: private ones and streams. */

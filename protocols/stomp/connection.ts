@@ -4,17 +4,19 @@
 //     new ──CONNECT──▶ opening ──(logged in, session durable)──▶ open ──DISCONNECT──▶ leaving ──(all answered)──▶ ended
 //      └──────────────────┴────────────── ERROR, silence, or the wire gone ─────────┴─────────┴───────────────────▶ ended
 import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isTemporary } from '../shared/naming.ts'
 import { formatAddress } from './address.ts'
 import { type CodecLimits, encodeFrame, type Frame, header, Parser } from './codec.ts'
 import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
-import { HeartBeat, type HeartBeatOwner, type Intervals } from './heart-beat.ts'
+import { type Intervals, timesOf } from './heart-beat.ts'
 import { Output, type Slab } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
 import type { Subscription, SubscriptionOwner } from './subscription.ts'
+import { Transactions } from './transactions.ts'
 import { ownerOf, temporaryName } from './temporary.ts'
 
 /** Handles one frame of a client: calls the core and answers, or fails the connection. Never throws on what a client sent. */
@@ -49,6 +51,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   readonly #byNumber = new Map<number, Subscription>()
   /** Destinations sent to before: their names are read and their queues made once. */
   readonly destinations = new Map<string, Address>()
+  readonly transactions = new Transactions()
   version: Version = '1.0'
   clientId = ''
   sessionId = ''
@@ -237,6 +240,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   leave(receipt: string | undefined): void {
     this.#state = 'leaving'
     this.#leaveReceipt = receipt
+    this.transactions.abortAll()
     for (const subscription of this.subscriptions.values()) subscription.close()
     this.subscriptions.clear()
     this.#byNumber.clear()
@@ -350,7 +354,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     ]
     this.#wire.write(encodeFrame('CONNECTED', headers, '', 'raw'))
     if (opening.heartBeat.sendMs > 0 || opening.heartBeat.receiveMs > 0) {
-      this.#heartBeat = new HeartBeat(this.broker, this, opening.heartBeat, heartBeatGrace)
+      this.#heartBeat = new HeartBeat(this.broker, this, timesOf(opening.heartBeat, heartBeatGrace))
     }
     // Frames that came with CONNECT, before what comes next, which may be the end; not from inside a call of the core.
     this.broker.clock.turn(() => {

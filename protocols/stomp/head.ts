@@ -15,6 +15,8 @@ export type Sending = Readonly<{
   retain: boolean
   /** A temporary destination of the sender's own that it wants the reply at. */
   replyTo: string | undefined
+  /** One of the headers of schedule.ts is there. */
+  scheduled: boolean
   message: Message
 }>
 
@@ -37,6 +39,7 @@ export class HeadWriter {
     let groupSequence: string | undefined
     let retain: string | undefined
     let replyTo: string | undefined
+    let scheduled = false
     let text = ''
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]
@@ -76,6 +79,9 @@ export class HeadWriter {
           replyTo ??= value
           value = remoteName(this.owner, value)
           break
+        case 'schedule':
+          scheduled = true
+          break
         case 'transformation':
           // Table 3.4: a Java object would need its class.
           if (value.startsWith('jms-object'))
@@ -99,6 +105,7 @@ export class HeadWriter {
       transaction,
       retain: retain !== undefined && isTrue(retain),
       replyTo,
+      scheduled,
       message: {
         dialect: 'stomp',
         head: this.#bytes,
@@ -183,6 +190,10 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['ActiveMQ.Retain', 'retain'],
   ['transformation', 'transformation'],
   ['reply-to', 'reply-to'],
+  ['AMQ_SCHEDULED_DELAY', 'schedule'],
+  ['AMQ_SCHEDULED_PERIOD', 'schedule'],
+  ['AMQ_SCHEDULED_REPEAT', 'schedule'],
+  ['AMQ_SCHEDULED_CRON', 'schedule'],
 ])
 const MESSAGE_ID_LINE = Buffer.from(`${MESSAGE_ID}:`)
 const LF = 0x0a

@@ -1,6 +1,5 @@
-// Heart-beats of one connection, both ways (STOMP 1.1, 1.2 "Heart-beating"), on the broker's coarse shared schedule: one pending check
-// per direction, re-armed lazily, nothing per frame but a note of the time.
-import type { Broker } from '../../src/api.ts'
+// What the header heart-beat of CONNECT asks for and gets (STOMP 1.1, 1.2 "Heart-beating"). The beats themselves: protocols/shared/heart-beat.ts.
+import { type HeartBeatTimes, SCHEDULE_LATE_MS } from '../shared/heart-beat.ts'
 
 export type Intervals = Readonly<{ sendMs: number; receiveMs: number }>
 
@@ -17,67 +16,8 @@ export function negotiate(wanted: string | undefined, offer: Intervals): Interva
   }
 }
 
-export interface HeartBeatOwner {
-  /** Nothing was written for long enough. */
-  beat(): void
-  /** Nothing was read for too long. */
-  silent(): void
-  /** Reading was stopped by ourselves: silence proves nothing. */
-  readonly paused: boolean
-}
-
-export class HeartBeat {
-  readonly #broker: Broker
-  readonly #owner: HeartBeatOwner
-  readonly #sendMs: number
-  readonly #silenceMs: number
-  #wroteMs: number
-  #readMs: number
-  #cancelSend: (() => void) | undefined
-  #cancelReceive: (() => void) | undefined
-
-  constructor(broker: Broker, owner: HeartBeatOwner, intervals: Intervals, grace: number) {
-    this.#broker = broker
-    this.#owner = owner
-    // The schedule is coarse (250 ms): early enough that the promise is kept although it runs late.
-    this.#sendMs = intervals.sendMs === 0 ? 0 : Math.max(intervals.sendMs / 2, intervals.sendMs - 1000)
-    this.#silenceMs = intervals.receiveMs * grace
-    this.#wroteMs = broker.clock.monoMs()
-    this.#readMs = this.#wroteMs
-    if (this.#sendMs > 0) this.#armSend(this.#sendMs)
-    if (this.#silenceMs > 0) this.#armReceive(this.#silenceMs)
-  }
-
-  wrote(): void {
-    if (this.#sendMs > 0) this.#wroteMs = this.#broker.clock.monoMs()
-  }
-
-  read(): void {
-    if (this.#silenceMs > 0) this.#readMs = this.#broker.clock.monoMs()
-  }
-
-  stop(): void {
-    this.#cancelSend?.()
-    this.#cancelReceive?.()
-  }
-
-  #armSend(delayMs: number): void {
-    this.#cancelSend = this.#broker.schedule(delayMs, () => {
-      const left = this.#wroteMs + this.#sendMs - this.#broker.clock.monoMs()
-      if (left <= 0) {
-        this.#owner.beat()
-        this.wrote()
-      }
-      this.#armSend(left > 0 ? left : this.#sendMs)
-    })
-  }
-
-  #armReceive(delayMs: number): void {
-    this.#cancelReceive = this.#broker.schedule(delayMs, () => {
-      if (this.#owner.paused) this.read()
-      const left = this.#readMs + this.#silenceMs - this.#broker.clock.monoMs()
-      if (left > 0) this.#armReceive(left)
-      else this.#owner.silent()
-    })
-  }
+/** `grace`: how many times its interval a client may be silent. */
+export function timesOf({ sendMs, receiveMs }: Intervals, grace: number): HeartBeatTimes {
+  // Early enough that the promise is kept although the schedule runs late, and the network too.
+  return { beatAfterMs: sendMs === 0 ? 0 : Math.max(sendMs / 2, sendMs - 4 * SCHEDULE_LATE_MS), silenceMaxMs: receiveMs * grace }
 }

@@ -1,56 +1,33 @@
 // Which receipts are owed: in the order of their tickets, and those of parked sends, which have no ticket yet, in the order of sending.
-// Not here: writing them. Both lines are bounded by what the core lets a session have in flight (pressure, parked limit).
+// Not here: writing them.
 import type { Ticket } from '../../src/api.ts'
+import { Owed } from '../shared/owed.ts'
 
 export class Receipts {
-  #tickets: Ticket[] = []
-  #ids: string[] = []
-  #next = 0
+  readonly #owed = new Owed<string>()
   /** undefined: the parked send asked for none. */
-  #parked: (string | undefined)[] = []
-  #nextParked = 0
+  readonly #parked = new Owed<string | undefined>()
 
   get parked(): number {
-    return this.#parked.length - this.#nextParked
+    return this.#parked.count
   }
 
   /** Tickets rise, those of admitted sends too. */
   owe(ticket: Ticket, id: string): void {
-    this.#tickets.push(ticket)
-    this.#ids.push(id)
+    this.#owed.push(ticket, id)
   }
 
   /** The next receipt up to this ticket; undefined: none. */
   take(upTo: Ticket): string | undefined {
-    if (this.#next === this.#tickets.length || this.#tickets[this.#next] > upTo) return undefined
-    const id = this.#ids[this.#next++]
-    if (this.#next === this.#tickets.length) {
-      this.#tickets = []
-      this.#ids = []
-      this.#next = 0
-    } else if (this.#next >= 1024 && this.#next * 2 >= this.#tickets.length) {
-      this.#tickets.splice(0, this.#next)
-      this.#ids.splice(0, this.#next)
-      this.#next = 0
-    }
-    return id
+    return this.#owed.take(upTo)
   }
 
   park(id: string | undefined): void {
-    this.#parked.push(id)
+    this.#parked.push(0, id)
   }
 
   /** The oldest parked send has an outcome. */
   unpark(): string | undefined {
-    if (this.#nextParked === this.#parked.length) return undefined
-    const id = this.#parked[this.#nextParked++]
-    if (this.#nextParked === this.#parked.length) {
-      this.#parked = []
-      this.#nextParked = 0
-    } else if (this.#nextParked >= 1024 && this.#nextParked * 2 >= this.#parked.length) {
-      this.#parked.splice(0, this.#nextParked)
-      this.#nextParked = 0
-    }
-    return id
+    return this.#parked.take(0)
   }
 }

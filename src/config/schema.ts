@@ -134,6 +134,12 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           'How long a temporary queue or topic outlives a connection that broke, and a takeover, so that its owner finds it again.',
           0,
         ),
+        cronTimeZone: {
+          type: 'string',
+          pattern: '^[A-Za-z0-9_+/-]{0,64}$',
+          default: defaults.destinations.cronTimeZone,
+          description: 'Time zone in which cron patterns of scheduled messages are read, as `Europe/Berlin` or `UTC`. Empty: the machine’s.',
+        },
         policies: {
           type: 'array',
           default: [],

@@ -79,6 +79,8 @@ export type Limits = Readonly<{
   selectorTerms: number
   consumers: number
   consumersPerSession: number
+  /** Pairs of a consumer of a pattern and a queue that matches. */
+  wildcardQueues: number
   browsers: number
   notesPerSession: number
   /** Open transactions, and what is in them. */
@@ -93,6 +95,10 @@ export type Limits = Readonly<{
   /** Messages on queues, one for each queue they are on. */
   entries: number
   retained: number
+  /** Messages that are sent again and again, their bytes, and the shortest period. */
+  scheduled: number
+  scheduledBytes: number
+  schedulePeriodMs: number
   /** Longest time that a session outlives its connection. 0: for ever. */
   sessionKeepMaxMs: number
   /** Requests of the management interface. */
@@ -174,5 +180,7 @@ export type DestinationSettings = DestinationRules &
   Readonly<{
     /** How long a temporary destination outlives its owner's connection, and the node that led. */
     temporaryGraceMs: number
+    /** In which times of cron are meant; '': the machine's. */
+    cronTimeZone: string
     policies: readonly DestinationPolicy[]
   }>

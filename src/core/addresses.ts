@@ -18,6 +18,8 @@ export class CoreAddress implements Address {
   readonly key: string
   /** Of a temporary destination: it is there only if its owner made it. */
   readonly temporary: boolean
+  /** Of an address that stands for several: those. */
+  readonly parts: readonly CoreAddress[] | undefined
   /** Good while `queue.alive`. */
   queue: Queue | undefined = undefined
   /** Good while `route.version` is the router's. */
@@ -25,12 +27,13 @@ export class CoreAddress implements Address {
   #encoded: Buffer | undefined = undefined
   #bytes = 0
 
-  constructor(kind: Kind, path: readonly string[], namespace: string) {
+  constructor(kind: Kind, path: readonly string[], namespace: string, parts?: readonly CoreAddress[]) {
     this.kind = kind
     this.path = path
     this.namespace = namespace
     this.temporary = path[0] === TEMPORARY && namespace === ''
-    this.key = keyOf(kind, path, namespace)
+    this.key = parts === undefined ? keyOf(kind, path, namespace) : parts.map(({ key }) => key).join('\u0001')
+    this.parts = parts
   }
 
   /** Bytes of its name; what limits.addressBytes bounds. */
@@ -47,6 +50,11 @@ export class CoreAddress implements Address {
     this.#encoded ??= encode(this)
     return this.#encoded
   }
+}
+
+/** One address that stands for several, to publish to; its name is the first one's. */
+export function composite(parts: readonly CoreAddress[]): CoreAddress {
+  return new CoreAddress(parts[0].kind, parts[0].path, parts[0].namespace, parts)
 }
 
 /** The core's own view of an address that came through the interface. All are made by `Broker.address`. */

@@ -2,9 +2,10 @@
 // Everything is bounded by its `limit`; what takes long goes in slices.
 import type { Delivery, Dialect } from '../api.ts'
 import { CodedError } from '../errors.ts'
-import { CoreAddress, own } from './addresses.ts'
+import { beyond, CoreAddress, own } from './addresses.ts'
 import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
+import type { ScheduledFigures } from './jobs.ts'
 import { lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
 import type { Queue } from './queue.ts'
@@ -39,6 +40,8 @@ export type DestinationsPage = Readonly<{ queues: readonly DestinationFigures[];
 /** An AMQP connection has a session of its own and one for each link that sends. */
 export type ConnectionsPage = Readonly<{ connections: readonly ConnectionFigures[]; next?: number }>
 
+export type ScheduledPage = Readonly<{ jobs: number; bytes: number; scheduled: readonly ScheduledFigures[] }>
+
 /** `sequence`, else the last one, else the one at `index` of what is ready. */
 export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
 
@@ -67,6 +70,19 @@ export class Administration {
       if (queue !== undefined && isMatch(match, queue)) queues.push(figuresOf(queue))
     }
     return { queues, ...(slot < slots.length ? { next: slot - 1 } : {}), retained: retained.size }
+  }
+
+  /** Messages that are sent again and again: how many, and those with numbers above `after`, at most `limit`. */
+  scheduled(after: number, limit: number): ScheduledPage {
+    const { jobs } = this.#live
+    return { jobs: 0, bytes: 0, ...jobs?.figures, scheduled: jobs?.list(after, limit) ?? [] }
+  }
+
+  /** Ends one of them. Ends when that is committed; false: there is none of this number. */
+  async unschedule(number: number): Promise<boolean> {
+    if (this.#live.jobs?.remove(number) !== true) return false
+    await this.#live.journal.drained()
+    return true
   }
 
   /** What is on a queue, without taking it. */
@@ -113,7 +129,11 @@ export class Administration {
 
   /** At most `count` messages to another queue, or dead letters to where they came from. Ends when that is committed. */
   async move(from: readonly string[], to: readonly string[], count: number): Promise<Moved> {
-    return move(this.#live, queueNamed(this.#live, from), own(new CoreAddress('queue', to, '')), count)
+    const live = this.#live
+    const address = own(new CoreAddress('queue', to, ''))
+    const tooLong = beyond(address, live.settings.limits)
+    if (tooLong !== undefined) throw tooLong
+    return move(live, queueNamed(live, from), address, count)
   }
 
   async redrive(from: readonly string[], count: number): Promise<Moved> {
@@ -128,6 +148,7 @@ function keyOf({ address }: Queue): string {
 
 /** `''`: the broker's own queues. Else by name in dots, where `*` is any part of it; with `*:` before it, those of front ends too. */
 function isMatch(match: string, queue: Queue): boolean {
+  if (queue.address.kind !== 'queue') return false
   if (match === '') return queue.address.namespace === ''
   const pieces = match.split('*')
   let rest = keyOf(queue)

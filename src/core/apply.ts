@@ -6,7 +6,7 @@ import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras, UnknownFa
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet, type Via } from './bindings.ts'
-import { readBinding, readQueue, readSession, readVia } from './cold-facts.ts'
+import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
 import { groupBucket } from './groups.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
@@ -22,6 +22,7 @@ export interface MessageFact {
   flags: number
   /** See `rankOf`. */
   rank: number
+  acceptedAtMs: number
   expiresAtMs: number
   deliverAtMs: number
   /** Where it was sent, as needed only for `retain`. */
@@ -43,6 +44,7 @@ export function newMessageFact(): MessageFact {
     length: 0,
     flags: 0,
     rank: 0,
+    acceptedAtMs: 0,
     expiresAtMs: 0,
     deliverAtMs: 0,
     address: undefined,
@@ -89,7 +91,8 @@ export class Apply {
       messages.set(row, ROUTE, fact.set.number)
       fact.set.messages++
     }
-    if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
+    if ((fact.flags & MESSAGE_FLAG.job) !== 0) state.jobFired(fact.session, fact.note, fact.acceptedAtMs)
+    else if (fact.note !== 0) state.sessionByNumber.get(fact.session)?.notes.add(fact.note)
     if (fact.transaction !== 0) {
       this.#join(fact, row)
       return row
@@ -220,6 +223,15 @@ export class Apply {
         else session?.notes.delete(key)
         return
       }
+      case FACT.job:
+        state.addJob(readJob(from))
+        return
+      case FACT.jobFired:
+        state.jobFired(from.u32(), from.u32(), from.f64())
+        return
+      case FACT.jobGone:
+        state.removeJob(from.u32())
+        return
       case FACT.dialect:
         state.dialects[from.u16()] = from.text()
         return
@@ -304,6 +316,7 @@ export class Apply {
     fact.offset = offset
     fact.length = end - start
     fact.flags = flags
+    fact.acceptedAtMs = buffer.readDoubleLE(start + 4)
     fact.expiresAtMs = buffer.readDoubleLE(start + 12)
     fact.deliverAtMs = buffer.readDoubleLE(start + 20)
     fact.session = buffer.readUInt32LE(start + 32)
@@ -531,6 +544,7 @@ export class Apply {
         state.nextTransaction = from.f64()
         state.sets.next = from.u32()
         this.#saved = new Uint32Array(from.u32())
+        state.nextJob = from.u32()
         return
       case FACT.savedEnd:
         this.#saved = new Uint32Array(0)

@@ -48,6 +48,36 @@ export class Bodies {
     return this.#held(bytes, body)
   }
 
+  /** The message without what of its body lies elsewhere, to judge it by; undefined: its bytes are on disk only, call `loadHead`. */
+  head(row: number): Message | undefined {
+    const { messages } = this.#live.state
+    const known = messages.objects[row]
+    if (known !== undefined) return known.message
+    const bytes = this.#live.journal.read(messages.get(row, SEGMENT), messages.get(row, OFFSET), messages.get(row, LENGTH))
+    return bytes === undefined ? undefined : this.#headOf(row, bytes)
+  }
+
+  /**
+   * Reads what `head` lacks; then `done(message, true)`, or `done(undefined, false)` if it cannot be read. Without a message it is to be looked for
+   * again: it was moved meanwhile. `done` is not called inside.
+   */
+  loadHead(row: number, done: (message: Message | undefined, read: boolean) => void): void {
+    const { messages } = this.#live.state
+    const segment = messages.get(row, SEGMENT)
+    const offset = messages.get(row, OFFSET)
+    this.#live.journal.fetch(segment, offset, messages.get(row, LENGTH), (bytes) => {
+      const same = messages.get(row, SEGMENT) === segment && messages.get(row, OFFSET) === offset
+      if (!same) done(undefined, true)
+      else if (bytes === undefined) done(undefined, false)
+      else done(this.#headOf(row, bytes), true)
+    })
+  }
+
+  #headOf(row: number, bytes: Uint8Array): Message {
+    const large = (this.#live.state.messages.get(row, MESSAGE_FLAGS) & MESSAGE_ROW_FLAG.large) !== 0
+    return this.#held(bytes, large ? EMPTY : undefined).message
+  }
+
   /** Reads what `get` lacks; then `done(true)`, or `done(false)` if it cannot be read. `done` is not called inside. */
   load(row: number, done: (read: boolean) => void): void {
     const { messages } = this.#live.state

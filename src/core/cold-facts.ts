@@ -1,8 +1,9 @@
 // The bytes of facts that are not on the path of every message: queues, sessions, bindings, vias. Written and read in one place each.
 import type { Binding as BindingSpec, Message, QueueOptions, WhenFull } from '../api.ts'
 import type { FactReader, FactWriter } from '../journal/facts.ts'
-import { type CoreAddress, own, readAddress, readPattern, writePattern } from './addresses.ts'
+import { composite, type CoreAddress, own, readAddress, readPattern, writePattern } from './addresses.ts'
 import { type Binding, type BindingFields, SETTLE_ORDER, type Via } from './bindings.ts'
+import type { Job } from './job.ts'
 import { type CoreWill, SessionRecord } from './sessions.ts'
 
 const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
@@ -81,6 +82,41 @@ export function readSession(from: FactReader): SessionRecord {
   session.awaySinceMs = awaySinceMs
   session.recorded = true
   return session
+}
+
+/** number u32, made f64, ttl f64, delay f64, period f64, repeat f64, cron, fired u32, last f64, count u16 of addresses, message. */
+export function writeJob(to: FactWriter, job: Job): FactWriter {
+  to.u32(job.number)
+    .f64(job.madeAtMs)
+    .f64(job.ttlMs)
+    .f64(job.delayMs)
+    .f64(job.periodMs)
+    .f64(job.repeat)
+    .text(job.cron)
+    .u32(job.fired)
+    .f64(job.lastAtMs)
+  const parts = job.to.parts ?? [job.to]
+  to.u16(parts.length)
+  for (const part of parts) to.raw(part.encoded)
+  writeMessage(to, job.message)
+  return to
+}
+
+export function readJob(from: FactReader): Job {
+  const times = {
+    number: from.u32(),
+    madeAtMs: from.f64(),
+    ttlMs: from.f64(),
+    delayMs: from.f64(),
+    periodMs: from.f64(),
+    repeat: from.f64(),
+    cron: from.text(),
+    fired: from.u32(),
+    lastAtMs: from.f64(),
+  }
+  const parts: CoreAddress[] = []
+  for (let left = from.u16(); left > 0; left--) parts.push(readAddress(from))
+  return { ...times, to: parts.length === 1 ? parts[0] : composite(parts), message: readMessage(from) }
 }
 
 function writeMessage(to: FactWriter, message: Message): void {

@@ -1,6 +1,6 @@
 // One consumer: its credit, and which entries it has. Tags count up from 1; a ring says which entry has which tag, so that ranges settle.
 // A hot room: no container per delivery. What a settlement does to an entry is `settlement.ts`.
-import type { Consumer, ConsumerOptions, Outcome, Sink, Ticket, Transaction } from '../api.ts'
+import type { Consumer, ConsumerOptions, Outcome, Pattern, Sink, Ticket, Transaction } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { own } from './addresses.ts'
@@ -9,6 +9,7 @@ import type { Live } from './live.ts'
 import { joined } from './live-transaction.ts'
 import type { Queue } from './queue.ts'
 import type { Seat } from './seat.ts'
+import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
 import { settleEntry } from './settlement.ts'
 
@@ -21,11 +22,15 @@ const PRIORITY_MAX = 127
 export class CoreConsumer implements Consumer {
   readonly number: number
   readonly session: LiveSession
+  /** Of the queues it takes from, if it does not name them. */
+  pattern: Pattern | undefined
   /** Where it takes from. */
   readonly seats: Seat[] = []
   readonly settles: ConsumerOptions['settle']
   readonly exclusive: ConsumerOptions['exclusive']
   readonly priority: number
+  /** What it takes of its queues; undefined: everything. */
+  readonly selector: Selector | undefined
   readonly sink: Sink
   credit = 0
   creditBytes = 0
@@ -46,13 +51,14 @@ export class CoreConsumer implements Consumer {
   /** Of those in the ring, settled by open transactions. */
   #claims = 0
 
-  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, sink: Sink) {
+  constructor(live: Live, session: LiveSession, number: number, options: ConsumerOptions, selector: Selector | undefined, sink: Sink) {
     this.#live = live
     this.session = session
     this.number = number
     this.settles = options.settle
     this.exclusive = options.exclusive
     this.priority = Math.max(PRIORITY_MIN, Math.min(PRIORITY_MAX, Math.trunc(options.priority)))
+    this.selector = selector
     this.sink = sink
   }
 
@@ -227,6 +233,7 @@ export class CoreConsumer implements Consumer {
     if (this.over) return
     this.over = true
     this.idle = undefined
+    if (this.pattern !== undefined) this.#live.wildcards.remove(this)
     this.#return(undefined)
     for (const seat of [...this.seats]) this.#live.dispatch.detach(seat)
     this.#live.dispatch.remove(this)

@@ -5,11 +5,17 @@
 import { strict as assert } from 'node:assert'
 import { describe, expect, it } from 'vitest'
 import { type Client, CoreNode, NO_RETAIN, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
+import { headers } from '../../test/support/test-dialect.ts'
 import type { Transaction } from '../api.ts'
 import { SeededRandom } from '../random.ts'
 import { Replica } from './replica.ts'
 
 const QUEUES = ['q0', 'q1', 'sub0', 'sub1', 'sub2'] as const
+/** Where consumers stand: at a queue, or at what a selector takes of it. */
+const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE'] as const
+/** Mostly normal, and in no group. */
+const PRIORITIES = [4, 4, 4, 4, 0, 9] as const
+const GROUPS = ['', '', '', 'g', 'h', 'i'] as const
 const SEGMENT_BYTES = 256 * 1024
 
 const seeds = process.env.SEED === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 25) }, (_, i) => i + 1) : [Number(process.env.SEED)]
@@ -65,7 +71,9 @@ class World {
     for (const name of QUEUES) this.producer.session.declare(this.node.queue(name), PERMANENT)
     for (const name of ['sub0', 'sub1', 'sub2']) {
       const pattern = name === 'sub1' ? ['t', { wild: 'one' as const }] : [{ wild: 'rest' as const }]
-      this.producer.session.bind({ pattern, queue: this.node.queue(name), tag: 1, settle: 'unsettled', absent: 'keep', retained: 'never' })
+      const selector = name === 'sub2' ? 'odd' : undefined
+      const queue = this.node.queue(name)
+      this.producer.session.bind({ pattern, queue, tag: 1, settle: 'unsettled', absent: 'keep', retained: 'never', selector })
     }
   }
 
@@ -99,15 +107,18 @@ class World {
   }
 
   publish(work?: Work): void {
-    const text = `m${this.count++} ${work?.number ?? 0} ${'x'.repeat(this.random.below(40) === 0 ? 300_000 : this.random.below(2_000))}`
+    const n = this.count++
+    const odd = n % 2 === 1
+    const text = `m${n} ${work?.number ?? 0} ${'x'.repeat(this.random.below(40) === 0 ? 300_000 : this.random.below(2_000))}`
     const toTopic = this.random.below(2) === 0
     const topic = this.random.below(2) === 0 ? 't.a' : 'u'
     const queue = QUEUES[this.random.below(2)]
-    const queues = toTopic ? (topic === 'u' ? ['sub0', 'sub2'] : ['sub0', 'sub1', 'sub2']) : [queue]
+    const subscribed = QUEUES.slice(2).filter((name) => (name !== 'sub1' || topic !== 'u') && (name !== 'sub2' || odd))
+    const queues = toTopic ? subscribed : [queue]
     const ticket = this.producer.send(
       toTopic ? this.node.topic(topic) : this.node.queue(queue),
       text,
-      {},
+      { head: headers({ n, odd }), priority: PRIORITIES[this.random.below(6)], group: GROUPS[this.random.below(6)], groupEnds: n % 50 === 0 },
       {
         ...NO_RETAIN,
         transaction: work?.transaction,
@@ -119,7 +130,8 @@ class World {
 
   attach(name: string): void {
     if (this.takers.has(name)) return
-    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(name), 1 + this.random.below(50)), open: new Map() })
+    const [queue, selector] = name.split('?')
+    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), { selector }), open: new Map() })
   }
 
   detach(name: string): void {
@@ -156,11 +168,12 @@ class World {
     for (const answer of this.answered.values()) if (answer.ticket <= this.consumer.doneUpTo) answer.told = true
     for (const [name, { taker, open }] of this.takers) {
       for (const delivery of taker.deliveries.splice(0)) {
-        const key = `${name} ${textOf(delivery)}`
+        const key = `${name.split('?')[0]} ${textOf(delivery)}`
         assert.ok(this.answered.get(key)?.told !== true, `${key.slice(0, 20)} came back after its settlement was answered`)
         const [count, workNumber] = textOf(delivery).split(' ')
         const number = Number(count.slice(1))
-        const stream = `${name} ${workNumber}`
+        const { priority, group } = delivery.message
+        const stream = `${name} ${workNumber} ${priority} ${group}`
         const work = this.works[Number(workNumber) - 1]
         assert.ok(
           work === undefined || work.fate === 'committed' || work.fate === 'committing' || work.fate === 'unknown',
@@ -170,6 +183,7 @@ class World {
           assert.ok(number > (this.lastSeen.get(stream) ?? -1), `first delivery out of order on ${stream}`)
           this.lastSeen.set(stream, number)
         }
+        if (name.includes('?')) assert.ok(name.endsWith('100') ? number > 100 : (number % 2 === 1) === name.endsWith('odd'), `${name} took ${number}`)
         const settledBy = this.settledIn.get(key)
         assert.ok(
           settledBy === undefined || settledBy.fate === 'unknown' || settledBy.fate === 'rolled back',
@@ -229,7 +243,7 @@ class World {
 
   async step(): Promise<void> {
     const what = this.random.below(100)
-    const name = QUEUES[this.random.below(QUEUES.length)]
+    const name = STANDS[this.random.below(STANDS.length)]
     if (what < 3) this.begin()
     else if (what < 6) this.end(this.random.below(3) > 0)
     else if (what < 20) this.publish(this.openWork)

@@ -472,6 +472,32 @@ describe('a full queue', () => {
 })
 
 describe('a topic', () => {
+  it('routes by the bindings there are now, however often it was used before: queues that came later, and that came again', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    const topic = node.topic('t')
+    const durably = (name: string): Taker => {
+      subscribe(client, node.queue(name), ['t'], { settle: 'unsettled' }, true)
+      return client.consume(node.queue(name))
+    }
+    const first = durably('first')
+    client.send(topic, '1')
+    const second = durably('second')
+    client.send(topic, '2')
+    await node.settled()
+    expect([first.texts, second.texts]).toEqual([['1', '2'], ['2']])
+    client.session.remove(node.queue('first'))
+    client.send(topic, '3')
+    const again = durably('first')
+    client.send(topic, '4')
+    await node.settled()
+    expect([again.texts, second.texts]).toEqual([['4'], ['2', '3', '4']])
+    client.session.unbind(node.queue('first'), ['t'])
+    client.send(topic, '5')
+    await node.settled()
+    expect([again.texts, second.texts]).toEqual([['4'], ['2', '3', '4', '5']])
+  })
+
   it('reaches every matching subscription once, with the tags of all that match', async () => {
     const node = new CoreNode()
     const client = node.client()
@@ -997,5 +1023,17 @@ describe('a large body', () => {
     client.session.declare(node.queue('q'), PERMANENT)
     expect(client.send(node.queue('q'), 'x'.repeat(1_001))).toBe(0)
     expect(client.session.refusal?.code).toBe('too-large')
+  })
+})
+
+describe('the figures', () => {
+  it('tell wires, sessions that somebody has open, and kept ones apart', async () => {
+    const node = new CoreNode()
+    expect(node.core.figures()).toMatchObject({ connections: 0, connectionsTotal: 0, sessionsOpen: 0, sessions: 0 })
+    node.core.countConnections({ connections: 3, connectionsTotal: 7 })
+    node.client({ clientId: 'kept', keepMs: 60_000 }).session.close('clean')
+    node.client()
+    await node.settled()
+    expect(node.core.figures()).toMatchObject({ connections: 3, connectionsTotal: 7, sessionsOpen: 1, sessions: 2 })
   })
 })

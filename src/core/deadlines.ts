@@ -14,6 +14,8 @@ export const DEADLINE = {
   wake: 1,
   /** A topic's retained message expires; the number is the message's. */
   retained: 2,
+  /** A job is to be fired; the number is its own. */
+  job: 3,
 } as const
 
 /** Deadlines handled a turn. */
@@ -86,6 +88,10 @@ export class Deadlines {
   readonly #onDue = (row: number, kind: number): void => {
     if (kind === DEADLINE.retained) {
       this.#retainedExpired(row)
+      return
+    }
+    if (kind === DEADLINE.job) {
+      this.#live.jobs?.due(row)
       return
     }
     const { entries } = this.#live.state

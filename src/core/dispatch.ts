@@ -12,6 +12,7 @@ import type { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { enterBarred, leaveExclusive } from './exclusive.ts'
 import { Line, Seat } from './seat.ts'
+import { Selection } from './selection.ts'
 import { EVENT, REASON } from './recorder.ts'
 
 /** Deliveries of one turn; the rest goes on in the next. */
@@ -70,8 +71,7 @@ export class Dispatch {
 
   attach(consumer: CoreConsumer, queue: Queue): void {
     queue.seats ??= []
-    queue.line ??= new Line()
-    const seat = new Seat(consumer, queue, queue.line)
+    const seat = new Seat(consumer, queue, this.#lineFor(consumer, queue))
     seat.atQueue = queue.seats.push(seat) - 1
     seat.atConsumer = consumer.seats.push(seat) - 1
     if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
@@ -80,9 +80,21 @@ export class Dispatch {
     if (queue.readyCount !== 0) this.#live.touch(queue)
   }
 
+  /** Those with which the consumer takes turns: all that take everything, or all with the same selector. */
+  #lineFor({ selector }: CoreConsumer, queue: Queue): Line {
+    if (selector === undefined) {
+      queue.line ??= new Line()
+      return queue.line
+    }
+    queue.selection ??= new Selection(this.#live, queue)
+    return queue.selection.join(selector)
+  }
+
   detach(seat: Seat): void {
     seat.over = true
     seat.leave()
+    if (seat.consumer.pattern !== undefined) this.#live.wildcards.left()
+    seat.queue.selection?.left(seat)
     const others = seat.queue.seats ?? []
     const last = others[others.length - 1]
     others[seat.atQueue] = last
@@ -132,7 +144,7 @@ export class Dispatch {
   queueGone(queue: Queue): void {
     for (const seat of [...(queue.seats ?? [])]) {
       this.detach(seat)
-      if (seat.consumer.seats.length === 0) seat.consumer.session.queueGone(seat.consumer, queue)
+      if (seat.consumer.seats.length === 0 && seat.consumer.pattern === undefined) seat.consumer.session.queueGone(seat.consumer, queue)
     }
     for (const pull of [...(queue.pulls ?? [])]) pull.answer()
   }
@@ -183,7 +195,7 @@ export class Dispatch {
   #tellIdle(): void {
     for (const consumer of this.#awaitIdle) {
       if (this.#roused.has(consumer)) continue
-      if (consumer.seats.some(({ queue }) => queue.scheduled || queue.loading || (queue.readyCount !== 0 && consumer.stalled))) continue
+      if (consumer.seats.some((seat) => this.#mayYetBeGiven(seat))) continue
       this.#awaitIdle.delete(consumer)
       const { idle } = consumer
       consumer.idle = undefined
@@ -195,44 +207,39 @@ export class Dispatch {
     }
   }
 
+  #mayYetBeGiven(seat: Seat): boolean {
+    const { queue, consumer } = seat
+    if (queue.scheduled || queue.loading || (queue.readyCount !== 0 && consumer.stalled)) return true
+    return queue.selection !== undefined && consumer.hungry && queue.selection.isLooking(seat)
+  }
+
   #queue(queue: Queue): void {
-    const live = this.#live
-    const { entries, messages } = live.state
+    // Those that choose are given first: others take what they leave.
+    if (queue.selection !== undefined) this.#budget -= queue.selection.give(this.#budget)
     for (;;) {
       const pull = queue.pulls?.[0]
       let seat: Seat | undefined
       let row = queue.ready.head
       const { groups } = queue
       if (groups !== undefined) {
-        seat = pull === undefined ? groups.next((general) => this.#pick(queue, general)) : undefined
+        seat = pull === undefined ? groups.next((general) => this.pick(queue.line, general)) : undefined
         row = pull === undefined ? (seat === undefined ? 0 : groups.row) : groups.general
       }
-      if (row === 0) return
+      if (row === 0 && this.#budget > 0) return
       if (this.#budget <= 0) {
         this.touch(queue)
         return
       }
-      const message = entries.get(row, MESSAGE)
-      const expires = messages.double(message, EXPIRES)
-      // Nothing expires out of a dead-letter queue.
-      if (expires !== 0 && expires <= this.#nowMs && entries.get(row, DEAD) === 0) {
+      if (this.expire(queue, row)) {
         this.#budget--
-        live.deadLetters.expire(queue, row)
         continue
       }
-      if (pull === undefined) seat ??= this.#pick(queue, row)
+      if (pull === undefined) seat ??= this.pick(queue.line, row)
       if (pull === undefined && seat === undefined) return
-      let held = messages.objects[message]
+      const held = this.held(row)
       if (held === undefined) {
-        held = live.bodies.get(message)
-        if (held === undefined) {
-          this.#load(queue, row)
-          return
-        }
-        if (messages.get(message, REFERENCES) > 1) {
-          messages.objects[message] = held
-          live.transient(message)
-        }
+        this.#load(queue, row)
+        return
       }
       this.#budget--
       if (pull !== undefined) this.#lease(pull, queue, row, held)
@@ -240,9 +247,32 @@ export class Dispatch {
     }
   }
 
+  /** Is its time over? Then it goes; nothing expires out of a dead-letter queue. */
+  expire(queue: Queue, row: number): boolean {
+    const { entries, messages } = this.#live.state
+    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
+    if (expires === 0 || expires > this.#nowMs || entries.get(row, DEAD) !== 0) return false
+    this.#live.deadLetters.expire(queue, row)
+    return true
+  }
+
+  /** The entry's message; undefined: it has to be read from disk first. */
+  held(row: number): Held | undefined {
+    const live = this.#live
+    const { entries, messages } = live.state
+    const message = entries.get(row, MESSAGE)
+    let held = messages.objects[message]
+    if (held !== undefined) return held
+    held = live.bodies.get(message)
+    if (held !== undefined && messages.get(message, REFERENCES) > 1) {
+      messages.objects[message] = held
+      live.transient(message)
+    }
+    return held
+  }
+
   /** Whose turn it is, of those who can take this entry. */
-  #pick(queue: Queue, row: number): Seat | undefined {
-    const { line } = queue
+  pick(line: Line | undefined, row: number): Seat | undefined {
     if (line === undefined) return undefined
     return line.pick() ?? (line.hasModest && this.#settledByBinding(row) ? line.pickModest() : undefined)
   }
@@ -353,15 +383,16 @@ export class Dispatch {
     live.bodies.load(message, (read) => {
       if (live.lost !== undefined) return
       queue.loading = false
-      if (!read) this.#passOver(queue, sequence)
+      if (!read) this.passOver(queue, sequence)
       live.touch(queue)
     })
   }
+
   /**
    * What cannot be read is neither delivered nor thrown away: it stays on its queue, those behind it go first, and it is tried again later. Its disk or its
    * share may come back; if the bytes are damaged, an operator decides (purge, or a copy of the file), and until then it expires like any other.
    */
-  #passOver(queue: Queue, sequence: number): void {
+  passOver(queue: Queue, sequence: number): void {
     const live = this.#live
     const { entries } = live.state
     const row = queue.alive ? entries.find(queue.slot, sequence) : 0

@@ -185,7 +185,9 @@ export class Groups {
     const number = bucketOf(this.#flags(row))
     if (number === 0) return true
     const bucket = this.#buckets.get(number)
-    return bucket?.heap !== undefined && bucket.lane.head === row && (bucket.owner === undefined || bucket.owner.seat === seat)
+    if (bucket?.heap === undefined || (bucket.owner !== undefined && bucket.owner.seat !== seat)) return false
+    // What comes before it in its group is not for one who chooses, or he would have it already.
+    return bucket.lane.head === row || seat.line !== this.#queue.line
   }
 
   /** The seat can take again. */

@@ -126,6 +126,12 @@ export class Lane {
       after = this.#returned
       at = entries.get(after, NEXT)
     }
+    // One that was taken from far behind is looked for from there.
+    if (after === 0 && sequence - entries.double(list.head, SEQUENCE) > entries.double(list.tail, SEQUENCE) - sequence) {
+      after = list.tail
+      while (entries.double(after, SEQUENCE) > sequence) after = entries.get(after, PREV)
+      at = 0
+    }
     while (at !== 0 && entries.double(at, SEQUENCE) < sequence) {
       after = at
       at = entries.get(at, NEXT)

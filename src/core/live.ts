@@ -21,15 +21,18 @@ import { EXPIRES, SEGMENT } from './messages.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
+import { Sweeps } from './sweep.ts'
 import { RetainedReplays } from './retained-replays.ts'
 import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import { Selecting } from './selecting.ts'
+import type { Jobs } from './jobs.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
 import { Transactions } from './transactions.ts'
 import type { Replica } from './replica.ts'
+import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
@@ -61,9 +64,13 @@ export class Live implements StateHooks {
   readonly dispatch: Dispatch
   readonly bodies: Bodies
   readonly browsing = new Browsing(this)
+  readonly sweeps = new Sweeps(this)
   readonly deadLetters: DeadLetters
+  readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
   readonly transactions = new Transactions(this)
+  /** Set when the core is put together. */
+  jobs: Jobs | undefined
   readonly selecting: Selecting
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
@@ -112,6 +119,7 @@ export class Live implements StateHooks {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
       connectionsTotal: 0,
+      sessionsOpen: 0,
       sessions: 0,
       bindings: 0,
       queues: 0,
@@ -246,6 +254,8 @@ export class Live implements StateHooks {
     if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.deadlines.clear(row, DEADLINE.expiry)
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
     else if (state === STATE_OF.locked) this.dispatch.forget(row)
+    // Its message group may be another's turn now.
+    if (queue.groups !== undefined && queue.readyCount !== 0) this.touch(queue)
     this.hasRoom(queue)
   }
 
@@ -346,6 +356,7 @@ export class Live implements StateHooks {
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
     if (!this.#quiet && this.browsing.run()) this.wake()
+    if (!this.#quiet && this.sweeps.run()) this.wake()
     this.facts.flushGone()
     if (this.#transient.length > 0) this.#forgetTransient()
   }
@@ -452,6 +463,12 @@ export class Live implements StateHooks {
 
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
+    const queue = this.#make(address, options, claim)
+    if (queue !== undefined) this.wildcards.queueMade(queue)
+    return queue
+  }
+
+  #make(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const { state } = this
     if (!options.durable) {
       const policy = policyFrom(this.settings.destinations, address, options)

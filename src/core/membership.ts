@@ -25,7 +25,6 @@ export class Membership {
   readonly #live: Live
   /** Sessions that no fact tells of are numbered from here. */
   #nextVolatile = 2 ** 31
-  /** Publishes wills. */
   #herald: LiveSession | undefined
 
   constructor(live: Live) {
@@ -176,17 +175,23 @@ export class Membership {
     })
   }
 
+  /** Publishes wills and what is scheduled. */
+  get herald(): LiveSession {
+    this.#herald ??= new LiveSession(this.#live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT, {
+      principal: '',
+      remote: '',
+    })
+    return this.#herald
+  }
+
   #sendWill(record: SessionRecord): void {
     const live = this.#live
     const { will } = record
     if (will === undefined) return
     this.#dropWill(record)
-    this.#herald ??= new LiveSession(live, this, new SessionRecord(this.#nextVolatile++, '', '', 0, undefined), false, SILENT, {
-      principal: '',
-      remote: '',
-    })
-    if (this.#herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
-      live.log.warn({ client: record.clientId, code: this.#herald.refusal?.code }, 'a will could not be sent')
+    const { herald } = this
+    if (herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
+      live.log.warn({ client: record.clientId, code: herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }
   }

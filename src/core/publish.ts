@@ -10,6 +10,7 @@ import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
 import { groupBucket } from './groups.ts'
+import type { Job } from './job.ts'
 import { type Held, MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
 import { joined, type LiveTransaction } from './live-transaction.ts'
@@ -35,6 +36,10 @@ export class Publisher {
   refusal: CodedError | undefined
   /** After `blocked`: the full queue. */
   blockedBy: Queue | undefined
+  /** What is published is this job's, for one time more. */
+  firing: Job | undefined
+  /** A fact tells of what was placed last. */
+  recorded = false
   readonly #fact = newMessageFact()
   #tooLarge: CodedError | undefined
   // What the current publish reaches.
@@ -70,12 +75,14 @@ export class Publisher {
     if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
       return this.#refuse(new CodedError('limit', `limits.retained (${live.settings.limits.retained}) topics have a retained message already`))
     }
+    this.recorded = false
     const record = message.durable && (this.#durable.length > 0 || keeps)
     if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
     const nowMs = live.clock.wallMs()
     const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(to, nowMs) : message.expiresAtMs
     let row = 0
     if (record) {
+      this.recorded = true
       row = this.#record(session, to, message, options, pieces, keeps, nowMs, expiresAtMs)
       if (row < 0 && this.#tooLarge !== undefined) {
         const error = this.#tooLarge
@@ -239,6 +246,8 @@ export class Publisher {
     fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
     if (transaction !== undefined) fact.flags |= MESSAGE_FLAG.transaction
     if (message.groupEnds) fact.flags |= MESSAGE_FLAG.groupEnds
+    const { firing } = this
+    if (firing !== undefined) fact.flags |= MESSAGE_FLAG.job
     buffer[at] = fact.flags
     buffer[at + 1] = message.priority
     buffer.writeUInt16LE(dialect, at + 2)
@@ -246,8 +255,10 @@ export class Publisher {
     buffer.writeDoubleLE(expiresAtMs, at + 12)
     buffer.writeDoubleLE(message.deliverAtMs, at + 20)
     buffer.writeUInt32LE(this.#set?.number ?? this.#queue?.number ?? 0, at + 28)
-    buffer.writeUInt32LE(session.record.recorded ? session.record.number : 0, at + 32)
-    buffer.writeUInt32LE(options.note, at + 36)
+    const told = session.record.recorded ? session.record.number : 0
+    buffer.writeUInt32LE(firing?.number ?? told, at + 32)
+    const note = firing === undefined ? options.note : firing.fired + 1
+    buffer.writeUInt32LE(note, at + 36)
     buffer.writeUInt16LE(address.length, at + 40)
     buffer.writeUInt16LE(groupBytes, at + 42)
     buffer.writeUInt32LE(message.head.length, at + 44)
@@ -283,8 +294,9 @@ export class Publisher {
     fact.address = to
     fact.set = this.#set
     fact.queue = this.#queue
-    fact.session = session.record.number
-    fact.note = options.note
+    fact.acceptedAtMs = nowMs
+    fact.session = firing?.number ?? session.record.number
+    fact.note = note
     fact.pieces = pieces
     const row = live.apply.message(fact)
     if (row > 0) live.batches.keep(row, { message, to, acceptedAtMs: nowMs })
@@ -343,7 +355,7 @@ export class Publisher {
     const { router } = this.#live
     const route = router.route(to)
     if (this.#durable === route.durable) return router.ensureSet(route)
-    return router.setOf(this.#durable, this.#durableVias, route.set)
+    return router.setOf(this.#durable, this.#durableVias, route.set ?? route.like)
   }
 
   /** A retained message that is not recorded (or the wish to clear) takes away the one that is. True: the journal was told. */

@@ -10,6 +10,7 @@ import { EntryList, Lane } from './lanes.ts'
 import { bucketOf, MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
 import type { Line, Seat } from './seat.ts'
+import type { Selection } from './selection.ts'
 import type { LiveSession } from './session.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -74,6 +75,8 @@ export class Queue {
   exclusive: Seat[] | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
+  /** Who takes what a selector takes. */
+  selection: Selection | undefined = undefined
   pulls: WaitingPull[] | undefined = undefined
   holders: Set<SessionRecord> | undefined = undefined
   bindings: Map<string, Binding> | undefined = undefined
@@ -134,6 +137,7 @@ export class Queue {
       this.groups ??= new Groups(this, this.#entries, this.#messages)
       this.groups.add(row, bucket, this.priorityOf(row))
     }
+    this.selection?.arrived(row)
   }
 
   /** A ready entry is taken out of its place: given to somebody, delayed, or gone. */

@@ -47,11 +47,14 @@ export class Seat implements RingMember<Seat> {
     const { consumer } = this
     if (consumer.hungry && !consumer.stalled) {
       this.line.level(consumer.priority).hungry.add(this)
+      this.line.woken?.()
       if (this.holding !== undefined) this.queue.groups?.wakes(this.holding)
       return
     }
     consumer.rest(this)
-    if (consumer.modest) this.line.level(consumer.priority).modest.add(this)
+    if (!consumer.modest) return
+    this.line.level(consumer.priority).modest.add(this)
+    this.line.woken?.()
   }
 
   leave(): void {
@@ -108,6 +111,8 @@ interface Level {
 export class Line {
   /** Highest first; mostly there is one. */
   readonly #levels: Level[] = []
+  /** Told when somebody in it can take something; for lines that are not looked at otherwise. */
+  woken: (() => void) | undefined = undefined
 
   level(priority: number): Level {
     const levels = this.#levels

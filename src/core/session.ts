@@ -15,8 +15,10 @@ import type {
   Message,
   Outcome,
   Pattern,
+  Plan,
   PublishOptions,
   PullOptions,
+  QueuePattern,
   QueueOptions,
   Replies,
   Session,
@@ -135,6 +137,12 @@ export class LiveSession implements Session {
       default:
         return placed satisfies never
     }
+  }
+
+  repeat(address: Address, message: Message, plan: Plan): Ticket {
+    if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
+    const refusal = this.#live.jobs?.add(own(address), message, plan)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
   }
 
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
@@ -275,21 +283,34 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, true)
   }
 
-  consume(addresses: readonly Address[], options: ConsumerOptions, sink: Sink): Consumer | undefined {
+  consume(from: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined {
     const live = this.#live
     const { limits } = live.settings
     if (live.dispatch.consumers >= limits.consumers || this.#consumers.size >= limits.consumersPerSession) {
       this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
       return undefined
     }
-    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, sink)
-    for (const address of addresses) {
+    const pattern = 'pattern' in from ? from.pattern : undefined
+    const tooLong = pattern === undefined ? undefined : patternBeyond(pattern, limits)
+    if (tooLong !== undefined) {
+      this.refuse(tooLong)
+      return undefined
+    }
+    const text = given(options.selector)
+    const selector = text === undefined ? undefined : live.selecting.compile(text)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, selector, sink)
+    for (const address of 'pattern' in from ? [] : from) {
       if (this.attach(consumer, own(address))) continue
       for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
       return undefined
     }
     live.dispatch.add(consumer)
     this.#consumers.add(consumer)
+    if (pattern !== undefined) live.wildcards.add(consumer, pattern)
     return consumer
   }
 
@@ -325,9 +346,13 @@ export class LiveSession implements Session {
 
   /** The last of a consumer's queues was removed. */
   queueGone(consumer: CoreConsumer, queue: Queue): void {
+    this.endConsumer(consumer, new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`))
+  }
+
+  /** The core ends it; its front end is told in the next turn. */
+  endConsumer(consumer: CoreConsumer, error: CodedError): void {
     consumer.close()
     if (this.over) return
-    const error = new CodedError('removed', `queue ${queue.address.path.join('.')} was removed`)
     this.#live.clock.turn(() => {
       if (!this.over) this.#tell(() => consumer.sink.ended(error))
     })

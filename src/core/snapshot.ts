@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { FACT, FactWriter } from '../journal/facts.ts'
 import type { Apply } from './apply.ts'
-import { writeBinding, writeQueue, writeSession, writeVia } from './cold-facts.ts'
+import { writeBinding, writeJob, writeQueue, writeSession, writeVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, NEXT, SEQUENCE, VIA } from './entries.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, OFFSET, ROUTE, SEGMENT } from './messages.ts'
 import { Queue } from './queue.ts'
@@ -177,10 +177,18 @@ class Gathered {
 function* definitions(state: State, fact: FactWriter): Generator<readonly [number, FactWriter], void, void> {
   yield [
     FACT.savedCounters,
-    fact.reset().u32(state.nextQueue).u32(state.nextSession).f64(state.nextTransaction).u32(state.sets.next).u32(state.messages.end),
+    fact
+      .reset()
+      .u32(state.nextQueue)
+      .u32(state.nextSession)
+      .f64(state.nextTransaction)
+      .u32(state.sets.next)
+      .u32(state.messages.end)
+      .u32(state.nextJob),
   ]
   for (const [number, name] of state.dialects.entries()) if (number > 0) yield [FACT.dialect, fact.reset().u16(number).text(name)]
   for (const queue of durableQueues(state)) yield [FACT.queue, writeQueue(fact.reset(), queue.number, queue.address, queue.declared)]
+  for (const job of [...state.jobs.values()].sort((a, b) => a.number - b.number)) yield [FACT.job, writeJob(fact.reset(), job)]
   for (const session of [...state.sessionByNumber.values()].sort((a, b) => a.number - b.number)) {
     if (!session.recorded) continue
     yield [FACT.session, writeSession(fact.reset(), session)]

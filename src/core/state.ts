@@ -4,6 +4,7 @@ import type { QueueOptions } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import { type Binding, RouteSets, type Via, Vias } from './bindings.ts'
 import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
+import { bytesOf, isOver, type Job } from './job.ts'
 import { LENGTH, Messages, REFERENCES, ROUTE } from './messages.ts'
 import { PatternTree } from './pattern-tree.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
@@ -84,11 +85,15 @@ export class State {
   readonly #freeSlots: number[] = []
   /** Wall ms before which an entry is given to nobody (back-off, lease), by row; of few. The live wheel is set from it when the node leads. */
   readonly notBefore = new Map<number, number>()
+  readonly jobs = new Map<number, Job>()
+  /** Of their messages. */
+  jobBytes = 0
   hooks: StateHooks = REPLAY
 
   /** Numbers that durable queues and sessions get next. */
   nextQueue = 1
   nextSession = 1
+  nextJob = 1
   /** Volatile queues are numbered from here; set by each leader so that no term repeats another's. */
   nextVolatileQueue = 2 ** 40
   retainedOrder = 0
@@ -272,6 +277,28 @@ export class State {
 
   dialectNumber(name: string): number {
     return this.dialects.indexOf(name)
+  }
+
+  addJob(job: Job): void {
+    this.jobs.set(job.number, job)
+    this.jobBytes += bytesOf(job)
+    this.nextJob = Math.max(this.nextJob, job.number + 1)
+  }
+
+  removeJob(number: number): void {
+    const job = this.jobs.get(number)
+    if (job === undefined) return
+    this.jobs.delete(number)
+    this.jobBytes -= bytesOf(job)
+  }
+
+  /** Sent for the `fired`th time; after its last it is gone. */
+  jobFired(number: number, fired: number, atMs: number): void {
+    const job = this.jobs.get(number)
+    if (job === undefined) return
+    job.fired = fired
+    job.lastAtMs = atMs
+    if (isOver(job)) this.removeJob(number)
   }
 
   hold(session: SessionRecord, queue: Queue, tag: number): void {

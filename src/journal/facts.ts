@@ -69,6 +69,12 @@ export const FACT = {
   savedSend: 44,
   /** transaction f64, message id u32 (0: the topic forgets), topic address: what a topic keeps when the open transaction is committed; in snapshots only. */
   savedRetaining: 45,
+  /** Message to be sent again and again: see `writeJob`. */
+  job: 70,
+  /** job u32, times sent u32, when f64: it was sent, and no message's fact tells so. */
+  jobFired: 71,
+  /** job u32 */
+  jobGone: 72,
 
   /** id u32, segment u32, offset u32, length u32, set u32, flags u32, expires f64, deliver at f64, pieces: count u32 of (segment, offset, length) */
   savedMessage: 200,
@@ -78,7 +84,7 @@ export const FACT = {
   savedRetained: 202,
   /** queue u32, next sequence f64, epoch u32 */
   savedSequence: 203,
-  /** next queue number u32, next session number u32, next transaction f64, next set u32, message ids are below u32. Comes first. */
+  /** next queue number u32, next session number u32, next transaction f64, next set u32, message ids are below u32, next job number u32. Comes first. */
   savedCounters: 204,
   /** Comes last: a snapshot without it is not whole. */
   savedEnd: 205,
@@ -107,6 +113,8 @@ export const MESSAGE_FLAG = {
   transaction: 32,
   /** The last of its group. */
   groupEnds: 16,
+  /** A job's: `session` is its number, `note` how often it was sent, this time included. */
+  job: 64,
 } as const
 
 /** Bytes of what stands between the fixed part of a message fact and its address. */

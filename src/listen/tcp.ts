@@ -36,6 +36,7 @@ export class Tcp implements WireOwner {
   #ticking: (() => void) | undefined
   #emptied: (() => void) | undefined
   #refused = 0
+  #accepted = 0
 
   constructor(options: Readonly<{ clock: Clock; limits: Limits; log: Log }>) {
     this.#clock = options.clock
@@ -48,6 +49,11 @@ export class Tcp implements WireOwner {
 
   get connections(): number {
     return this.#wires.size + this.#waiting.size + this.#greeted.size
+  }
+
+  /** Since the start; without those that were closed at once. */
+  get connectionsTotal(): number {
+    return this.#accepted
   }
 
   /** Connections closed at once because there were too many. */
@@ -153,6 +159,7 @@ export class Tcp implements WireOwner {
       socket.destroy()
       return
     }
+    this.#accepted++
     if (this.#limits.connectionsPerSecond > 0 && (this.#waiting.size > 0 || !this.#admit())) {
       this.#waiting.set(socket, open)
       this.#tickLater()

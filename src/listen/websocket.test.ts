@@ -462,6 +462,7 @@ describe('the hand-shake', () => {
     const third = await raw(port)
     await until(() => expect(third.destroyed || third.readableEnded).toBe(true))
     expect(tcp.connections).toBe(2)
+    expect(tcp.connectionsTotal).toBe(2)
     expect(warnings[0]).toContain('limits.connections')
   })
 

@@ -3,6 +3,7 @@
 //   GET  /health/live  /health/ready  /health/role   /metrics
 //   GET  /api/status  /api/recent?limit=N  /api/state/digest
 //   GET  /api/destinations?match=PATTERN&after=N&limit=N  /api/connections?after=N&limit=N
+//   GET  /api/scheduled?after=NUMBER&limit=N   POST /api/unschedule?number=N
 //   GET  /api/queues/{name}/messages?after=SEQUENCE&limit=N&held=true&bytes=N   /api/explain?queue=NAME&sequence=N|last=true|index=N&bytes=N
 //   PUT  /api/queues/{name}
 //   POST /api/queues/{name}/purge  /api/queues/{name}/move?to=NAME&count=N  /api/queues/{name}/redrive?count=N  /api/failover?force=true
@@ -42,6 +43,8 @@ const paths: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/api/destinations', { method: 'GET', run: destinations }],
   ['/api/connections', { method: 'GET', run: connections }],
   ['/api/explain', { method: 'GET', run: explain }],
+  ['/api/scheduled', { method: 'GET', run: scheduled }],
+  ['/api/unschedule', { method: 'POST', run: unschedule }],
 ])
 
 /** Of a queue, by what follows its name. */
@@ -69,6 +72,16 @@ function destinations({ administration }: Managed, query: URLSearchParams): Answ
 
 function connections({ administration }: Managed, query: URLSearchParams): Answer {
   return ok(administration.connections(whole(query, 'after', 0, 0), whole(query, 'limit', PAGE_MAX, 1, PAGE_MAX)))
+}
+
+function scheduled({ administration }: Managed, query: URLSearchParams): Answer {
+  return ok(administration.scheduled(whole(query, 'after', 0, 0), whole(query, 'limit', PAGE_MAX, 1, PAGE_MAX)))
+}
+
+async function unschedule({ administration }: Managed, query: URLSearchParams): Promise<Answer> {
+  const number = whole(query, 'number', 0, 0)
+  if (!(await administration.unschedule(number))) throw new CodedError('not-found', `No message is scheduled under the number ${number}.`)
+  return ok({ number })
 }
 
 async function browse({ administration }: Managed, query: URLSearchParams, name: string): Promise<Answer> {

@@ -25,6 +25,8 @@ const administered: Administered = {
   connections: nothing,
   move: nothing,
   redrive: nothing,
+  scheduled: nothing,
+  unschedule: nothing,
 }
 
 async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits, login?: ManagementOptions['login']) {

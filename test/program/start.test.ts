@@ -34,7 +34,11 @@ describe('a node that starts alone', () => {
       socket.destroy()
     }
     expect(await ask(broker.address('http'), '/health/role')).toEqual({ role: 'active', node: 'n1', epoch: 1 })
-    expect(await ask(broker.address('http'), '/api/status')).toMatchObject({ role: 'active', listeners: broker.ready.listeners })
+    expect(await ask(broker.address('http'), '/api/status')).toMatchObject({
+      role: 'active',
+      listeners: broker.ready.listeners,
+      broker: { figures: { connectionsTotal: 4 } },
+    })
     expect(await broker.kill('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(existsSync(readyFile)).toBe(false)
   })

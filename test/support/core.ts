@@ -205,7 +205,7 @@ export class Taker implements Sink {
   flushes = 0
   error: BrokerError | undefined
 
-  constructor(session: Session, queues: readonly Address[], credit: number, options: ConsumerOptions) {
+  constructor(session: Session, queues: Parameters<Session['consume']>[0], credit: number, options: ConsumerOptions) {
     const consumer = session.consume(queues, options, this)
     if (consumer === undefined) throw session.refusal ?? new Error('refused without a reason')
     this.consumer = consumer

@@ -114,7 +114,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
   } else if (!source.lookup) {
     const { exclusive, priority } = source
     const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority } as const
-    const consumer = connection.session.consume([source.queue], options, link)
+    const consumer = connection.session.consume(source.several ?? [source.queue], options, link)
     const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {
       const error = errorOf(connection.session.refusal)

@@ -1,6 +1,6 @@
 // SUBSCRIBE: a queue itself; a topic by a queue of the subscription's own, which goes with it; a durable subscription by a queue that stays,
 // named by the client-id of CONNECT and the name of the subscription.
-import type { Address, ConsumerOptions, Pattern, Ticket } from '../../../src/api.ts'
+import type { Address, ConsumerOptions, Pattern, QueuePattern, Ticket } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
@@ -31,6 +31,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     mode: request.mode,
     queue: source.queue,
     temporary: source.temporary,
+    several: source.pattern !== undefined,
     messages: request.prefetch,
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
@@ -48,7 +49,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
   }
   const { exclusive, priority } = request
   const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority } as const
-  const consumer = connection.session.consume([source.queue], options, subscription)
+  const consumer = connection.session.consume(source.pattern ?? [source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
     return
@@ -117,7 +118,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const target = parseTarget(connection.broker, destination, connection.temporaryOwner)
   if ('code' in target) return target
   const browser = isTrue(header(frame, 'browser') ?? '')
-  if (browser && !isQueue(target)) return invalid('Only a queue can be browsed.')
+  if (browser && (target.kind === 'pattern' || !isQueue(target))) return invalid('Only a queue can be browsed, and one at a time.')
   // A queue keeps its messages anyway: there the name means nothing.
   const durable = isQueue(target) ? undefined : durableName(frame)
   if (durable !== undefined && connection.clientId === '') return invalid('A durable subscription needs the header client-id in CONNECT.')
@@ -139,13 +140,17 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
 }
 
 /** `ticket` 0: nothing had to be done. */
-type Source = Readonly<{ queue: Address; temporary: boolean; ticket: Ticket }>
+type Source = Readonly<{ queue: Address; temporary: boolean; ticket: Ticket; pattern?: QueuePattern }>
 
 /** The queue to take from. Undefined: `session.refusal` says why not. */
 function prepareQueue(connection: StompConnection, request: Request, number: number): Source | undefined {
   const { session } = connection
   const { settings } = connection.shared
   const { target } = request
+  if (target.kind === 'pattern' && target.of === 'queue') {
+    // No queue has this name; it stands for those that match.
+    return { queue: connection.broker.address('queue', []), temporary: false, ticket: 0, pattern: { pattern: target.pattern } }
+  }
   if (target.kind === 'address' && target.address.kind === 'queue') {
     const ticket = isTemporary(target.address) ? claimTemporary(connection, target.address) : session.declare(target.address, PERMANENT)
     return ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
@@ -182,7 +187,7 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
 
 /** Which topics; undefined for a queue. */
 function patternOf(target: Target): Pattern | undefined {
-  if (target.kind === 'pattern') return target.pattern
+  if (target.kind === 'pattern') return target.of === 'topic' ? target.pattern : undefined
   return target.address.kind === 'queue' ? undefined : target.address.path
 }
 

@@ -1,22 +1,24 @@
-// Deliveries that are owed an answer, in the order of their tickets. Hot: two columns and a place, no object for each.
+// What is owed an answer, in the order of tickets: deliveries, receipts. Hot: two columns and a place, no object for each.
+// Not here: the answers. It is bounded by what the core lets a session have in flight (pressure, parked limit).
 import type { Ticket } from '../../src/api.ts'
 
-export class Owed {
+export class Owed<Id> {
   #tickets: Ticket[] = []
-  #ids: number[] = []
+  #ids: Id[] = []
   #next = 0
 
   get count(): number {
     return this.#ids.length - this.#next
   }
 
-  push(ticket: Ticket, id: number): void {
+  /** Tickets rise. */
+  push(ticket: Ticket, id: Id): void {
     this.#tickets.push(ticket)
     this.#ids.push(id)
   }
 
   /** The oldest up to this ticket; undefined: none. */
-  take(upTo: Ticket): number | undefined {
+  take(upTo: Ticket): Id | undefined {
     if (this.#next === this.#ids.length || this.#tickets[this.#next] > upTo) return undefined
     const id = this.#ids[this.#next++]
     if (this.#next === this.#ids.length) {
