@@ -14,6 +14,8 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['selectors', 'chooses by selectors what it receives, browses and subscribes to, and leaves out its own messages'],
   ['refused', 'is told that there are no transactions yet'],
   ['browse', 'looks at a queue without taking from it'],
+  ['sharing', 'shares a queue by priority, group, exclusively, and by priority of consumers'],
+  ['wildcard', 'receives from every queue that matches'],
   ['client-id', 'is alone of its client id'],
   ['time', 'delays messages and lets them expire'],
   ['listener', 'listens to 1,000 messages'],
