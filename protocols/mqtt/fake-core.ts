@@ -314,6 +314,10 @@ export class FakeBroker implements Broker {
     return []
   }
 
+  selectorFault(): undefined {
+    return undefined
+  }
+
   figures() {
     return {
       startedAtMs: this.startedAtMs,
