@@ -17,7 +17,6 @@ import { joined, type LiveTransaction } from './live-transaction.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
-import { originOf } from './selecting.ts'
 import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
 
@@ -163,7 +162,7 @@ export class Publisher {
     if (to.temporary && live.findQueue(to) === undefined) return this.#refuse(noTemporary(to))
     const route = live.router.route(to)
     const { durable, durableVias, volatile, volatileVias } =
-      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), originOf(session.record))
+      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), session.origin)
     this.#queue = undefined
     this.#durable = durable
     this.#durableVias = durableVias
