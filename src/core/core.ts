@@ -1,5 +1,5 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
+import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -152,6 +152,11 @@ export class Core implements Broker {
       this.#live.log.error({ err: error, from: from.name, to: to.name }, 'a message could not be translated')
       return undefined
     }
+  }
+
+  selectorFault(text: string): BrokerError | undefined {
+    const compiled = this.#live.selecting.compile(text)
+    return compiled instanceof CodedError ? compiled : undefined
   }
 
   pairAddresses(protocol: string): readonly string[] {
