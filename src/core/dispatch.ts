@@ -401,6 +401,7 @@ export class Dispatch {
     // It is gone, or in somebody's hands.
     if (row === 0 || entries.get(row, STATE) !== STATE_OF.ready) return
     const { tries, retryAtMs } = live.bodies.unreadable(entries.get(row, MESSAGE))
+    live.passedOver++
     live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
     queue.unlinkReady(row)
     queue.held.push(row)
