@@ -127,8 +127,9 @@ export interface Dialect {
 // ---- Queues and bindings --------------------------------------------------------------------------------------------
 
 /** What to do with a message for a queue at its limit. `refuse` parks a publish sent to the queue itself; a copy that
- *  came through a topic is never refused for one full queue: there `refuse` means `drop-newest`. Drops are counted. */
-export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
+ *  came through a topic is never refused for one full queue: there `refuse` means `drop-newest`.
+ *  `end-consumers`: they are too slow and are ended, told `limit`. Drops are counted. */
+export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest' | 'end-consumers'
 
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */

@@ -229,8 +229,9 @@ function isWild(pattern: Pattern): boolean {
 }
 
 function backlog(connection: AmqpConnection): QueueOptions {
-  const { topicBacklogMessages, topicBacklogBytes } = connection.shared.settings
-  return { durable: false, lifetime: 'held', limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: 'drop-oldest' }
+  const { topicBacklogMessages, topicBacklogBytes, topicBacklogWhenFull } = connection.shared.settings
+  const limits = { limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: topicBacklogWhenFull }
+  return { durable: false, lifetime: 'held', ...limits }
 }
 
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }

@@ -172,7 +172,7 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
     return ticket === 0 ? undefined : { queue, temporary: false, ticket }
   }
   const queue = connection.broker.address('queue', [connection.sessionId, String(number)], 'stomp')
-  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: 'drop-oldest' } as const
+  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: settings.topicBacklogWhenFull }
   if (session.declare(queue, { durable: false, lifetime: 'held', ...backlog }) === 0) return undefined
   const ticket = session.hold(queue, 0)
   return ticket === 0 ? undefined : { queue, temporary: true, ticket }
