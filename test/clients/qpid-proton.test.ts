@@ -17,7 +17,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['relay', 'sends to addresses that stand in the messages'],
   ['selector', 'is told that there are no selectors yet'],
   ['browse', 'is told that there is no browsing yet'],
-  ['transaction', 'is told that there are no transactions yet'],
+  ['transaction', 'commits and aborts what it sends and receives'],
   ['heartbeats', 'stays connected by empty frames alone'],
   ['drain', 'drains a queue'],
   ['bad_address', 'is told that an address is none'],
