@@ -281,6 +281,11 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       default: destinations.expiredToDeadLetter,
       description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
     },
+    metrics: {
+      type: 'boolean',
+      default: destinations.metrics,
+      description: '`/metrics` has figures of each such queue by itself. Best switched on by a policy for those that matter.',
+    },
     prioritized: {
       type: 'boolean',
       default: destinations.prioritized,

@@ -83,6 +83,7 @@ export class Live implements StateHooks {
   readonly sessions = new Set<LiveSession>()
   /** Since this term began. */
   sessionsOpened = 0
+  passedOver = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
@@ -152,6 +153,7 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
+      queue.begin()
       for (const list of queue.readyLists()) {
         for (let row = list.head; row !== 0; ) {
           const next = state.entries.get(row, NEXT)
@@ -255,7 +257,7 @@ export class Live implements StateHooks {
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
     else if (state === STATE_OF.locked) this.dispatch.forget(row)
     // Its message group may be another's turn now.
-    if (queue.selection !== undefined && queue.groups !== undefined) this.touch(queue)
+    if (queue.groups !== undefined && queue.readyCount !== 0) this.touch(queue)
     this.hasRoom(queue)
   }
 
@@ -437,6 +439,10 @@ export class Live implements StateHooks {
 
   /** Who holds how much memory, by kind and the largest by name. */
   bytes(): unknown {
+    return { totals: this.bytesByKind(), largest: this.account.top(10) }
+  }
+
+  bytesByKind(): Readonly<Record<string, number>> {
     const { account, state } = this
     account.sub(this.#index, account.of(this.#index))
     account.add(this.#index, state.entries.bytes + state.messages.bytes)
@@ -444,7 +450,7 @@ export class Live implements StateHooks {
     account.add(this.#cache, this.journal.cachedBytes)
     account.sub(this.volatile, account.of(this.volatile))
     account.add(this.volatile, state.messages.volatileBytes)
-    return { totals: account.totals(), largest: account.top(10) }
+    return account.totals()
   }
 
   dropped(queue: Queue | undefined, reason: Reason): void {
