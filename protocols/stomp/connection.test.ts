@@ -982,6 +982,9 @@ class PlayedCore implements Broker, Session {
 
   // Broker
   address = address
+  composite(parts: readonly Address[]): Address {
+    return { ...parts[0], parts }
+  }
   async authenticate(login: Parameters<Broker['authenticate']>[0]): Promise<string> {
     this.login = { user: login.user, password: login.password === undefined ? undefined : Buffer.from(login.password).toString() }
     if (this.loginError !== undefined) throw this.loginError
