@@ -521,6 +521,10 @@ export interface Wire {
   readonly secure: boolean
   /** Given bytes leave at the end of the turn, in one write. The array must not change afterwards. */
   write(bytes: Uint8Array): void
+  /** The same without an array: answers where in `room` the caller writes so many bytes (at most 4,096), all of them, before its next call. */
+  reserve(bytes: number): number
+  /** Another one after each `reserve`. */
+  readonly room: Buffer
   /** Bytes written and not yet taken by the operating system. */
   readonly backlogBytes: number
   /** Stop and go on reading. Counted: two pauses want two resumes. */

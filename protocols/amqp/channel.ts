@@ -1,5 +1,5 @@
 // One session of AMQP (part 2.5; called a channel here, since a session is the core's): windows, handles, delivery ids, what waits to be sent.
-import type { Ticket } from '../../src/api.ts'
+import type { EntryRef, Ticket } from '../../src/api.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, fault } from './errors.ts'
 import { detach, disposition, end, flow } from './frames.ts'
@@ -13,7 +13,15 @@ import { TermWriter } from './writer.ts'
 export type Link = IncomingLink | OutgoingLink
 
 type Unsettled = Readonly<{ link: OutgoingLink; coreTag: number }>
-export type Sending = Readonly<{ tag: Buffer; coreTag: number; settled: boolean; state: Buffer | undefined; parts: readonly Uint8Array[] }>
+export type Sending = Readonly<{
+  ref: EntryRef
+  attempts: number
+  ofSeveral: boolean
+  coreTag: number
+  settled: boolean
+  state: Buffer | undefined
+  parts: readonly Uint8Array[]
+}>
 
 export class Channel {
   readonly connection: AmqpConnection
@@ -239,13 +247,13 @@ export class Channel {
 
   // ---- What we send
 
-  send(link: OutgoingLink, { tag, coreTag, settled, state, parts }: Sending): void {
+  send(link: OutgoingLink, { ref, attempts, ofSeveral, coreTag, settled, state, parts }: Sending): void {
     const deliveryId = this.#nextDeliveryId
     this.#nextDeliveryId = (deliveryId + 1) >>> 0
     if (coreTag !== 0) this.#unsettled.set(deliveryId, { link, coreTag })
     let total = 0
     for (const part of parts) total += part.length
-    this.#queue.push({ link, deliveryId, tag, settled, state, parts, total, sent: 0 })
+    this.#queue.push({ link, deliveryId, ref, attempts, ofSeveral, settled, state, parts, total, sent: 0 })
     this.pump()
   }
 
@@ -255,7 +263,7 @@ export class Channel {
     while (this.#queueAt < this.#queue.length && this.#remoteWindow > 0 && !connection.congestedOut) {
       const out = this.#queue[this.#queueAt]
       if (out.sent === 0) out.link.begun()
-      const last = writeTransfer(out, this.number, connection.frameBytesOut, connection.writeBytes)
+      const last = writeTransfer(out, this.number, connection.frameBytesOut, connection)
       this.#remoteWindow--
       this.#nextOutgoingId = (this.#nextOutgoingId + 1) >>> 0
       if (!last) continue

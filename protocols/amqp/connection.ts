@@ -131,13 +131,20 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.fail(errorOf(error))
   }
 
-  readonly writeBytes = (bytes: Uint8Array): void => {
+  write(bytes: Uint8Array): void {
+    if (this.over) return
     this.#wire.write(bytes)
     this.#idle?.wrote()
   }
 
-  write(bytes: Uint8Array): void {
-    if (!this.over) this.writeBytes(bytes)
+  /** See `Wire.reserve`. */
+  reserve(bytes: number): number {
+    this.#idle?.wrote()
+    return this.#wire.reserve(bytes)
+  }
+
+  get room(): Buffer {
+    return this.#wire.room
   }
 
   beat(): void {

@@ -28,6 +28,15 @@ class FakeWire implements Wire {
     this.written = Buffer.concat([this.written, bytes])
   }
 
+  room: Buffer = Buffer.alloc(0)
+
+  reserve(bytes: number): number {
+    if (this.ended) throw new Error('written after the end')
+    this.written = Buffer.concat([this.written, Buffer.alloc(bytes)])
+    this.room = this.written
+    return this.written.length - bytes
+  }
+
   pause(): void {
     this.pauses++
   }

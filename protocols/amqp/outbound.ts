@@ -1,6 +1,6 @@
 // One message on its way to a receiver, as transfer frames (part 2.7.5): headers by hand, the payload by reference. Hot room.
 // It knows neither windows nor credit: channel.ts asks for the next frame when one may go.
-import type { Delivery, Message } from '../../src/api.ts'
+import type { Delivery, EntryRef, Message, Wire } from '../../src/api.ts'
 import { DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS, type Section } from './sections.ts'
 
 /** What of an outbound delivery its link is told. */
@@ -15,7 +15,10 @@ export interface OutboundLink {
 export type Outbound = {
   readonly link: OutboundLink
   readonly deliveryId: number
-  readonly tag: Buffer
+  readonly ref: EntryRef
+  readonly attempts: number
+  /** Its link takes from several queues. */
+  readonly ofSeveral: boolean
   readonly settled: boolean
   /** A resumed delivery that its receiver has settled already: told so, without its message. */
   readonly state: Buffer | undefined
@@ -26,54 +29,54 @@ export type Outbound = {
 
 /** Below this copying is cheaper than another piece for the socket. */
 const COPY_BYTES = 2048
-/** Most that the head of a transfer frame takes: 8 of the frame, 6 of the list, handle, id, tag, format, flags, a state. */
-const HEAD_BYTES = 96
+/** Where frames are written: as `Wire` says. */
+export type Out = Pick<Wire, 'write' | 'reserve' | 'room'>
 
 /** Writes the next frame of at most this size; answers whether it was the last. */
-export function writeTransfer(out: Outbound, channel: number, frameBytesMax: number, write: (bytes: Uint8Array) => void): boolean {
+export function writeTransfer(out: Outbound, channel: number, frameBytesMax: number, to: Out): boolean {
   const first = out.sent === 0
   const left = out.total - out.sent
-  const head = Buffer.allocUnsafe(HEAD_BYTES + (left < COPY_BYTES ? left : 0))
   const stateBytes = out.state === undefined ? 0 : out.state.length + 2
-  const fixed = first ? 14 + 5 + 5 + 2 + out.tag.length + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
+  const fixed = first ? 14 + 5 + 5 + 2 + tagBytes(out.ofSeveral) + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
   const bytes = Math.min(left, frameBytesMax - fixed)
   const more = bytes < left
-  let at = 8
-  at = head.writeUInt32BE(0x00_53_14_c0, at)
-  head[at++] = fixed - 13
-  head[at++] = first ? (stateBytes > 0 ? 9 : 6) : 6
-  head[at++] = 0x70
-  at = head.writeUInt32BE(out.link.handle, at)
+  const copies = bytes < COPY_BYTES
+  let at = to.reserve(copies ? fixed + bytes : fixed)
+  const { room } = to
+  at = room.writeUInt32BE(fixed + bytes, at)
+  at = room.writeUInt32BE(0x02_00_00_00 | channel, at)
+  at = room.writeUInt32BE(0x00_53_14_c0, at)
+  room[at++] = fixed - 13
+  room[at++] = first && stateBytes > 0 ? 9 : 6
+  room[at++] = 0x70
+  at = room.writeUInt32BE(out.link.handle, at)
   if (first) {
-    head[at++] = 0x70
-    at = head.writeUInt32BE(out.deliveryId, at)
-    head[at++] = 0xa0
-    head[at++] = out.tag.length
-    at += out.tag.copy(head, at)
-    head[at++] = 0x43
-    head[at++] = out.settled ? 0x41 : 0x42
+    room[at++] = 0x70
+    at = room.writeUInt32BE(out.deliveryId, at)
+    room[at++] = 0xa0
+    room[at++] = tagBytes(out.ofSeveral)
+    at = writeTag(room, at, out)
+    room[at++] = 0x43
+    room[at++] = out.settled ? 0x41 : 0x42
   } else {
     // delivery-id, delivery-tag, message-format, settled: as in the first frame.
-    head.fill(0x40, at, at + 4)
+    room.fill(0x40, at, at + 4)
     at += 4
   }
-  head[at++] = more ? 0x41 : 0x42
+  room[at++] = more ? 0x41 : 0x42
   if (first && out.state !== undefined) {
-    head[at++] = 0x40
-    at += out.state.copy(head, at)
-    head[at++] = 0x41
+    room[at++] = 0x40
+    at += out.state.copy(room, at)
+    room[at++] = 0x41
   }
-  head.writeUInt32BE(at + bytes, 0)
-  head.writeUInt32BE(0x02_00_00_00 | channel, 4)
-  writePayload(out, head, at, bytes, write)
+  writePayload(out, bytes, to, copies ? at : -1)
   out.sent += bytes
   return !more
 }
 
-function writePayload(out: Outbound, head: Buffer, at: number, bytes: number, write: (bytes: Uint8Array) => void): void {
-  const copies = bytes < COPY_BYTES && at + bytes <= head.length
-  if (!copies) write(head.subarray(0, at))
-  let end = at
+/** `at`: where in the room; -1: by reference. */
+function writePayload(out: Outbound, bytes: number, to: Out, at: number): void {
+  const { room } = to
   let skip = out.sent
   let left = bytes
   for (const part of out.parts) {
@@ -82,24 +85,23 @@ function writePayload(out: Outbound, head: Buffer, at: number, bytes: number, wr
       skip -= part.length
       continue
     }
-    const piece = part.subarray(skip, Math.min(part.length, skip + left))
+    const piece = skip === 0 && part.length <= left ? part : part.subarray(skip, Math.min(part.length, skip + left))
     skip = 0
     left -= piece.length
-    if (copies) {
-      head.set(piece, end)
-      end += piece.length
-    } else write(piece)
+    if (at < 0) to.write(piece)
+    else {
+      room.set(piece, at)
+      at += piece.length
+    }
   }
-  if (copies) write(head.subarray(0, end))
 }
 
 /** The header section (part 3.2.1), which is the broker's: written anew for each delivery. */
 export function headerSection(message: Message, delivery: Delivery, wallMs: number): Buffer {
   const ttlMs = message.expiresAtMs === 0 ? 0 : Math.min(0xff_ff_ff_ff, Math.max(1, message.expiresAtMs - wallMs))
-  const bytes = Buffer.allocUnsafe(20)
+  const bytes = Buffer.allocUnsafe(10 + (ttlMs === 0 ? 1 : 5) + (delivery.failures < 256 ? 2 : 5))
   let at = bytes.writeUInt32BE(0x00_53_70_c0, 0)
-  // The size is known at the end.
-  at += 1
+  bytes[at++] = bytes.length - 5
   bytes[at++] = 5
   bytes[at++] = message.durable ? 0x41 : 0x42
   bytes[at++] = 0x50
@@ -115,27 +117,32 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
     bytes[at++] = delivery.failures
   } else {
     bytes[at++] = 0x70
-    at = bytes.writeUInt32BE(delivery.failures, at)
+    bytes.writeUInt32BE(delivery.failures, at)
   }
-  bytes[4] = at - 5
-  return bytes.subarray(0, at)
+  return bytes
 }
 
-/** Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. */
-export function deliveryTag(delivery: Delivery, ofSeveral = false): Buffer {
-  if (ofSeveral) {
-    const long = Buffer.allocUnsafe(6)
-    long.writeUIntBE(delivery.ref.queue % 2 ** 48, 0, 6)
-    return Buffer.concat([long, deliveryTag(delivery)])
-  }
-  const tag = Buffer.allocUnsafe(TAG_BYTES)
-  tag.writeUIntBE(Math.floor(delivery.ref.sequence / 2 ** 8) % 2 ** 48, 0, 6)
-  tag[6] = delivery.ref.sequence % 256
-  tag[7] = delivery.attempts & 0xff
-  return tag
+/**
+ * Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. Where a link takes from several queues, the
+ * queue's number stands before them. Answers where the tag ends.
+ */
+function writeTag(bytes: Buffer, at: number, out: Outbound): number {
+  const { queue, sequence } = out.ref
+  if (out.ofSeveral) at = bytes.writeUIntBE(queue % 2 ** 48, at, 6)
+  at = bytes.writeUIntBE(Math.floor(sequence / 2 ** 8) % 2 ** 48, at, 6)
+  bytes[at++] = sequence % 256
+  bytes[at++] = out.attempts & 0xff
+  return at
 }
 
-const TAG_BYTES = 8
+function tagBytes(ofSeveral: boolean): number {
+  return ofSeveral ? 14 : 8
+}
+
+/** The part of a tag that stays with an entry (all but its last byte), in hexadecimal. */
+export function entryOfTag({ queue, sequence }: EntryRef, ofSeveral: boolean): string {
+  return (ofSeveral ? queue.toString(16).padStart(12, '0') : '') + sequence.toString(16).padStart(14, '0')
+}
 
 /** Where the annotations of a head stand, or would have to stand. */
 export function annotationsAt(sections: readonly Section[]): Readonly<{ start: number; value: number; end: number; found: boolean }> {

@@ -22,7 +22,7 @@ import { deadHead } from './dead.ts'
 import { errorOf } from './errors.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
-import { deliveryTag, headerSection, type OutboundLink } from './outbound.ts'
+import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
@@ -187,8 +187,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const tag = deliveryTag(delivery, this.source.several !== undefined)
-    const outcome = this.#resumed === undefined ? undefined : this.#resume(tag)
+    const ofSeveral = this.source.several !== undefined
+    const outcome = this.#resumed === undefined ? undefined : this.#resume(entryOfTag(delivery.ref, ofSeveral))
     const settled = delivery.tag === 0 || outcome !== undefined
     if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
@@ -201,7 +201,15 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     if (!settled) this.#unsettled++
     this.#credit--
     this.#waiting++
-    this.#channel.send(this, { tag, coreTag: settled ? 0 : delivery.tag, settled, state, parts })
+    this.#channel.send(this, {
+      ref: delivery.ref,
+      attempts: delivery.attempts,
+      ofSeveral,
+      coreTag: settled ? 0 : delivery.tag,
+      settled,
+      state,
+      parts,
+    })
   }
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
@@ -226,8 +234,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   }
 
   /** What the client said became of this entry, by the sequence in its tag. */
-  #resume(tag: Buffer): CoreOutcome | undefined {
-    const key = tag.toString('hex', 0, tag.length - 1)
+  #resume(key: string): CoreOutcome | undefined {
     const outcome = this.#resumed?.get(key)
     this.#resumed?.delete(key)
     return outcome

@@ -1,7 +1,7 @@
 // Reads AMQP's type system (part 1.6) from bytes that nobody vouches for. Hot room. It knows neither performatives nor sections.
 //
 // Every read is inside the frame or section it is given, and what a few bytes can ask for is bounded: nesting by `depthMax`, items by
-// `termsMax` (ten bytes may claim an array of four thousand million values of no width).
+// `termsMax` and, where they have no bytes of their own, by `EMPTIES_MAX` (ten bytes may claim an array of four thousand million such values).
 import { isUtf8 } from 'node:buffer'
 import { DecodeFault } from './errors.ts'
 import type { Term } from './term.ts'
@@ -255,6 +255,7 @@ export class TermReader {
       descriptor = this.term(depth + 1)
       code = this.code()
     }
+    if (code >> 4 === NO_WIDTH && count > EMPTIES_MAX) throw new DecodeFault(`an array of more than ${EMPTIES_MAX} values without bytes of their own`)
     const items: Term[] = []
     for (let i = 0; i < count; i++) {
       const value = this.#term(code, depth + 1)
@@ -293,6 +294,10 @@ function tooDeep(depthMax: number): DecodeFault {
 }
 
 const DESCRIBED = 0x00
+/** First half of the constructors whose values have no bytes: null, true, 0, an empty list. */
+const NO_WIDTH = 0x4
+/** Nobody needs such an array; ten bytes could ask for `termsMax` objects by one. */
+const EMPTIES_MAX = 256
 const EMPTY = Buffer.alloc(0)
 
 /** Descriptors may be written as symbols, too. */

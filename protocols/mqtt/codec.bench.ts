@@ -32,6 +32,11 @@ class NullWire implements Wire {
   write(bytes: Uint8Array): void {
     this.bytes += bytes.length
   }
+  readonly room: Buffer = Buffer.alloc(4096)
+  reserve(bytes: number): number {
+    this.bytes += bytes
+    return 0
+  }
   pause(): void {}
   resume(): void {}
   end(): void {

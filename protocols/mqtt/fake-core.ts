@@ -37,6 +37,14 @@ export class FakeWire implements Wire {
     if (this.state === 'open') this.pieces.push(bytes)
   }
 
+  room: Buffer = Buffer.alloc(0)
+
+  reserve(bytes: number): number {
+    this.room = Buffer.alloc(bytes)
+    this.write(this.room)
+    return 0
+  }
+
   pause(): void {
     this.pauses++
   }

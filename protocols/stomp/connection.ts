@@ -16,6 +16,7 @@ import { Output, type Slab } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
 import type { Subscription, SubscriptionOwner } from './subscription.ts'
+import { Transactions } from './transactions.ts'
 import { ownerOf, temporaryName } from './temporary.ts'
 
 /** Handles one frame of a client: calls the core and answers, or fails the connection. Never throws on what a client sent. */
@@ -50,6 +51,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   readonly #byNumber = new Map<number, Subscription>()
   /** Destinations sent to before: their names are read and their queues made once. */
   readonly destinations = new Map<string, Address>()
+  readonly transactions = new Transactions()
   version: Version = '1.0'
   clientId = ''
   sessionId = ''
@@ -238,6 +240,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   leave(receipt: string | undefined): void {
     this.#state = 'leaving'
     this.#leaveReceipt = receipt
+    this.transactions.abortAll()
     for (const subscription of this.subscriptions.values()) subscription.close()
     this.subscriptions.clear()
     this.#byNumber.clear()

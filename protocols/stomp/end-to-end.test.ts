@@ -17,6 +17,10 @@ import { Parser } from './codec.ts'
 import stomp from './index.ts'
 import { schema } from './settings.ts'
 
+/** What the types of stompit leave out. */
+type Ending = (options: { onReceipt: () => void }) => void
+type TransactedStompit = { begin(): Readonly<{ send(headers: object): NodeJS.WritableStream; commit: Ending; abort: Ending }> }
+
 const nodes: Node[] = []
 afterEach(async () => {
   for (const node of nodes.splice(0)) await node.stop()
@@ -185,6 +189,117 @@ describe('acknowledgement', () => {
     client.send('ACK', { id: first.headers['ack'] })
     expect((await client.message()).body.toString()).toBe('2')
     expect(await client.leftOver()).toEqual([])
+  })
+})
+
+describe('a transaction', () => {
+  it('shows its sends with COMMIT, all of them and in order, and takes what was acknowledged in it', async () => {
+    const node = await start()
+    const [client, other] = [await node.client(), await node.client()]
+    await client.ask('SEND', { destination: '/queue/in', persistent: 'true' }, 'request')
+    client.send('SUBSCRIBE', { id: '1', destination: '/queue/in', ack: 'client-individual' })
+    const request = await client.message()
+    other.send('SUBSCRIBE', { id: '1', destination: '/queue/out' })
+    await client.ask('BEGIN', { transaction: 'tx 1' })
+    for (const body of ['1', '2', '3']) await client.ask('SEND', { destination: '/queue/out', persistent: 'true', transaction: 'tx 1' }, body)
+    await client.ask('SEND', { destination: '/queue/out', transaction: 'tx 1' }, 'volatile')
+    await client.ask('ACK', { id: request.headers['ack'], transaction: 'tx 1' })
+    expect(await other.leftOver()).toEqual([])
+    await client.ask('COMMIT', { transaction: 'tx 1' })
+    const bodies = []
+    for (let i = 0; i < 4; i++) {
+      const message = await other.message()
+      expect(message.headers).not.toHaveProperty('transaction')
+      bodies.push(message.body.toString())
+    }
+    expect(bodies).toEqual(['1', '2', '3', 'volatile'])
+    client.socket.destroy()
+    const next = await node.client()
+    next.send('SUBSCRIBE', { id: '1', destination: '/queue/in' })
+    expect(await next.leftOver()).toEqual([])
+  })
+
+  it.each(['ABORT', 'DISCONNECT', 'the end of the connection', 'the end of the node'])('leaves nothing behind after %s', async (end) => {
+    const node = await start()
+    const client = await node.client()
+    await client.ask('SEND', { destination: '/queue/in', persistent: 'true' }, 'request')
+    client.send('SUBSCRIBE', { id: '1', destination: '/queue/in', ack: 'client' })
+    const request = await client.message()
+    await client.ask('BEGIN', { transaction: 't' })
+    await client.ask('SEND', { destination: '/queue/out', persistent: 'true', transaction: 't' }, '1')
+    await client.ask('ACK', { id: request.headers['ack'], transaction: 't' })
+    if (end === 'ABORT') await client.ask('ABORT', { transaction: 't' })
+    else if (end === 'DISCONNECT') await client.ask('DISCONNECT', {})
+    else if (end === 'the end of the node') await node.restart()
+    else client.socket.destroy()
+    if (end === 'ABORT') await client.ask('ACK', { id: request.headers['ack'] })
+    const next = await node.client()
+    next.send('SUBSCRIBE', { id: 'in', destination: '/queue/in' })
+    next.send('SUBSCRIBE', { id: 'out', destination: '/queue/out' })
+    const came = end === 'ABORT' ? [] : [(await next.message()).headers]
+    expect(came.map((headers) => [headers['subscription'], headers['redelivered']])).toEqual(end === 'ABORT' ? [] : [['in', 'true']])
+    expect(await next.leftOver()).toEqual([])
+  })
+
+  it('that is committed outlives the node, with large messages too', async () => {
+    const node = await start()
+    const client = await node.client()
+    client.send('BEGIN', { transaction: 't' })
+    const sizes = [10, 1_000_000, 20]
+    for (const size of sizes) client.send('SEND', { destination: '/queue/a', persistent: 'true', transaction: 't' }, 'x'.repeat(size))
+    await client.ask('COMMIT', { transaction: 't' })
+    await node.restart()
+    const next = await node.client()
+    next.send('SUBSCRIBE', { id: '1', destination: '/queue/a' })
+    for (const size of sizes) expect((await next.message()).body.length).toBe(size)
+  })
+
+  it('that is too old ends with its connection', async () => {
+    const node = await start({}, { limits: { transactionAgeMs: 250 } })
+    const client = await node.client()
+    await client.ask('BEGIN', { transaction: 't' })
+    await client.ask('SEND', { destination: '/queue/a', transaction: 't' }, 'x')
+    node.core.clock.advance(1_000)
+    client.send('COMMIT', { transaction: 't', receipt: 'r' })
+    const error = await client.error()
+    expect(error.headers['message']).toContain('limits.transactionAgeMs')
+    expect(node.core.core.figures().entries).toBe(0)
+  })
+
+  it('of stompjs and stompit', async () => {
+    const node = await start()
+    const receiver = await node.client()
+    receiver.send('SUBSCRIBE', { id: '1', destination: '/queue/a' })
+    const js = new StompJs({ webSocketFactory: () => new TcpAsWebSocket(node.port), reconnectDelay: 0 })
+    node.cleanups.push(() => void js.deactivate({ force: true }))
+    await new Promise<void>((resolve) => {
+      js.onConnect = () => resolve()
+      js.activate()
+    })
+    for (const end of ['abort', 'commit'] as const) {
+      const transaction = js.begin()
+      for (const body of ['1', '2']) js.publish({ destination: '/queue/a', headers: { transaction: transaction.id }, body: `${end} ${body}` })
+      transaction[end]()
+    }
+    expect((await receiver.message()).body.toString()).toBe('commit 1')
+    expect((await receiver.message()).body.toString()).toBe('commit 2')
+    const it = await new Promise<Stompit & TransactedStompit>((resolve, reject) =>
+      stompit.connect({ host: '127.0.0.1', port: node.port }, (error, connected) =>
+        error === null ? resolve(connected as Stompit & TransactedStompit) : reject(error),
+      ),
+    )
+    node.cleanups.push(() => it.destroy())
+    for (const end of ['abort', 'commit'] as const) {
+      const transaction = it.begin()
+      for (const body of ['1', '2']) {
+        const frame = transaction.send({ destination: '/queue/a' })
+        frame.end(`stompit ${end} ${body}`)
+      }
+      await new Promise<void>((resolve) => transaction[end]({ onReceipt: () => resolve() }))
+    }
+    expect((await receiver.message()).body.toString()).toBe('stompit commit 1')
+    expect((await receiver.message()).body.toString()).toBe('stompit commit 2')
+    expect(await receiver.leftOver()).toEqual([])
   })
 })
 

@@ -17,7 +17,7 @@ export const advice: Readonly<Record<ErrorCode, string>> = {
   full: 'The destination or the disk is full: consume, or raise its limit.',
   limit: 'A configured limit was reached: it is named above.',
   throttled: 'Too much at once: try again later.',
-  timeout: 'The other side was silent for too long.',
+  timeout: 'The other side was silent, or something stayed open, for longer than a configured limit.',
   'cannot-convert': 'The message cannot be written in the form that was asked for.',
   'taken-over': 'Another connection with the same client-id goes on with this session.',
   removed: 'It was removed while it was in use.',

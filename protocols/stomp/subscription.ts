@@ -7,6 +7,7 @@ import type { Address, Broker, BrokerError, Browse, BrowseSink, Consumer, Delive
 import { escape, relabel, type Version } from './escape.ts'
 import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
+import type { OpenTransaction } from './transactions.ts'
 
 export type AckMode = 'auto' | 'client' | 'client-individual'
 
@@ -42,6 +43,11 @@ export type SubscriptionOptions = Readonly<{
   bytes: number
 }>
 
+/** A delivery, by its tag. `key`: what a message-id of 1.0 or 1.1 is looked up by, if the client named it so. */
+export type Meant = Readonly<{ tag: number; key: number | string | undefined }>
+
+const NOTHING: Meant = { tag: 0, key: undefined }
+
 export class Subscription implements BrowseSink {
   readonly options: SubscriptionOptions
   readonly #owner: SubscriptionOwner
@@ -51,6 +57,8 @@ export class Subscription implements BrowseSink {
   /** Highest tag given, and (`client`) up to which all are settled. */
   #given = 0
   #settled = 0
+  /** `client`: ranges below that are outstanding all the same, since a transaction that had settled them was aborted. */
+  #reopened: (readonly [number, number])[] | undefined
   #messagesBack = 0
   #bytesBack = 0
   #stalled = false
@@ -157,40 +165,86 @@ export class Subscription implements BrowseSink {
     this.topUp()
   }
 
-  /** 0: that delivery is not outstanding. `client` settles all before it as well (STOMP 1.1, 1.2: for ACK and NACK alike). */
-  settle(tag: number, outcome: Outcome, answered: boolean): Ticket {
+  /**
+   * 0: that delivery is not outstanding. `client` settles all before it as well (STOMP 1.1, 1.2: for ACK and NACK alike). `within`: not before
+   * that is committed.
+   */
+  settle({ tag, key }: Meant, outcome: Outcome, answered: boolean, within: OpenTransaction | undefined): Ticket {
     const consumer = this.#consumer
-    if (consumer === undefined || tag <= this.#settled || tag > this.#given) return 0
-    if (this.options.mode === 'client') {
-      const first = this.#settled + 1
-      this.#messagesBack += tag - this.#settled
-      this.#settled = tag
-      this.#forgetUpTo(tag)
-      return consumer.settle(first, tag, outcome, answered)
-    }
-    const ticket = consumer.settle(tag, tag, outcome, answered)
-    if (ticket !== 0) this.#messagesBack++
+    if (consumer === undefined || tag > this.#given) return 0
+    if (this.options.mode !== 'client') return this.#settle(consumer, tag, tag, key, outcome, answered, within)
+    let ticket: Ticket = 0
+    if (this.#reopened !== undefined) ticket = this.#settleReopened(consumer, tag, outcome, answered, within)
+    if (tag <= this.#settled) return ticket
+    const first = this.#settled + 1
+    this.#settled = tag
+    return this.#settle(consumer, first, tag, undefined, outcome, answered, within)
+  }
+
+  #settle(
+    consumer: Consumer,
+    first: number,
+    last: number,
+    key: Meant['key'],
+    outcome: Outcome,
+    answered: boolean,
+    within: OpenTransaction | undefined,
+  ): Ticket {
+    const ticket =
+      within === undefined ? consumer.settle(first, last, outcome, answered) : consumer.settleIn(within.transaction, first, last, outcome)
+    // Of a range, what is no longer there has been somebody's in hand too.
+    if (ticket === 0 && this.options.mode !== 'client') return 0
+    // Who takes more in one transaction than its window has room for gets on all the same: transactions have their own limit.
+    this.#messagesBack += last - first + 1
+    if (within === undefined) this.forget(first, last, key)
+    else within.settled(this, first, last, key)
     return ticket
   }
 
-  /** The delivery that a message-id of 1.0 or 1.1 means; 0: none. It is being settled, so it is forgotten. */
-  tagOf(queue: number, sequence: number): number {
-    if (queue !== this.#queueNumber && !this.options.several) return 0
+  /** What an aborted transaction had settled, though something behind it was settled since. */
+  #settleReopened(consumer: Consumer, tag: number, outcome: Outcome, answered: boolean, within: OpenTransaction | undefined): Ticket {
+    const reopened = this.#reopened ?? []
+    this.#reopened = undefined
+    let ticket: Ticket = 0
+    for (const [first, last] of reopened) {
+      if (first <= tag) ticket = this.#settle(consumer, first, Math.min(last, tag), undefined, outcome, answered, within)
+      if (last > tag) (this.#reopened ??= []).push([Math.max(first, tag + 1), last])
+    }
+    return ticket
+  }
+
+  /** An aborted transaction had settled these. */
+  unsettle(first: number, last: number): void {
+    if (this.#consumer === undefined) return
+    this.#messagesBack -= last - first + 1
+    if (this.options.mode === 'client') {
+      if (this.#settled === last) this.#settled = first - 1
+      else (this.#reopened ??= []).push([first, last])
+    }
+    this.#owner.topUpLater()
+  }
+
+  /** The delivery that a message-id of 1.0 or 1.1 means; tag 0: none. */
+  meant(queue: number, sequence: number): Meant {
+    if (queue !== this.#queueNumber && !this.options.several) return NOTHING
     const key = this.#keyOf(queue, sequence)
-    const tag = this.#tags?.get(key) ?? 0
-    if (tag !== 0 && this.options.mode === 'client-individual') this.#tags?.delete(key)
-    return tag
+    return { tag: this.#tags?.get(key) ?? 0, key }
   }
 
   #keyOf(queue: number, sequence: number): number | string {
     return this.options.several ? `${queue}-${sequence}` : sequence
   }
 
-  #forgetUpTo(tag: number): void {
+  /** These are settled for good: nobody will name them again. */
+  forget(first: number, last: number, key: Meant['key']): void {
     if (this.#tags === undefined) return
-    for (const [key, candidate] of this.#tags) {
-      if (candidate > tag) break
+    if (key !== undefined) {
       this.#tags.delete(key)
+      return
+    }
+    for (const [each, tag] of this.#tags) {
+      if (tag > last) break
+      if (tag >= first) this.#tags.delete(each)
     }
   }
 

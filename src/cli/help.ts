@@ -1,9 +1,17 @@
 // The texts of `--help`; docs/reference/command-line.md is generated from them.
 
 export const text: Readonly<Record<string, string>> = {
-  bascule: `Bascule, a message broker for MQTT and STOMP.
+  bascule: `Bascule, a message broker for MQTT, STOMP and AMQP 1.0.
 
   bascule start            runs the broker
+  bascule destinations     lists queues and what is on them
+  bascule connections      lists who is connected
+  bascule browse           shows what is on a queue without taking it
+  bascule explain          shows one message as every protocol would, and what each loses
+  bascule move             moves messages to another queue, or dead letters back
+  bascule purge            removes what is on a queue
+  bascule send             sends messages to a broker, by any protocol
+  bascule receive          takes messages from a broker, by any protocol
   bascule failover         the active node hands over to the standby
   bascule state digest     prints the batch and digest of a node's durable state
   bascule journal check    looks for damage in a data directory
@@ -64,6 +72,94 @@ dump prints what the journal holds, batch by batch, fact by fact.
   --json                   one JSON object a line
 
 Exit code: 0 nothing is damaged, 1 damage was found, 2 wrong usage.
+`,
+  destinations: `bascule destinations [PATTERN] [flags]
+
+Lists the queues of the active node by name. In PATTERN \`*\` stands for any part of a name; queues that front ends keep for themselves (subscriptions) have the protocol's
+name before theirs, as in \`mqtt:*\`, and are listed only when asked for.
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 printed, 1 not reached or not active, 2 wrong usage.
+`,
+  connections: `bascule connections [flags]
+
+Lists the connected clients of the active node: what their consumers may still be given (credit), what they have not settled, and publishes that wait for room (parked).
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 printed, 1 not reached or not active, 2 wrong usage.
+`,
+  browse: `bascule browse QUEUE [flags]
+
+Shows what is on a queue, in the order in which it would be given out, without taking it.
+
+  --count N                at most so many (100)
+  --after SEQUENCE         begin behind this message
+  --held                   also what consumers have in hand and what waits for its time; it comes last
+  --bytes N                so much of each body (60; with --json 1024)
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object a line: all fields, in the words of the protocol it came by
+
+Exit code: 0 printed, 1 no such queue, not reached or not active, 2 wrong usage.
+`,
+  explain: `bascule explain QUEUE [SEQUENCE] [flags]
+
+Shows one message of a queue, the first without SEQUENCE, as clients of every protocol would read it, and what is lost on the way to each: the field, and the rule that says why.
+
+  --last                   the last one
+  --index N                the one behind N others
+  --bytes N                so much of the body (16384)
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 printed, 1 no such message, not reached or not active, 2 wrong usage.
+`,
+  move: `bascule move FROM TO [flags]
+bascule move --redrive FROM [flags]
+
+Moves messages from one queue to another, which is made if it is not there, or each dead letter back to the queue it came from. What consumers have in hand, what waits for its time and
+what comes meanwhile stays. Each message is on one of both queues at every instant; a move that is broken off has moved the first so many.
+
+  --count N                at most so many
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 moved, 1 no such queue, full, not reached or not active, 2 wrong usage.
+`,
+  purge: `bascule purge QUEUE [flags]
+
+Removes what is on a queue and in nobody's hands.
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 removed, 1 no such queue, not reached or not active, 2 wrong usage.
+`,
+  send: `bascule send URL DESTINATION [BODY] [flags]
+
+Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://;
+a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
+Without BODY standard input is sent.
+
+  --lines                  each line of standard input is a message
+  --count N                each message so many times
+  --header NAME=VALUE      a header (STOMP), or a field of the properties or an application property (AMQP); may be repeated
+  --volatile               not durable, QoS 0
+
+Exit code: 0 acknowledged, 1 refused or not reached, 2 wrong usage.
+`,
+  receive: `bascule receive URL DESTINATION [flags]
+
+Takes messages from a broker, ours or another, prints the body of each and acknowledges it, until it is interrupted. URL and DESTINATION as for send.
+
+  --count N                ends after so many
+  --wait MS                ends when nothing came for so long
+  --json                   one JSON object a line, with all headers
+
+Exit code: 0 ended as asked, 1 fewer than --count came, refused or not reached, 2 wrong usage.
 `,
   pair: `bascule pair [flags]
 

@@ -29,3 +29,10 @@ export function readFlags<T extends Options>(args: readonly string[], options: T
     throw new UsageError(error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error))
   }
 }
+
+/** A whole number that a flag was given, or what it is without. */
+export function wholeFlag(name: string, given: string | undefined, standard: number): number {
+  if (given === undefined) return standard
+  if (!/^\d{1,15}$/.test(given)) throw new UsageError(`${name} is a whole number, not ${given}`)
+  return Number(given)
+}

@@ -2,7 +2,7 @@
 // Everything is bounded by its `limit`; what takes long goes in slices.
 import type { Delivery, Dialect } from '../api.ts'
 import { CodedError } from '../errors.ts'
-import { CoreAddress, own } from './addresses.ts'
+import { beyond, CoreAddress, own } from './addresses.ts'
 import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
 import type { ScheduledFigures } from './jobs.ts'
@@ -129,7 +129,11 @@ export class Administration {
 
   /** At most `count` messages to another queue, or dead letters to where they came from. Ends when that is committed. */
   async move(from: readonly string[], to: readonly string[], count: number): Promise<Moved> {
-    return move(this.#live, queueNamed(this.#live, from), own(new CoreAddress('queue', to, '')), count)
+    const live = this.#live
+    const address = own(new CoreAddress('queue', to, ''))
+    const tooLong = beyond(address, live.settings.limits)
+    if (tooLong !== undefined) throw tooLong
+    return move(live, queueNamed(live, from), address, count)
   }
 
   async redrive(from: readonly string[], count: number): Promise<Moved> {
@@ -144,6 +148,7 @@ function keyOf({ address }: Queue): string {
 
 /** `''`: the broker's own queues. Else by name in dots, where `*` is any part of it; with `*:` before it, those of front ends too. */
 function isMatch(match: string, queue: Queue): boolean {
+  if (queue.address.kind !== 'queue') return false
   if (match === '') return queue.address.namespace === ''
   const pieces = match.split('*')
   let rest = keyOf(queue)

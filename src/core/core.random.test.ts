@@ -13,6 +13,9 @@ import { Replica } from './replica.ts'
 const QUEUES = ['q0', 'q1', 'sub0', 'sub1', 'sub2'] as const
 /** Where consumers stand: at a queue, or at what a selector takes of it. */
 const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE'] as const
+/** Mostly normal, and in no group. */
+const PRIORITIES = [4, 4, 4, 4, 0, 9] as const
+const GROUPS = ['', '', '', 'g', 'h', 'i'] as const
 const SEGMENT_BYTES = 256 * 1024
 
 const seeds = process.env.SEED === undefined ? Array.from({ length: Number(process.env.SEEDS ?? 25) }, (_, i) => i + 1) : [Number(process.env.SEED)]
@@ -115,7 +118,7 @@ class World {
     const ticket = this.producer.send(
       toTopic ? this.node.topic(topic) : this.node.queue(queue),
       text,
-      { head: headers({ n, odd }) },
+      { head: headers({ n, odd }), priority: PRIORITIES[this.random.below(6)], group: GROUPS[this.random.below(6)], groupEnds: n % 50 === 0 },
       {
         ...NO_RETAIN,
         transaction: work?.transaction,
@@ -169,7 +172,8 @@ class World {
         assert.ok(this.answered.get(key)?.told !== true, `${key.slice(0, 20)} came back after its settlement was answered`)
         const [count, workNumber] = textOf(delivery).split(' ')
         const number = Number(count.slice(1))
-        const stream = `${name} ${workNumber}`
+        const { priority, group } = delivery.message
+        const stream = `${name} ${workNumber} ${priority} ${group}`
         const work = this.works[Number(workNumber) - 1]
         assert.ok(
           work === undefined || work.fate === 'committed' || work.fate === 'committing' || work.fate === 'unknown',

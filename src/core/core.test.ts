@@ -472,6 +472,32 @@ describe('a full queue', () => {
 })
 
 describe('a topic', () => {
+  it('routes by the bindings there are now, however often it was used before: queues that came later, and that came again', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    const topic = node.topic('t')
+    const durably = (name: string): Taker => {
+      subscribe(client, node.queue(name), ['t'], { settle: 'unsettled' }, true)
+      return client.consume(node.queue(name))
+    }
+    const first = durably('first')
+    client.send(topic, '1')
+    const second = durably('second')
+    client.send(topic, '2')
+    await node.settled()
+    expect([first.texts, second.texts]).toEqual([['1', '2'], ['2']])
+    client.session.remove(node.queue('first'))
+    client.send(topic, '3')
+    const again = durably('first')
+    client.send(topic, '4')
+    await node.settled()
+    expect([again.texts, second.texts]).toEqual([['4'], ['2', '3', '4']])
+    client.session.unbind(node.queue('first'), ['t'])
+    client.send(topic, '5')
+    await node.settled()
+    expect([again.texts, second.texts]).toEqual([['4'], ['2', '3', '4', '5']])
+  })
+
   it('reaches every matching subscription once, with the tags of all that match', async () => {
     const node = new CoreNode()
     const client = node.client()

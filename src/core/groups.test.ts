@@ -1,5 +1,6 @@
 // Message groups: one consumer a group while it lives, order within each, and nothing held up by a group that cannot go.
 import { describe, expect, it } from 'vitest'
+import type { Delivery } from '../api.ts'
 import { type Client, CoreNode, PERMANENT, type Taker } from '../../test/support/core.ts'
 import { SeededRandom } from '../random.ts'
 
@@ -123,6 +124,47 @@ describe('a message group', () => {
     for (let i = 0; i < 51; i++) node.clock.advance(100)
     await node.settled()
     expect(of(taker)).toBe('b1 a1 a2')
+  })
+
+  it('goes on when what a pull had of it is settled', async () => {
+    const { node, client } = start()
+    await send(node, client, 'a1 a2')
+    const pulled: Delivery[] = []
+    const sink = { deliver: (delivery: Delivery) => void pulled.push(delivery), flush() {}, ended() {} }
+    client.session.pull(node.queue('q'), { max: 1, bytes: 1e6, waitMs: 0, lockMs: 5_000 }, sink)
+    await node.settled()
+    const taker = client.consume(node.queue('q'))
+    await node.settled()
+    expect(of(taker)).toBe('')
+    client.session.settleRef(pulled[0].ref, 1, { kind: 'accepted' })
+    await node.settled()
+    expect(of(taker)).toBe('a2')
+  })
+
+  it('that is closed goes on elsewhere when its consumer has no credit left', async () => {
+    const { node, client } = start()
+    const x = client.consume(node.queue('q'), 1)
+    await send(node, client, 'a1!')
+    const y = client.consume(node.queue('q'))
+    await send(node, client, 'a2')
+    expect([of(x), of(y)]).toEqual(['a1!', ''])
+    x.accept(1)
+    await node.settled()
+    expect(of(y)).toBe('a2')
+  })
+
+  it('goes on when the one that it waited for expires', async () => {
+    const { node, client } = start()
+    const taker = client.consume(node.queue('q'), 1)
+    client.send(node.queue('q'), 'a1', { group: 'a', expiresAtMs: node.clock.wallMs() + 200 })
+    await send(node, client, 'a2')
+    taker.consumer.settle(1, 1, { kind: 'modified', failed: true, elsewhere: false, afterMs: 60_000 }, false)
+    taker.consumer.grant(10, 0)
+    await node.settled()
+    expect(of(taker)).toBe('a1')
+    for (let i = 0; i < 5; i++) node.clock.advance(100)
+    await node.settled()
+    expect(of(taker)).toBe('a1 a2')
   })
 
   it('is free while an exclusive consumer takes over from its own', async () => {

@@ -256,7 +256,7 @@ export class Live implements StateHooks {
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
     else if (state === STATE_OF.locked) this.dispatch.forget(row)
     // Its message group may be another's turn now.
-    if (queue.selection !== undefined && queue.groups !== undefined) this.touch(queue)
+    if (queue.groups !== undefined && queue.readyCount !== 0) this.touch(queue)
     this.hasRoom(queue)
   }
 

@@ -400,7 +400,7 @@ export class Publisher {
     if (to.kind === 'queue') return router.setOf(this.#durable, this.#durableVias, undefined)
     const route = router.route(to)
     if (this.#durable === route.durable) return router.ensureSet(route)
-    return router.setOf(this.#durable, this.#durableVias, route.set)
+    return router.setOf(this.#durable, this.#durableVias, route.set ?? route.like)
   }
 
   /** A retained message that is not recorded (or the wish to clear) takes away the one that is. True: the journal was told. */

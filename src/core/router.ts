@@ -18,6 +18,8 @@ export interface Route {
   readonly limited: boolean
   /** Names `durable` in facts; made when first needed. */
   set: RouteSet | undefined
+  /** Named the durable queues of an earlier version: the next set is told by what changed. It is not this route's. */
+  readonly like: RouteSet | undefined
   /** Some bindings have conditions: what is above is reached by every message, and this says what else by one. */
   readonly filter: RouteFilter | undefined
 }
@@ -57,7 +59,7 @@ export class Router {
   ensureSet(route: Route): RouteSet | undefined {
     const { set } = route
     if (set !== undefined && this.#live.state.sets.byNumber.get(set.number) === set) return set
-    route.set = this.setOf(route.durable, route.durableVias, set)
+    route.set = this.setOf(route.durable, route.durableVias, route.like)
     return route.set
   }
 
@@ -95,7 +97,7 @@ export class Router {
     }
     const base = { durable, durableVias, volatile, volatileVias }
     const filter = asking === undefined ? undefined : new RouteFilter(base, asking, vias, this.#live.selecting)
-    return { version, ...base, limited, set: earlier?.set, filter }
+    return { version, ...base, limited, set: undefined, like: earlier?.set ?? earlier?.like, filter }
   }
 
   #define(queues: readonly Queue[], vias: readonly Via[], like: RouteSet | undefined): RouteSet | undefined {

@@ -8,7 +8,7 @@ import type { Address } from './addresses.ts'
 export type Line = Readonly<{ stream: Duplex; socket: Socket }>
 
 /** `subprotocol`: over WebSocket; undefined: TCP itself. */
-export function dial({ host, port }: Address, subprotocol: string | undefined): Line {
+export function dial({ host, port }: Pick<Address, 'host' | 'port'>, subprotocol: string | undefined): Line {
   const socket = connect({ host, port, noDelay: true })
   if (subprotocol === undefined) return { stream: socket, socket }
   const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -1,7 +1,7 @@
 // What the drill and the tests use of stompit, which brings no types.
 declare module 'stompit' {
   import type { Socket } from 'node:net'
-  import type { Readable, Writable } from 'node:stream'
+  import type { Duplex, Readable, Writable } from 'node:stream'
 
   export interface Message extends Readable {
     readonly headers: Readonly<Record<string, string>>
@@ -30,6 +30,8 @@ declare module 'stompit' {
     /** For the connection; 0: as the system. */
     readonly timeout?: number
     readonly connectHeaders?: Readonly<Record<string, string>>
+    /** Instead of a TCP connection: the stream, and a call when it is there. */
+    readonly connect?: (options: unknown, connected: () => void) => Duplex
   }
 
   export interface Failover {

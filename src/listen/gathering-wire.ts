@@ -10,7 +10,7 @@ import type { Socket } from 'node:net'
 import type { BrokerError, Connection, Log, Wire } from '../api.ts'
 import type { Outgoing, Output } from './output.ts'
 
-/** Smaller pieces are copied into one buffer, larger ones go by reference (libraries: copying 2 KiB costs about what a further iovec does). */
+/** Smaller pieces are copied into pages, larger ones go by reference (libraries: copying 2 KiB costs about what a further iovec does). */
 const COPY_BYTES = 2048
 /** Gathered bytes that do not wait for the end of the turn. */
 const AT_ONCE_BYTES = 64 * 1024
@@ -40,7 +40,17 @@ export abstract class GatheringWire implements Wire, OwnedWire {
   protected connection: Connection | undefined
   protected state: 'open' | 'ending' | 'closed' = 'open'
   protected pauses = 0
+  /** See `Wire.room`: the page that is being filled. */
+  room: Buffer = NOWHERE
+  // What is gathered: pieces, then what of the page is no piece yet. A small piece that stays alone is never copied.
   #pieces: Uint8Array[] = []
+  #alone: Uint8Array | undefined
+  #pageFrom = 0
+  #pageAt = 0
+  /** Pages that are full, of this turn. */
+  #full: Buffer[] | undefined
+  /** Pages handed over and not yet taken by the operating system, each hand-over that has some ending with undefined. */
+  #sent: (Buffer | undefined)[] | undefined
   #gatheredBytes = 0
   #countedBytes = 0
   #listed = false
@@ -48,6 +58,7 @@ export abstract class GatheringWire implements Wire, OwnedWire {
   /** Its peer sends no more, and was not being read when that came. */
   #finished = false
   #taken: (() => void) | undefined
+  #pagesTaken: ((error?: Error | null) => void) | undefined
 
   constructor(socket: Socket, owner: WireOwner) {
     this.socket = socket
@@ -55,8 +66,8 @@ export abstract class GatheringWire implements Wire, OwnedWire {
     this.remote = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`
   }
 
-  /** Hands these over; `taken` is called when the operating system has them. */
-  protected abstract send(pieces: readonly Uint8Array[], taken: () => void): void
+  /** Hands these over; `taken` is called when the operating system has them. False: they are dropped, and `taken` is not called. */
+  protected abstract send(pieces: readonly Uint8Array[], taken: (error?: Error | null) => void): boolean
   /** Says to the peer that nothing more comes. Reading goes on, so that its answer, FIN or reset is seen; what comes is dropped. */
   protected abstract sayEnd(): void
   protected abstract pauseReading(): void
@@ -85,14 +96,67 @@ export abstract class GatheringWire implements Wire, OwnedWire {
 
   write(bytes: Uint8Array): void {
     if (this.state !== 'open') return
-    this.#pieces.push(bytes)
-    this.#gatheredBytes += bytes.length
-    if (!this.#listed) {
-      this.#listed = true
-      this.owner.output.gather(this)
+    if (bytes.length < COPY_BYTES && this.#gatheredBytes > 0) {
+      const at = this.reserve(bytes.length)
+      this.room.set(bytes, at)
+    } else {
+      if (bytes.length < COPY_BYTES) this.#alone = bytes
+      else {
+        this.#endPiece()
+        this.#pieces.push(bytes)
+      }
+      this.#gather(bytes.length)
     }
     // The marks are looked at in `flush`, at the end of the turn: a front end is not called from inside its own `write`.
     if (this.#gatheredBytes >= AT_ONCE_BYTES) this.#send()
+  }
+
+  reserve(bytes: number): number {
+    if (this.state !== 'open') {
+      this.room = NOWHERE
+      return 0
+    }
+    if (this.#gatheredBytes >= AT_ONCE_BYTES) this.#send()
+    const alone = this.#alone
+    const wanted = alone === undefined ? bytes : bytes + alone.length
+    if (this.#pageAt + wanted > this.room.length || this.room === NOWHERE) this.#nextPage(wanted)
+    if (alone !== undefined) {
+      this.#alone = undefined
+      this.room.set(alone, this.#pageAt)
+      this.#pageAt += alone.length
+    }
+    const at = this.#pageAt
+    this.#pageAt = at + bytes
+    this.#gather(bytes)
+    return at
+  }
+
+  #gather(bytes: number): void {
+    this.#gatheredBytes += bytes
+    if (this.#listed) return
+    this.#listed = true
+    this.owner.output.gather(this)
+  }
+
+  #nextPage(bytes: number): void {
+    if (this.room !== NOWHERE) {
+      this.#endPiece()
+      this.#full ??= []
+      this.#full.push(this.room)
+    }
+    this.room = this.owner.output.pages.take(bytes, this.#gatheredBytes)
+    this.#pageFrom = this.#pageAt = 0
+  }
+
+  /** What was written into the page becomes a piece of its own. */
+  #endPiece(): void {
+    if (this.#alone !== undefined) {
+      this.#pieces.push(this.#alone)
+      this.#alone = undefined
+    }
+    if (this.#pageAt === this.#pageFrom) return
+    this.#pieces.push(this.room.subarray(this.#pageFrom, this.#pageAt))
+    this.#pageFrom = this.#pageAt
   }
 
   pause(): void {
@@ -173,8 +237,10 @@ export abstract class GatheringWire implements Wire, OwnedWire {
       this.#pieces.length = 0
       return
     }
-    this.#taken ??= () => this.#look()
-    this.send(this.#pieces, this.#taken)
+    const pieces = this.#takePieces()
+    const pages = this.#handOver()
+    // What is dropped at an end is left to the collector, with its pages.
+    if (!this.send(pieces, pages)) this.#sent = undefined
     this.#pieces.length = 0
     this.#gatheredBytes = 0
     const limit = this.owner.output.limits.outputBytesMax
@@ -185,6 +251,48 @@ export abstract class GatheringWire implements Wire, OwnedWire {
       )
       this.destroy()
     }
+  }
+
+  #takePieces(): readonly Uint8Array[] {
+    const { room } = this
+    // A page that few bytes would hold for a slow reader is not given to him.
+    if (room !== NOWHERE && this.socket.writableLength > 0 && this.#pageAt * 2 < room.length) {
+      if (this.#pageAt > this.#pageFrom) this.#pieces.push(Buffer.from(room.subarray(this.#pageFrom, this.#pageAt)))
+      if (this.#pageFrom === 0) {
+        this.owner.output.pages.give(room)
+        this.room = NOWHERE
+        this.#pageAt = 0
+      }
+      this.#pageFrom = this.#pageAt
+    }
+    this.#endPiece()
+    return this.#pieces
+  }
+
+  /** Its pages are used again when the operating system has them; answers what is to be called then. */
+  #handOver(): (error?: Error | null) => void {
+    const full = this.#full
+    if (this.room === NOWHERE && full === undefined) {
+      this.#taken ??= () => this.#look()
+      return this.#taken
+    }
+    this.#sent ??= []
+    if (full !== undefined) this.#sent.push(...full)
+    this.#full = undefined
+    if (this.room !== NOWHERE) this.#sent.push(this.room)
+    this.#sent.push(undefined)
+    this.room = NOWHERE
+    this.#pageFrom = this.#pageAt = 0
+    this.#pagesTaken ??= (error) => {
+      this.#usePagesAgain(error === null || error === undefined)
+      this.#look()
+    }
+    return this.#pagesTaken
+  }
+
+  /** Hand-overs end in the order in which they were made. After a failure nobody knows who still reads the pages: they are left to the collector. */
+  #usePagesAgain(whole: boolean): void {
+    for (let page = this.#sent?.shift(); page !== undefined; page = this.#sent?.shift()) if (whole) this.owner.output.pages.give(page)
   }
 
   /** Counts what waits and tells the front end when it crosses a mark. */
@@ -222,6 +330,11 @@ export abstract class GatheringWire implements Wire, OwnedWire {
   /** Nothing of it waits any more. */
   #forget(): void {
     this.#pieces.length = 0
+    this.#alone = undefined
+    this.#full = undefined
+    this.#sent = undefined
+    this.room = NOWHERE
+    this.#pageFrom = this.#pageAt = 0
     this.#gatheredBytes = 0
     const counted = this.#countedBytes
     this.#countedBytes = 0
@@ -229,27 +342,8 @@ export abstract class GatheringWire implements Wire, OwnedWire {
   }
 }
 
-/** Runs of small pieces become one buffer each; large ones stay as they are. */
-export function joinSmall(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
-  const joined: Uint8Array[] = []
-  for (let i = 0; i < pieces.length; ) {
-    let bytes = 0
-    let end = i
-    while (end < pieces.length && pieces[end].length < COPY_BYTES) bytes += pieces[end++].length
-    if (end - i > 1) {
-      const run = Buffer.allocUnsafe(bytes)
-      let at = 0
-      for (; i < end; i++) {
-        run.set(pieces[i], at)
-        at += pieces[i].length
-      }
-      joined.push(run)
-    } else {
-      joined.push(pieces[i++])
-    }
-  }
-  return joined
-}
+/** Where a wire that is no more lets its front end write. */
+const NOWHERE = Buffer.allocUnsafeSlow(4096)
 
 /** Resets and the like: 'close' follows and says all that matters. Without a listener they would end the process. */
 function ignore(): void {}

@@ -1,6 +1,7 @@
 // What the wires of one process share on their way out: the flush at the end of a turn, and one budget of bytes that wait for slow readers.
 import type { Clock } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
+import { Pages } from './pages.ts'
 
 /** A wire as its output is seen from here. */
 export interface Outgoing {
@@ -14,6 +15,7 @@ export interface Outgoing {
 
 export class Output {
   readonly limits: Limits
+  readonly pages = new Pages()
   /** Bytes that wait, of all wires together. */
   usedBytes = 0
   readonly #clock: Clock

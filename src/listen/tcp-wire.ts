@@ -1,6 +1,6 @@
 // One TCP connection as a `Wire`: what was gathered in a turn leaves with one write. What all wires do is `gathering-wire.ts`.
 import type { Connection, Wire } from '../api.ts'
-import { GatheringWire, joinSmall } from './gathering-wire.ts'
+import { GatheringWire } from './gathering-wire.ts'
 
 export class TcpWire extends GatheringWire {
   open(accept: (wire: Wire) => Connection): void {
@@ -12,18 +12,18 @@ export class TcpWire extends GatheringWire {
   }
 
   /** The socket sends all of it with one `writev`. */
-  protected send(pieces: readonly Uint8Array[], taken: () => void): void {
+  protected send(pieces: readonly Uint8Array[], taken: (error?: Error | null) => void): boolean {
     const { socket } = this
     if (pieces.length === 1) {
       socket.write(pieces[0], taken)
-      return
+      return true
     }
-    const joined = joinSmall(pieces)
-    const last = joined.length - 1
+    const last = pieces.length - 1
     socket.cork()
-    for (let i = 0; i < last; i++) socket.write(joined[i])
-    socket.write(joined[last], taken)
+    for (let i = 0; i < last; i++) socket.write(pieces[i])
+    socket.write(pieces[last], taken)
     socket.uncork()
+    return true
   }
 
   protected sayEnd(): void {

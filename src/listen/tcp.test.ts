@@ -97,6 +97,37 @@ describe('a TCP wire', () => {
     expect(connections[0].wire.backlogBytes).toBe(0)
   })
 
+  it('uses the memory of what was taken again, and never that of what still waits for a slow reader', async () => {
+    const { tcp, connections, port } = await start({ outputBytesMax: 1e9 })
+    const slow = await client(port)
+    const quick = await client(port)
+    await until(() => expect(connections).toHaveLength(2))
+    slow.pause()
+    const expected = ['', '']
+    for (let turn = 0; turn < 1000; turn++) {
+      connections.forEach(({ wire }, i) => {
+        for (const bytes of [30, 700, 3000, 1200, turn * 10]) {
+          const text = String.fromCharCode(33 + ((turn + bytes + i) % 90)).repeat(bytes)
+          expected[i] += text
+          if (bytes === 3000 || bytes > 4096) wire.write(Buffer.from(text))
+          else {
+            const at = wire.reserve(bytes)
+            wire.room.write(text, at, 'latin1')
+          }
+        }
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => expect(quick.text() === expected[1]).toBe(true))
+    expect(connections[0].wire.backlogBytes).toBeGreaterThan(0)
+    slow.resume()
+    await until(() => expect(slow.text() === expected[0]).toBe(true))
+    expect(tcp.output.usedBytes).toBe(0)
+    connections[0].wire.destroy()
+    expect(connections[0].wire.reserve(4096)).toBe(0)
+    expect(connections[0].wire.room.length).toBeGreaterThanOrEqual(4096)
+  })
+
   it('sends what was written before end(), hears nothing more and is closed once', async () => {
     const { connections, port } = await start()
     const socket = await client(port)

@@ -8,7 +8,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { BrokerError, Connection, Wire } from '../api.ts'
-import { GatheringWire, joinSmall, type WireOwner } from './gathering-wire.ts'
+import { GatheringWire, type WireOwner } from './gathering-wire.ts'
 import { type ReaderLimits, WebSocketReader } from './websocket-reader.ts'
 
 /** Up to here everything becomes one buffer, so that a message is one frame. */
@@ -68,23 +68,23 @@ export class WebSocketWire extends GatheringWire {
     super.shutdown(error)
   }
 
-  protected send(pieces: readonly Uint8Array[], taken: () => void): void {
+  protected send(pieces: readonly Uint8Array[], taken: (error?: Error | null) => void): boolean {
     const ws = this.#ws
-    if (ws.readyState !== ws.OPEN) return
+    if (ws.readyState !== ws.OPEN) return false
     let bytes = 0
     for (const piece of pieces) bytes += piece.length
     const text = this.#mayBeText && this.#reader.text !== false
     if (text || bytes <= ONE_FRAME_BYTES) {
       const message = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes)
       ws.send(message, { binary: !text || !isUtf8(message), compress: false }, taken)
-      return
+      return true
     }
-    const frames = joinSmall(pieces)
-    const last = frames.length - 1
+    const last = pieces.length - 1
     this.socket.cork()
-    for (let i = 0; i < last; i++) ws.send(frames[i], { binary: true, compress: false, fin: false })
-    ws.send(frames[last], { binary: true, compress: false }, taken)
+    for (let i = 0; i < last; i++) ws.send(pieces[i], { binary: true, compress: false, fin: false })
+    ws.send(pieces[last], { binary: true, compress: false }, taken)
     this.socket.uncork()
+    return true
   }
 
   protected sayEnd(): void {

@@ -13,6 +13,8 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['prefetch', 'receives without prefetch and without waiting'],
   ['refused', 'is told that there are no selectors, no-local and transactions yet'],
   ['browse', 'looks at a queue without taking from it'],
+  ['sharing', 'shares a queue by priority, group, exclusively, and by priority of consumers'],
+  ['wildcard', 'receives from every queue that matches'],
   ['client-id', 'is alone of its client id'],
   ['time', 'delays messages and lets them expire'],
   ['listener', 'listens to 1,000 messages'],

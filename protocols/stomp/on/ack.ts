@@ -3,10 +3,10 @@
 import type { Outcome } from '../../../src/api.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
-import { quote } from '../errors.ts'
-import type { Subscription } from '../subscription.ts'
+import { faultOf, quote } from '../errors.ts'
+import type { Meant, Subscription } from '../subscription.ts'
 import { subscriptionKey } from './subscribe.ts'
-import { NO_TRANSACTIONS } from './transaction.ts'
+import { found as foundTransaction } from './transaction.ts'
 
 export function onAck(connection: StompConnection, frame: Frame): void {
   settle(connection, frame, ACCEPTED)
@@ -14,10 +14,9 @@ export function onAck(connection: StompConnection, frame: Frame): void {
 
 export function settle(connection: StompConnection, frame: Frame, outcome: Outcome): void {
   const receipt = header(frame, 'receipt')
-  if (header(frame, 'transaction') !== undefined) {
-    connection.fail(NO_TRANSACTIONS, receipt)
-    return
-  }
+  const transaction = header(frame, 'transaction')
+  const within = transaction === undefined ? undefined : foundTransaction(connection, frame.command, transaction, receipt)
+  if (within === undefined && transaction !== undefined) return
   const name = connection.version === '1.2' ? 'id' : 'message-id'
   const id = header(frame, name)
   if (id === undefined) {
@@ -29,19 +28,20 @@ export function settle(connection: StompConnection, frame: Frame, outcome: Outco
     return
   }
   const found = connection.version === '1.2' ? findByAck(connection, id) : findByMessage(connection, id, header(frame, 'subscription'))
-  const ticket = found === undefined ? 0 : found.subscription.settle(found.tag, outcome, receipt !== undefined)
+  const ticket = found === undefined ? 0 : found.subscription.settle(found.meant, outcome, receipt !== undefined, within)
   if (ticket > 0) connection.answer(receipt, ticket)
+  else if (within?.transaction.doomed !== undefined) connection.fail(faultOf(within.transaction.doomed), receipt)
   else if (connection.shared.settings.staleAck === 'ignore') connection.answerNow(receipt)
   else connection.fail({ code: 'not-found', sentence: `${frame.command}: no message ${quote(id)} is outstanding on this connection.` }, receipt)
 }
 
-type Found = Readonly<{ subscription: Subscription; tag: number }>
+type Found = Readonly<{ subscription: Subscription; meant: Meant }>
 
 function findByAck(connection: StompConnection, id: string): Found | undefined {
   const pair = numbersOf(id)
   if (pair === undefined) return undefined
   const subscription = connection.subscriptionNumbered(pair[0])
-  return subscription === undefined ? undefined : { subscription, tag: pair[1] }
+  return subscription === undefined ? undefined : { subscription, meant: { tag: pair[1], key: undefined } }
 }
 
 function findByMessage(connection: StompConnection, id: string, subscriptionId: string | undefined): Found | undefined {
@@ -49,12 +49,12 @@ function findByMessage(connection: StompConnection, id: string, subscriptionId: 
   if (pair === undefined) return undefined
   const named = subscriptionId === undefined ? undefined : connection.subscriptions.get(subscriptionKey(subscriptionId, undefined))
   if (named !== undefined || connection.version !== '1.0') {
-    const tag = named?.tagOf(pair[0], pair[1]) ?? 0
-    return named === undefined || tag === 0 ? undefined : { subscription: named, tag }
+    const meant = named?.meant(pair[0], pair[1])
+    return named === undefined || meant === undefined || meant.tag === 0 ? undefined : { subscription: named, meant }
   }
   for (const subscription of connection.subscriptions.values()) {
-    const tag = subscription.tagOf(pair[0], pair[1])
-    if (tag !== 0) return { subscription, tag }
+    const meant = subscription.meant(pair[0], pair[1])
+    if (meant.tag !== 0) return { subscription, meant }
   }
   return undefined
 }

@@ -6,7 +6,7 @@ import { onDisconnect } from './disconnect.ts'
 import { onNack } from './nack.ts'
 import { onSend } from './send.ts'
 import { onSubscribe } from './subscribe.ts'
-import { onTransaction } from './transaction.ts'
+import { onAbort, onBegin, onCommit } from './transaction.ts'
 import { onUnsubscribe } from './unsubscribe.ts'
 
 export const handlers: ReadonlyMap<string, Handler> = new Map([
@@ -17,8 +17,8 @@ export const handlers: ReadonlyMap<string, Handler> = new Map([
   ['UNSUBSCRIBE', onUnsubscribe],
   ['ACK', onAck],
   ['NACK', onNack],
-  ['BEGIN', onTransaction],
-  ['COMMIT', onTransaction],
-  ['ABORT', onTransaction],
+  ['BEGIN', onBegin],
+  ['COMMIT', onCommit],
+  ['ABORT', onAbort],
   ['DISCONNECT', onDisconnect],
 ])

@@ -1,5 +1,5 @@
 // SEND: one message to one destination. Its receipt comes after the commit; a send to a full destination waits with its receipt.
-import type { Address, Plan, PublishOptions } from '../../../src/api.ts'
+import type { Address, Plan } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
 import { parseAddress } from '../address.ts'
 import type { Frame } from '../codec.ts'
@@ -7,8 +7,9 @@ import { header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
 import type { Sending } from '../head.ts'
 import { readSchedule } from '../schedule.ts'
+import type { OpenTransaction } from '../transactions.ts'
 import { claimTemporary, isOwnTemporary } from '../temporary.ts'
-import { NO_TRANSACTIONS } from './transaction.ts'
+import { found } from './transaction.ts'
 
 export function onSend(connection: StompConnection, frame: Frame): void {
   const sending = connection.head.read(frame)
@@ -16,10 +17,8 @@ export function onSend(connection: StompConnection, frame: Frame): void {
     connection.fail(sending, header(frame, 'receipt'))
     return
   }
-  if (sending.transaction !== undefined) {
-    connection.fail(NO_TRANSACTIONS, sending.receipt)
-    return
-  }
+  const within = sending.transaction === undefined ? undefined : found(connection, 'SEND', sending.transaction, sending.receipt)
+  if (within === undefined && sending.transaction !== undefined) return
   if (sending.destination === undefined) {
     connection.fail({ code: 'invalid', sentence: 'SEND needs the header destination.' }, sending.receipt)
     return
@@ -29,33 +28,45 @@ export function onSend(connection: StompConnection, frame: Frame): void {
   if (replyTo !== undefined && !connection.destinations.has(replyTo) && firstUse(connection, replyTo, sending.receipt) === undefined) return
   const to = connection.destinations.get(sending.destination) ?? firstUse(connection, sending.destination, sending.receipt)
   if (to === undefined) return
-  if (sending.scheduled) publishLater(connection, to, sending, frame)
-  else publish(connection, to, sending, undefined, true)
+  const options = within?.options ?? OUTSIDE
+  if (sending.scheduled) publishLater(connection, to, sending, options, frame)
+  else publish(connection, to, sending, within === undefined ? ONCE : { options, plan: undefined }, true)
 }
 
-function publishLater(connection: StompConnection, to: Address, sending: Sending, frame: Frame): void {
+/** How to send it: in which transaction, how often. */
+type Way = Readonly<{ options: OpenTransaction['options']; plan: Plan | undefined }>
+
+function publishLater(connection: StompConnection, to: Address, sending: Sending, options: Way['options'], frame: Frame): void {
   const schedule = readSchedule(frame)
   if ('code' in schedule) {
     connection.fail(schedule, sending.receipt)
     return
   }
-  const deliverAtMs = schedule.plan !== undefined || schedule.delayMs === 0 ? 0 : connection.broker.clock.wallMs() + schedule.delayMs
-  publish(connection, to, { ...sending, message: { ...sending.message, deliverAtMs } }, schedule.plan, true)
+  const { plan, delayMs } = schedule
+  if (plan !== undefined && options !== OUTSIDE) {
+    connection.fail(
+      { code: 'unsupported', sentence: 'SEND: a message that is sent again and again cannot be part of a transaction.' },
+      sending.receipt,
+    )
+    return
+  }
+  const deliverAtMs = plan !== undefined || delayMs === 0 ? 0 : connection.broker.clock.wallMs() + delayMs
+  publish(connection, to, { ...sending, message: { ...sending.message, deliverAtMs } }, { options, plan }, true)
 }
 
-function publish(connection: StompConnection, to: Address, sending: Sending, plan: Plan | undefined, again: boolean): void {
+function publish(connection: StompConnection, to: Address, sending: Sending, way: Way, again: boolean): void {
   const session = connection.session
   const ticket =
-    plan === undefined
-      ? session.publish(to, sending.message, sending.retain && to.kind === 'topic' ? retainedOptions(sending) : PLAIN)
-      : session.repeat(to, sending.message, plan)
+    way.plan === undefined
+      ? session.publish(to, sending.message, way.options[sending.retain && to.kind === 'topic' ? retains(sending) : 'no'])
+      : session.repeat(to, sending.message, way.plan)
   if (ticket > 0) {
     connection.answer(sending.receipt, ticket)
   } else if (ticket < 0) {
     connection.park(sending.receipt)
   } else if (again && session.refusal?.code === 'not-found' && declare(connection, to, sending.receipt)) {
     // It was made by us and removed by somebody since.
-    publish(connection, to, sending, plan, false)
+    publish(connection, to, sending, way, false)
   } else if (!connection.over) {
     connection.refuse(sending.receipt)
   }
@@ -89,10 +100,14 @@ function declare(connection: StompConnection, address: Address, receipt: string 
 }
 
 /** As ActiveMQ has it: an empty message clears what the topic retains. */
-function retainedOptions(sending: Sending): PublishOptions {
-  return sending.message.body.length === 0 ? CLEAR : SET
+function retains(sending: Sending): 'set' | 'clear' {
+  return sending.message.body.length === 0 ? 'clear' : 'set'
 }
 
-const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
-const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
-const CLEAR: PublishOptions = { retain: 'clear', note: 0, transaction: undefined }
+const OUTSIDE: OpenTransaction['options'] = {
+  no: { retain: 'no', note: 0, transaction: undefined },
+  set: { retain: 'set', note: 0, transaction: undefined },
+  clear: { retain: 'clear', note: 0, transaction: undefined },
+}
+
+const ONCE: Way = { options: OUTSIDE, plan: undefined }

@@ -43,6 +43,8 @@ public class QpidJms {
       case "prefetch" -> prefetch();
       case "refused" -> refused();
       case "browse" -> browse();
+      case "sharing" -> sharing();
+      case "wildcard" -> wildcard();
       case "client-id" -> clientId();
       case "time" -> time();
       case "listener" -> listener();
@@ -119,6 +121,81 @@ public class QpidJms {
     check(consumer.receive(WAIT) instanceof ObjectMessage, "object");
     producer.send(session.createMessage());
     check(consumer.receive(WAIT) != null, "no body");
+    connection.close();
+  }
+
+  static TextMessage grouped(Session session, String text, String group) throws Exception {
+    TextMessage message = session.createTextMessage(text);
+    message.setStringProperty("JMSXGroupID", group);
+    return message;
+  }
+
+  static String text(MessageConsumer consumer) throws Exception {
+    Message message = consumer.receive(WAIT);
+    return message == null ? null : ((TextMessage) message).getText();
+  }
+
+  /** Who of several consumers gets what: message priority, groups, exclusive consumers, consumer priority. */
+  static void sharing() throws Exception {
+    Connection connection = connect(null, "&jms.prefetchPolicy.all=10");
+    Session session = session(connection);
+    Session other = session(connection);
+    Queue ranked = session.createQueue("jms.ranked");
+    MessageProducer producer = session.createProducer(ranked);
+    for (int priority : new int[] {4, 9, 0}) {
+      producer.setPriority(priority);
+      producer.send(session.createTextMessage("p" + priority));
+    }
+    MessageConsumer consumer = session.createConsumer(ranked);
+    for (String wanted : new String[] {"p9", "p4", "p0"}) check(wanted.equals(text(consumer)), "priority " + wanted);
+    consumer.close();
+
+    Queue queue = session.createQueue("jms.groups");
+    MessageConsumer one = session.createConsumer(queue);
+    MessageConsumer two = other.createConsumer(queue);
+    MessageProducer grouping = session.createProducer(queue);
+    for (int i = 0; i < 3; i++) for (String group : new String[] {"a", "b"}) grouping.send(grouped(session, group + i, group));
+    for (int i = 0; i < 3; i++) check(("a" + i).equals(text(one)), "group a");
+    for (int i = 0; i < 3; i++) check(("b" + i).equals(text(two)), "group b");
+    TextMessage last = grouped(session, "end", "a");
+    last.setIntProperty("JMSXGroupSeq", -1);
+    grouping.send(last);
+    check("end".equals(text(one)), "the group is closed");
+    one.close();
+    grouping.send(grouped(session, "a3", "a"));
+    check("a3".equals(text(two)), "the group goes over");
+    two.close();
+
+    MessageConsumer first = session.createConsumer(session.createQueue("jms.exclusive?consumer.exclusive=true"));
+    MessageConsumer second = other.createConsumer(other.createQueue("jms.exclusive?consumer.exclusive=true"));
+    MessageProducer exclusive = session.createProducer(session.createQueue("jms.exclusive"));
+    for (String text : new String[] {"1", "2"}) exclusive.send(session.createTextMessage(text));
+    check("1".equals(text(first)) && "2".equals(text(first)), "the first takes");
+    check(second.receive(100) == null, "the second waits");
+    first.close();
+    exclusive.send(session.createTextMessage("3"));
+    check("3".equals(text(second)), "the second takes over");
+
+    MessageConsumer low = session.createConsumer(session.createQueue("jms.preferred"));
+    MessageConsumer high = other.createConsumer(other.createQueue("jms.preferred?consumer.priority=5"));
+    MessageProducer preferring = session.createProducer(session.createQueue("jms.preferred"));
+    for (int i = 0; i < 4; i++) preferring.send(session.createTextMessage("" + i));
+    for (int i = 0; i < 4; i++) check(("" + i).equals(text(high)), "the higher priority takes");
+    check(low.receive(100) == null, "the lower gets nothing");
+    connection.close();
+  }
+
+  static void wildcard() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = session(connection);
+    MessageConsumer all = session.createConsumer(session.createQueue("jms.wild.>"));
+    List<String> got = new ArrayList<>();
+    for (String name : new String[] {"jms.wild.a", "jms.wild.b.c", "jms.wild.a"}) session.createProducer(session.createQueue(name)).send(session.createTextMessage(name));
+    for (int i = 0; i < 3; i++) got.add(text(all));
+    got.sort(null);
+    check(got.equals(List.of("jms.wild.a", "jms.wild.a", "jms.wild.b.c")), "every queue that matches: " + got);
+    all.close();
+    check(drain(session.createConsumer(session.createQueue("jms.wild.a"))) == 0, "they are settled");
     connection.close();
   }
 

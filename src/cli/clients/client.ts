@@ -1,0 +1,98 @@
+// What `send` and `receive` want of a client of any protocol, and how one is chosen by its URL. The clients are libraries that others use too:
+// what these commands show is what any application would get.
+import { connect } from 'node:net'
+import { UsageError } from '../usage.ts'
+
+export type Outgoing = Readonly<{ body: Buffer; durable: boolean; headers: readonly (readonly [string, string])[] }>
+
+/** `fields`: headers and properties in the protocol's words. */
+export type Incoming = Readonly<{ destination: string; fields: readonly (readonly [string, string])[]; body: Buffer }>
+
+export interface Client {
+  /** Ends when the broker has acknowledged it. */
+  send(destination: string, message: Outgoing): Promise<void>
+  /** Ends when subscribed. At most `countMax` messages come; each is acknowledged when `take` has returned. */
+  receive(destination: string, countMax: number, take: (message: Incoming) => void): Promise<void>
+  /** What was acknowledged has left. */
+  close(): Promise<void>
+  /** Rejects when the connection breaks or is ended by the broker. */
+  readonly broken: Promise<never>
+}
+
+export type Access = Readonly<{ host: string; port: number; webSocket: boolean; user: string; password: string }>
+
+const PROTOCOLS = {
+  mqtt: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access) },
+  amqp: { port: 5672, open: async (access: Access) => (await import('./amqp.ts')).openAmqp(access) },
+  stomp: { port: 61613, open: async (access: Access) => (await import('./stomp.ts')).openStomp(access) },
+} as const satisfies Readonly<Record<string, Readonly<{ port: number; open: (access: Access) => Promise<Client> }>>>
+
+const WEBSOCKET_PORT = 61618
+/** For a connection, its log-in included. */
+const CONNECT_MS = 10_000
+
+/** `mqtt://host:port`, `amqp+ws://user:password@host`, … Rejects with a sentence that names the address. */
+export async function openClient(text: string): Promise<Client> {
+  const { name, access } = readUrl(text)
+  await reach(access)
+  const client = await within(PROTOCOLS[name].open(access), `${access.host}:${access.port} does not answer as a broker of ${name} does`)
+  // A client whose connection is over has nobody to say goodbye to, and some wait for the answer for ever.
+  const over = client.broken.catch(() => {})
+  return { ...client, close: () => Promise.race([client.close(), over]) }
+}
+
+function readUrl(text: string): Readonly<{ name: keyof typeof PROTOCOLS; access: Access }> {
+  const match = /^(\w+)(\+ws)?:\/\/(.*)$/.exec(text)
+  const name = Object.keys(PROTOCOLS).find((one) => one === match?.[1]) as keyof typeof PROTOCOLS | undefined
+  if (match === null || name === undefined)
+    throw new UsageError(
+      `${text} is not the URL of a broker: mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://`,
+    )
+  const webSocket = match[2] !== undefined
+  let url: URL
+  try {
+    // As http, whose parts every URL parser reads alike.
+    url = new URL(`http://${match[3]}`)
+  } catch {
+    throw new UsageError(`${text} is not a URL`)
+  }
+  if (url.pathname !== '/' || url.search !== '') throw new UsageError('the destination is an argument of its own, not a part of the URL')
+  const [loginName = '', ...rest] = (process.env.BASCULE_LOGIN ?? '').split(':')
+  const user = url.username === '' ? loginName : decodeURIComponent(url.username)
+  const password = url.username === '' ? rest.join(':') : decodeURIComponent(url.password)
+  // The parser leaves 80 out.
+  const given = url.port === '' && /:80(?:\/|$)/.test(match[3]) ? '80' : url.port
+  const port = given === '' ? (webSocket ? WEBSOCKET_PORT : PROTOCOLS[name].port) : Number(given)
+  return { name, access: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, webSocket, user, password } }
+}
+
+/** The libraries say of a refused connection whatever comes to their mind. */
+function reach({ host, port }: Access): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, timeout: CONNECT_MS })
+    const fail = (why: string): void => {
+      socket.destroy()
+      reject(new Error(`${host}:${port} cannot be reached: ${why}`))
+    }
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.once('timeout', () => fail('no answer'))
+    socket.once('error', (error) => fail(error.message))
+  })
+}
+
+async function within<T>(promise: Promise<T>, sentence: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(sentence)), CONNECT_MS)
+      }),
+    ])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,52 @@
+// MQTT 3.1.1 for `send` and `receive`, by MQTT.js.
+import { MqttClient } from 'mqtt'
+import { dial } from '../../drill/dial.ts'
+import { UsageError } from '../usage.ts'
+import type { Access, Client, Incoming, Outgoing } from './client.ts'
+
+export async function openMqtt(access: Access): Promise<Client> {
+  const { stream } = dial(access, access.webSocket ? 'mqtt' : undefined)
+  const login = access.user === '' ? {} : { username: access.user, password: access.password }
+  const client = new MqttClient(() => stream, {
+    protocolVersion: 4,
+    clientId: `bascule-${process.pid}-${Math.random().toString(36).slice(2, 10)}`,
+    reconnectPeriod: 0,
+    connectTimeout: 60_000,
+    ...login,
+  })
+  let ended: (error: Error) => void = () => {}
+  const broken = new Promise<never>((_, reject) => {
+    ended = reject
+  })
+  // Whoever waits for nothing is not disturbed.
+  broken.catch(() => {})
+  client.on('error', (error) => ended(error))
+  client.on('close', () => ended(new Error('the broker ended the connection')))
+  await Promise.race([new Promise((resolve) => client.once('connect', resolve)), broken])
+  return {
+    broken,
+    send: (destination, message) => send(client, destination, message),
+    receive: (destination, countMax, take) => receive(client, destination, countMax, take),
+    close: () => client.endAsync(),
+  }
+}
+
+async function send(client: MqttClient, destination: string, { body, durable, headers }: Outgoing): Promise<void> {
+  if (headers.length > 0) throw new UsageError('a message of MQTT 3.1.1 has no headers')
+  await client.publishAsync(destination, body, { qos: durable ? 1 : 0 })
+}
+
+async function receive(client: MqttClient, destination: string, countMax: number, take: (message: Incoming) => void): Promise<void> {
+  let taken = 0
+  client.on('message', (topic, payload, { qos, retain, dup }) => {
+    if (++taken > countMax) return
+    const fields = [
+      ['QoS', String(qos)],
+      ['RETAIN', String(retain)],
+      ['DUP', String(dup)],
+    ] as const
+    take({ destination: topic, fields, body: payload })
+  })
+  const granted = await client.subscribeAsync(destination, { qos: 1 })
+  if (granted.some(({ qos }) => qos === 128)) throw new Error(`the broker refuses a subscription to ${destination}`)
+}

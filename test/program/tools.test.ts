@@ -1,0 +1,116 @@
+// The commands that look at a node and at its messages, and those that send and receive: the built program against a running one.
+import { spawn } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type RunningBroker, startBroker } from '../support/broker.ts'
+import { program } from '../wire/node-process.ts'
+import { bascule } from './program.ts'
+
+let broker: RunningBroker
+let environment: Readonly<Record<string, string>>
+beforeAll(async () => {
+  broker = await startBroker()
+  environment = { BASCULE_URL: broker.address('http') }
+})
+afterAll(() => broker.stop())
+
+const run = (...args: string[]) => bascule(args, environment)
+
+async function done(...args: string[]): Promise<string> {
+  const { code, out, err } = await run(...args)
+  expect({ args, code, err }).toEqual({ args, code: 0, err: '' })
+  return out
+}
+
+/** Over TCP and over WebSocket. */
+function urls(protocol: string): readonly string[] {
+  return [`${protocol}://${broker.address(protocol)}`, `${protocol}+ws://${broker.address('websocket')}`]
+}
+
+describe('send and receive', () => {
+  it.each([
+    ['stomp', '/queue/tools.stomp', 'tools.stomp'],
+    ['amqp', 'queue://tools.amqp', 'tools.amqp'],
+  ])('%s: what was acknowledged is on the queue, is received in order, and then is gone', async (protocol, destination, queue) => {
+    const [plain, webSocket] = urls(protocol)
+    expect(await done('send', plain, destination, 'tcp wörd', '--header', 'x=1')).toBe('sent 1\n')
+    expect(await done('send', webSocket, destination, 'ws', '--count', '3')).toBe('sent 3\n')
+    expect(await done('destinations', queue)).toMatch(new RegExp(`^queue .*\\n${queue} +4 +4 +\\d+ +0 +0 +durable\\n$`))
+    const first = JSON.parse(await done('receive', plain, destination, '--count', '1', '--json'))
+    expect(first).toMatchObject({ body: { text: 'tcp wörd' } })
+    expect(JSON.stringify(first.fields)).toContain('"1"')
+    expect(await done('receive', webSocket, destination, '--count', '3')).toBe('ws\nws\nws\n')
+    expect((await run('receive', plain, destination, '--count', '1', '--wait', '100')).code).toBe(1)
+  })
+
+  it('mqtt: lines of standard input are messages, and come to who subscribed', async () => {
+    const [plain, webSocket] = urls('mqtt')
+    const receiving = done('receive', webSocket, 'tools/#', '--count', '3')
+    // It has subscribed when a probe comes through.
+    const child = spawn(process.execPath, [program, 'send', plain, 'tools/lines', '--lines'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    const subscribed = async (): Promise<boolean> => {
+      const { queues } = JSON.parse(await done('destinations', 'mqtt:*', '--json')) as { queues: { bindings: number }[] }
+      return queues.some(({ bindings }) => bindings > 0)
+    }
+    while (!(await subscribed()));
+    child.stdin.end('one\ntwo\nthree')
+    expect(await receiving).toBe('one\ntwo\nthree\n')
+  })
+
+  it('say in one line what went wrong', async () => {
+    const [stomp] = urls('stomp')
+    const [mqtt] = urls('mqtt')
+    const wrong = async (code: number, sentence: string | RegExp, ...args: string[]) => {
+      const ended = await run(...args)
+      expect({ args, code: ended.code, err: ended.err }).toEqual({ args, code, err: expect.stringMatching(sentence) })
+      expect(ended.err.split('\n')).toHaveLength(2)
+    }
+    await wrong(2, 'is not the URL of a broker', 'send', 'http://x', 'q', 'm')
+    await wrong(2, 'wants the URL', 'send')
+    await wrong(2, 'has no headers', 'send', mqtt, 'a', 'm', '--header', 'a=b')
+    await wrong(2, 'NAME=VALUE', 'send', stomp, '/queue/a', 'm', '--header', 'a')
+    await wrong(1, 'cannot be reached', 'send', 'amqp://127.0.0.1:1', 'q', 'm')
+    await wrong(1, 'A destination begins with /queue/', 'send', stomp, 'nowhere', 'm')
+    await wrong(1, 'wildcards', 'send', urls('amqp')[0], 'topic://a.*', 'm')
+    await wrong(1, '.', 'receive', urls('amqp')[0], 'queue://a?x=1')
+    await wrong(1, 'there is no queue nowhere', 'browse', 'nowhere')
+    await wrong(1, 'does not answer', 'destinations', '--url', '127.0.0.1:1')
+    await wrong(2, 'one of them', 'explain', 'q', '1', '--last')
+    await wrong(2, 'two queues', 'move', 'q')
+    await wrong(2, 'whole number', 'browse', 'q', '--count', 'many')
+  })
+})
+
+describe('a queue', () => {
+  it('is browsed, explained, moved and purged', async () => {
+    const [stomp] = urls('stomp')
+    await done('send', stomp, '/queue/seen', 'two lines\nand \u001b[31mred', '--header', 'correlation-id=c')
+    await done('send', stomp, '/queue/seen', 'second')
+    const browsed = await done('browse', 'seen')
+    expect(browsed.split('\n')[1]).toMatch(/^ +1 {2}ready {2}stomp .*two lines⏎and \\u001b\[31mred$/)
+    const more = await done('browse', 'seen', '--count', '1')
+    expect(more).toContain('There is more: --after 1')
+    expect(JSON.parse(await done('browse', 'seen', '--after', '1', '--json'))).toMatchObject({ sequence: 2, body: { text: 'second' } })
+    const explained = await done('explain', 'seen')
+    expect(explained).toContain('stomp (as it came)\n  destination  /queue/seen\n')
+    expect(explained).toContain('properties.correlation-id: c\n')
+    expect(explained).toMatch(/mqtt\n(?: .*\n)+ {2}lost: correlationId.* \(mqtt-payload-only\)\n {4}A PUBLISH/)
+    expect(explained).not.toContain('\u001b')
+    expect(JSON.parse(await done('explain', 'seen', '--last', '--json')).message.sequence).toBe(2)
+    expect(await done('move', 'seen', 'elsewhere', '--count', '1')).toBe('moved 1\n  1 to elsewhere\n')
+    expect(await done('move', '--redrive', 'elsewhere')).toBe('moved 0\n1 stayed: no dead letters, or their queue is gone\n')
+    expect(await done('purge', 'seen')).toBe('removed 1\n')
+    expect(JSON.parse(await done('purge', 'elsewhere', '--json'))).toEqual({ removed: 1 })
+  })
+
+  it('shows who is connected', async () => {
+    const [, webSocket] = urls('stomp')
+    const child = spawn(process.execPath, [program, 'receive', webSocket, '/queue/watched'], { stdio: 'ignore' })
+    try {
+      const row = async () => (await done('connections')).split('\n').find((line) => /^stomp .* 1 +100 +0 +0$/.test(line))
+      while ((await row()) === undefined);
+    } finally {
+      child.kill('SIGINT')
+    }
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
+  })
+})
