@@ -145,7 +145,11 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
             required: ['topics', 'queues'],
             properties: {
               topics: { type: 'string', pattern: '.', description: 'Which topics, in dots; `>` is the rest.' },
-              queues: { type: 'string', pattern: '.', description: 'What stands before the topic in the name of a queue, in dots; `*` is one segment.' },
+              queues: {
+                type: 'string',
+                pattern: '.',
+                description: 'What stands before the topic in the name of a queue, in dots; `*` is one segment.',
+              },
             },
           },
         },

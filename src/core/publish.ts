@@ -187,7 +187,14 @@ export class Publisher {
   }
 
   /** A composite address, or one that is forwarded. */
-  #toSeveral(session: LiveSession, sentTo: CoreAddress, spread: Spread, message: Message, options: PublishOptions, bytes: number): Placed | undefined {
+  #toSeveral(
+    session: LiveSession,
+    sentTo: CoreAddress,
+    spread: Spread,
+    message: Message,
+    options: PublishOptions,
+    bytes: number,
+  ): Placed | undefined {
     const { limits } = this.#live.settings
     const { parts } = sentTo
     if (parts !== undefined && parts.length > limits.compositeParts) {

@@ -92,7 +92,8 @@ export function gather(live: Live, session: LiveSession, spread: Spread, message
     ] as const) {
       for (let i = 0; i < queues.length; i++) {
         const via = named(vias[i])
-        if (via === undefined) return refused(new CodedError('limit', `limits.viaNames (${live.settings.limits.viaNames}) topics were named in lists already`))
+        if (via === undefined)
+          return refused(new CodedError('limit', `limits.viaNames (${live.settings.limits.viaNames}) topics were named in lists already`))
         add(queues[i], via)
       }
     }
