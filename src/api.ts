@@ -129,8 +129,9 @@ export interface Dialect {
 // ---- Queues and bindings --------------------------------------------------------------------------------------------
 
 /** What to do with a message for a queue at its limit. `refuse` parks a publish sent to the queue itself; a copy that
- *  came through a topic is never refused for one full queue: there `refuse` means `drop-newest`. Drops are counted. */
-export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest'
+ *  came through a topic is never refused for one full queue: there `refuse` means `drop-newest`.
+ *  `end-consumers`: they are too slow and are ended, told `limit`. Drops are counted. */
+export type WhenFull = 'refuse' | 'drop-newest' | 'drop-oldest' | 'end-consumers'
 
 export interface QueueOptions {
   /** Survives a restart, and so do durable messages on it. */
@@ -327,6 +328,8 @@ export interface Consumer {
 export interface BrowseOptions {
   /** Also what is not to be given out now: in a consumer's hands, or waiting for its time. It comes last, in no order. */
   readonly held: boolean
+  /** Only what this takes; as for a consumer. */
+  readonly selector?: string | undefined
 }
 
 export interface BrowseSink extends Sink {
@@ -371,6 +374,8 @@ export interface Identity {
   /** Forget an earlier session of this name first. */
   readonly fresh: boolean
   readonly will: Will | undefined
+  /** Whose messages these are, for `Binding.noLocal`, where a client has several sessions. Without it: the client id, or the session itself. */
+  readonly origin?: string
 }
 
 export interface Replies {
@@ -501,6 +506,8 @@ export interface Broker {
   authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */
   open(identity: Identity, replies: Replies): Session
+  /** Why this is no selector, before anything is made for it; undefined: it is one, or an empty text, which stands for none. */
+  selectorFault(text: string): BrokerError | undefined
   /** `message` in another dialect, made once per message and dialect while it is in use; undefined: that dialect cannot represent it. */
   translate(message: Message, dialect: string): Message | undefined
   /** For keep-alives and the like: coarse (250 ms), shared, cheap by the ten thousand. The answer cancels it. */
@@ -525,6 +532,8 @@ export interface Wire {
   reserve(bytes: number): number
   /** Another one after each `reserve`. */
   readonly room: Buffer
+  /** So many bytes of the last `reserve` were not needed after all, its last ones. */
+  trim(bytes: number): void
   /** Bytes written and not yet taken by the operating system. */
   readonly backlogBytes: number
   /** Stop and go on reading. Counted: two pauses want two resumes. */

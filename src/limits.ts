@@ -121,6 +121,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reason: 'Looks at queues (browsing) under way at once; further ones are refused.',
     reachedBy: 'src/core/browse.test.ts',
   },
+  measuredQueues: {
+    unit: 'queues',
+    reason: 'Queues of which `/metrics` has figures of their own (`destinations.metrics`); of further ones it only says how many they are.',
+    reachedBy: 'test/management.test.ts',
+  },
   notesPerSession: {
     unit: 'numbers',
     reason: 'Packet ids of incoming QoS 2 messages that a session keeps until their release.',

@@ -27,6 +27,9 @@ export function mark(what: string, count: number): void {
   watch?.mark(what, count)
 }
 
+/** Long turns since the process began: how many, and how long all of them and the longest were. */
+export const gaps = { count: 0, totalMs: 0, longestMs: 0 }
+
 let watch: Watch | undefined
 
 class Watch {
@@ -111,6 +114,9 @@ class Watch {
   }
 
   #tell(nowMs: number, turnMs: number, fields: Readonly<Record<string, unknown>>): void {
+    gaps.count++
+    gaps.totalMs += turnMs
+    gaps.longestMs = Math.max(gaps.longestMs, turnMs)
     if (nowMs - this.#loggedMs < LOG_EVERY_MS) {
       this.#unlogged++
       return

@@ -146,6 +146,85 @@ describe('connections', () => {
   })
 })
 
+describe('metrics', () => {
+  let measured: RunningBroker
+  beforeAll(async () => {
+    const policies = [{ match: 'queue:measured.>', metrics: true }]
+    measured = await startBroker({ settings: { destinations: { policies }, limits: { measuredQueues: 2 }, mqtt: { sysIntervalMs: 0 } } })
+  })
+  afterAll(() => measured.stop())
+
+  const scrape = async (): Promise<{ type: string | null; text: string; values: ReadonlyMap<string, number> }> => {
+    const response = await fetch(`http://${measured.address('http')}/metrics`)
+    const text = await response.text()
+    const values = new Map<string, number>()
+    for (const line of text.split('\n')) {
+      const [, name, value] = /^([^#\s]+(?:\{.*\})?) (\S+)$/.exec(line) ?? []
+      if (name !== undefined) values.set(name, Number(value))
+    }
+    return { type: response.headers.get('content-type'), text, values }
+  }
+
+  it('tell what the process, the core and the journal do, and of queues only those that are chosen', async () => {
+    const client = rhea.create_container().connect({ host: '127.0.0.1', port: measured.port('amqp'), reconnect: false })
+    await new Promise((resolve) => client.once('connection_open', resolve))
+    const put = async (address: string, count: number) => {
+      const sender = client.open_sender(address)
+      await new Promise((resolve) => sender.once('sendable', resolve))
+      for (let i = 0; i < count; i++) {
+        const accepted = new Promise((resolve) => sender.once('accepted', resolve))
+        sender.send({ body: 'x', subject: 's', durable: true })
+        await accepted
+      }
+    }
+    await put('measured.a', 3)
+    await put('other', 2)
+    const receiver = client.open_receiver('measured.a')
+    let taken = 0
+    receiver.on('message', () => void taken++)
+    await until(async () => taken === 3 && (await scrape()).values.get('bascule_queue_left_total{queue="measured.a"}') === 3)
+    const { type, text, values } = await scrape()
+    expect(type).toMatch(/^text\/plain; version=0\.0\.4/)
+    expect(values.get('bascule_role{role="active"}')).toBe(1)
+    expect(values.get('bascule_role{role="standby"}')).toBe(0)
+    expect(values.get('bascule_messages_in_total')).toBe(5)
+    expect(values.get('bascule_messages_out_total')).toBe(3)
+    expect(values.get('bascule_queued_messages')).toBe(2)
+    expect(values.get('bascule_queue_messages{queue="measured.a"}')).toBe(0)
+    expect(values.get('bascule_queue_arrived_total{queue="measured.a"}')).toBe(3)
+    expect(values.get('bascule_queue_consumers{queue="measured.a"}')).toBe(1)
+    expect(text).not.toContain('queue="other"')
+    expect(values.get('bascule_journal_used_bytes')).toBeGreaterThan(0)
+    expect(values.has('process_resident_memory_bytes')).toBe(true)
+    expect(values.has('bascule_loop_gaps_total')).toBe(true)
+    expect(values.get('bascule_messages_passed_over_total')).toBe(0)
+    // What stands for itself from one scrape to the next is not added up.
+    expect((await scrape()).values.get('bascule_messages_in_total')).toBe(5)
+    // A conversion that loses something.
+    const listener = await mqtt.connectAsync(`mqtt://127.0.0.1:${measured.port('mqtt')}`, { protocolVersion: 4 })
+    await listener.subscribeAsync('news')
+    const heard = new Promise((resolve) => listener.once('message', resolve))
+    await put('topic://news', 1)
+    await heard
+    expect((await scrape()).values.get('bascule_conversion_losses_total{from="amqp",to="mqtt",field="type"}')).toBe(1)
+    await listener.endAsync()
+    await put('measured.b', 1)
+    await put('measured.c', 1)
+    const more = await scrape()
+    expect([...more.values.keys()].filter((name) => name.startsWith('bascule_queue_messages{'))).toHaveLength(2)
+    expect(more.values.get('bascule_queues_not_measured')).toBe(1)
+    client.close()
+  })
+
+  it('count from the restart on what was there before', async () => {
+    await measured.restart()
+    const { values } = await scrape()
+    expect(values.get('bascule_queue_messages{queue="measured.b"}')).toBe(1)
+    expect(values.get('bascule_queue_arrived_total{queue="measured.b"}')).toBe(0)
+    expect(values.get('bascule_queue_left_total{queue="measured.b"}')).toBe(0)
+  })
+})
+
 describe('hostile requests', () => {
   it.each([
     ['GET', '/api/queues/q/messages?limit=0', 400],

@@ -47,6 +47,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   /** Links that are detached and have messages that wait for room. */
   readonly lingering = new Set<IncomingLink>()
   readonly id: string
+  /** Whose messages its links send, for no-local: the client's, if it is alone of its name. */
+  origin = ''
   containerId = ''
   principal = ''
   /** Largest frame that the client takes. */
@@ -368,7 +370,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       will: undefined,
     } as const
     try {
-      this.#session = broker.open({ ...options, clientId: alone ? opened.containerId : '' }, this)
+      this.origin = alone ? `client ${opened.containerId}` : `connection ${this.id}`
+      this.#session = broker.open({ ...options, clientId: alone ? opened.containerId : '', origin: this.origin }, this)
     } catch (error) {
       const refused = errorOf(error)
       const taken = alone && refused.condition === 'amqp:resource-locked'

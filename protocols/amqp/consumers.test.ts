@@ -1,6 +1,6 @@
 // How receivers stand beside each other, seen through rhea: consumer priority, exclusive receivers.
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Inbox, openReceiver, openSender, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { type Inbox, openReceiver, openSender, sendRhea, startNode, stopNodes, told } from './fake-node.ts'
 
 afterEach(stopNodes)
 
@@ -36,4 +36,15 @@ describe('receivers of one queue', () => {
     expect((await second.next()).message?.body).toBe(1)
     expect((await second.next()).message?.body).toBe(2)
   })
+})
+
+it('a receiver that is too slow is detached where the configuration says so', async () => {
+  const node = await startNode({ topicBacklogMessages: 3, topicBacklogWhenFull: 'end-consumers' })
+  const connection = await node.rhea()
+  const { receiver } = await openReceiver(connection, { source: 'topic://t', credit_window: 0 })
+  const ended = told(receiver, 'receiver_close')
+  const sender = await openSender(connection, 'topic://t')
+  for (let i = 0; i < 5; i++) expect(await sendRhea(sender, { body: i })).toBe('accepted')
+  expect((await ended).receiver?.error).toMatchObject({ condition: 'amqp:resource-limit-exceeded' })
+  expect(node.core.core.figures().entries).toBe(0)
 })

@@ -440,21 +440,131 @@ describe('a subscription', () => {
     const inbox = await openReceiver(connection, 'a')
     for (let i = 0; i < 20; i++) expect(String((await inbox.next()).message?.body)).toContain(`${i} x`)
   })
+})
+
+describe('a filter', () => {
+  const noLocal = () => rhea.types.wrap_described([], 'apache.org:no-local-filter:list')
+  const answered = (inbox: { receiver: unknown }) => Object.keys((inbox.receiver as { source: { filter?: object } }).source.filter ?? {})
+  const durable = (address: string, filter: object) => ({ address, durable: 2, expiry_policy: 'never', capabilities: ['topic'], filter }) as never
+
+  it('that is a selector takes what it selects of a queue, and is named in the answer; others take the rest', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const sender = await openSender(connection, 'a')
+    const selected = await openReceiver(connection, { source: { address: 'a', filter: selector("color = 'red' AND size > 0") } })
+    const numbered = { address: 'a', filter: { 'jms-selector': rhea.types.wrap_described("JMSCorrelationID = 'c-3'", 0x468c_0000_0004) } }
+    const correlated = await openReceiver(connection, { source: numbered as never })
+    expect([answered(selected), answered(correlated)]).toEqual([['jms-selector'], ['jms-selector']])
+    for (const [size, color] of ['red', 'red', 'blue', 'red'].entries())
+      await sendRhea(sender, {
+        body: size,
+        correlation_id: `c-${size}`,
+        application_properties: { color, size: size === 3 ? 0 : size },
+        durable: true,
+      })
+    expect((await selected.next()).message?.body).toBe(1)
+    expect((await correlated.next()).message?.body).toBe(3)
+    const rest = await openReceiver(connection, 'a')
+    expect([(await rest.next()).message?.body, (await rest.next()).message?.body]).toEqual([0, 2])
+  })
+
+  it('that is a selector takes what it selects of a topic', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const inbox = await openReceiver(connection, { source: { address: 'topic://news', filter: selector("kind LIKE 'a%'") } })
+    const sender = await openSender(connection, 'topic://news')
+    for (const kind of ['ab', 'ba', 'aa']) await sendRhea(sender, { body: kind, application_properties: { kind } })
+    expect([(await inbox.next()).message?.body, (await inbox.next()).message?.body]).toEqual(['ab', 'aa'])
+  })
+
+  it('that is a selector chooses what is browsed, and leaves it', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const sender = await openSender(connection, 'a')
+    for (let n = 0; n < 4; n++) await sendRhea(sender, { body: n, application_properties: { n } })
+    const looker = await openReceiver(connection, { source: { address: 'a', distribution_mode: 'copy', filter: selector('n > 1') } as never })
+    expect([(await looker.next()).message?.body, (await looker.next()).message?.body]).toEqual([2, 3])
+    const inbox = await openReceiver(connection, 'a')
+    expect((await inbox.next()).message?.body).toBe(0)
+  })
+
+  it('that is no-local leaves out what the own connection sends to a topic; a queue has none, and says so', async () => {
+    const node = await startNode()
+    const [own, other] = [await node.rhea(), await node.rhea()]
+    const source = { address: 'topic://news', filter: { 'no-local': noLocal() } }
+    const inbox = await openReceiver(own, { source: source as never })
+    expect(answered(inbox)).toEqual(['no-local'])
+    expect(answered(await openReceiver(own, { source: { ...source, address: 'queue://a' } as never }))).toEqual([])
+    for (const connection of [own, other]) {
+      const sender = await openSender(connection, 'topic://news')
+      await sendRhea(sender, { body: connection === own ? 'own' : 'other' })
+    }
+    expect((await inbox.next()).message?.body).toBe('other')
+  })
+
+  it('that is no-local of a client alone of its name outlives the connection', async () => {
+    const node = await startNode()
+    const alone = { container_id: 'app', desired_capabilities: 'sole-connection-for-container' } as never
+    const first = await node.rhea(alone)
+    const sub = { name: 'sub', source: durable('news', { 'no-local': noLocal() }) }
+    await openReceiver(first, sub)
+    first.close()
+    await told(first, 'connection_close')
+    const again = await node.rhea(alone)
+    await sendRhea(await openSender(again, 'topic://news'), { body: 'own', durable: true })
+    await sendRhea(await openSender(await node.rhea(), 'topic://news'), { body: 'other', durable: true })
+    const inbox = await openReceiver(again, sub)
+    expect((await inbox.next()).message?.body).toBe('other')
+  })
+
+  it('that a durable subscription comes back with makes it another one', async () => {
+    const node = await startNode()
+    const connection = await node.rhea({ container_id: 'app' })
+    const sender = await openSender(connection, 'topic://news')
+    const attach = (text: string) => openReceiver(connection, { name: 'sub', source: durable('news', selector(text)) })
+    const away = async (inbox: Awaited<ReturnType<typeof attach>>): Promise<void> => {
+      inbox.receiver.detach()
+      await told(inbox.receiver, 'receiver_close')
+    }
+    await away(await attach('n > 0'))
+    await sendRhea(sender, { body: 'kept', application_properties: { n: 1 }, durable: true })
+    const same = await attach('n > 0')
+    expect((await same.next()).message?.body).toBe('kept')
+    await away(same)
+    const other = await attach('n > 1')
+    for (const n of [1, 2]) await sendRhea(sender, { body: n, application_properties: { n }, durable: true })
+    expect((await other.next()).message?.body).toBe(2)
+  })
+
+  it('that another receiver of a shared subscription does not have is refused while that one receives', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const shared = (text: string) => ({ ...(durable('news', selector(text)) as object), capabilities: ['topic', 'shared'] }) as never
+    const first = await openReceiver(connection, { name: 'sub', source: shared('n > 0') })
+    const other = connection.open_receiver({ name: 'sub|2', source: shared('n > 1') })
+    expect((await told(other, 'receiver_close')).receiver?.error).toMatchObject({ condition: 'amqp:resource-locked' })
+    await openReceiver(connection, { name: 'sub|3', source: shared('n > 0') })
+    await sendRhea(await openSender(connection, 'topic://news'), { body: 'x', application_properties: { n: 1 } })
+    expect((await first.next()).message?.body).toBe('x')
+  })
 
   it.each([
-    ['a selector', { source: { address: 'topic://a', filter: selector('x > 1') } }, 'Selectors'],
+    ['a selector that is none', { source: { address: 'topic://a', filter: selector('x >') } }, 'the selector is wrong at character 4'],
+    ['a selector that is none on a queue', { source: { address: 'a', filter: selector("x > 'y'") } }, 'the selector is wrong at character 5'],
     [
-      'no-local',
-      { source: { address: 'topic://a', filter: { 'no-local': rhea.types.wrap_described([], 'apache.org:no-local-filter:list') } } },
-      'no-local',
+      'a selector that is no text',
+      { source: { address: 'a', filter: { s: rhea.types.wrap_described(7, 'apache.org:selector-filter:string') } } },
+      'string',
     ],
-  ])('with %s is refused by that name', async (_, options, name) => {
+    ['a selector without a descriptor', { source: { address: 'a', filter: { 'jms-selector': 'x > 1' } } }, 'descriptor'],
+  ])('that is %s is refused, and nothing is made for it', async (_, options, sentence) => {
     const node = await startNode()
     const connection = await node.rhea()
     const receiver = connection.open_receiver(options as never)
     const error = (await told(receiver, 'receiver_close')).receiver?.error
-    expect(error).toMatchObject({ condition: 'amqp:not-implemented' })
-    expect(String((error as { description: string }).description)).toContain(name)
+    expect(error).toMatchObject({ condition: 'amqp:invalid-field' })
+    expect(String((error as { description: string }).description)).toContain(sentence)
+    expect(node.core.core.figures().queues).toBe(0)
   })
 })
 

@@ -117,10 +117,19 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
       continue
     }
     seen.add(name)
-    if (name.startsWith(ANNOTATION_PREFIX)) annotations.push([symbol(name.slice(ANNOTATION_PREFIX.length)), value])
-    else if (name.startsWith('JMS_AMQP_DA_')) deliveryAnnotations.push([symbol(name.slice(12)), value])
-    else if (name.startsWith('JMS_AMQP_FT_')) footer.push([symbol(name.slice(12)), value])
-    else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
+    const target = name.startsWith(ANNOTATION_PREFIX)
+      ? annotations
+      : name.startsWith('JMS_AMQP_DA_')
+        ? deliveryAnnotations
+        : name.startsWith('JMS_AMQP_FT_')
+          ? footer
+          : undefined
+    if (target !== undefined) {
+      // The same key twice is no map, and a key that is not ASCII no symbol: whoever reads that ends the connection.
+      const key = name.slice(ANNOTATION_PREFIX.length)
+      if (FIELDS.has(key) || !ASCII.test(key)) lost('annotations')
+      else target.push([symbol(key), value])
+    } else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
     else if (name === 'reply-to' && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
     else applications.push([{ type: 'string', value: name }, simple(value, lost)])
   }
@@ -192,7 +201,7 @@ function idTerm(id: Value | undefined, lost: Lost): Term | undefined {
 
 /** Symbols are ASCII (part 1.6.21). */
 function asciiSymbol(value: string, field: string, lost: Lost): Term | undefined {
-  if (/^[\x20-\x7e]*$/.test(value)) return symbol(value)
+  if (ASCII.test(value)) return symbol(value)
   lost(field)
   return undefined
 }
@@ -219,6 +228,8 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
+const ASCII = /^[\x20-\x7e]*$/
+/** As long as the other two. */
 const ANNOTATION_PREFIX = 'JMS_AMQP_MA_'
 /** Annotations that are fields of the message, or say how its parts are to be read. */
 const FIELDS: ReadonlySet<string> = new Set([

@@ -37,6 +37,10 @@ class FakeWire implements Wire {
     return this.written.length - bytes
   }
 
+  trim(bytes: number): void {
+    this.written = this.written.subarray(0, this.written.length - bytes)
+  }
+
   pause(): void {
     this.pauses++
   }

@@ -26,6 +26,7 @@ import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
+import type { Terminus } from './terminus.ts'
 import { TermWriter } from './writer.ts'
 
 /** Where a link takes from, and what becomes of that when it ends. */
@@ -50,6 +51,11 @@ export type Source = Readonly<{
   several?: QueuePattern
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
+  /** Of a queue it is the consumer's, of a subscription its binding's. */
+  selector: string | undefined
+  noLocal: boolean
+  /** What is in force of what was asked, for the answer. */
+  filter: Terminus['filter']
 }>
 
 export class OutgoingLink implements BrowseSink, OutboundLink {

@@ -19,6 +19,7 @@ export type AmqpSettings = Readonly<{
   addressesKept: number
   topicBacklogMessages: number
   topicBacklogBytes: number
+  topicBacklogWhenFull: 'drop-oldest' | 'drop-newest' | 'end-consumers'
 }>
 
 const whole = (value: number, minimum: number, description: string, maximum?: number): object => ({
@@ -63,8 +64,13 @@ export const schema: Readonly<Record<string, unknown>> = {
     topicBacklogMessages: whole(
       100_000,
       1,
-      'Messages that wait for a slow receiver of a topic; beyond it its oldest are dropped and counted. Durable subscriptions: see destinations.',
+      'Messages that wait for a slow receiver of a topic; what happens beyond it says topicBacklogWhenFull. Durable subscriptions: see destinations.',
     ),
     topicBacklogBytes: whole(67_108_864, 1024, 'The same in bytes.'),
+    topicBacklogWhenFull: {
+      enum: ['drop-oldest', 'drop-newest', 'end-consumers'],
+      default: 'drop-oldest',
+      description: 'Beyond those limits the receiver loses its oldest messages, or the newest, each counted; or it is ended with an error (`limit`).',
+    },
   },
 }

@@ -8,15 +8,17 @@
 //     dynamic              a temporary queue, or a temporary topic and a subscription to it
 import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
+import { renewSubscription } from '../shared/subscriptions.ts'
 import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
+import { type Filters, NO_FILTERS, readFilters } from './filters.ts'
 import type { Source } from './outgoing-link.ts'
 import type { Attach } from './performatives.ts'
 import { readOptions } from './options.ts'
-import { codeOf } from './outcome.ts'
-import { textOf } from './term.ts'
 import type { Terminus } from './terminus.ts'
+
+type Wanted = Terminus & Readonly<{ filters: Filters }>
 
 /** `pattern`: to be bound once the queue is consumed. */
 export type Prepared = Readonly<{ source: Source; pattern: Pattern | undefined; ticket: Ticket }>
@@ -24,11 +26,11 @@ export type Prepared = Readonly<{ source: Source; pattern: Pattern | undefined; 
 export function prepareSource(connection: AmqpConnection, attach: Attach): Prepared | AmqpError {
   const { source } = attach
   if (source === undefined) return lookUp(connection, attach)
-  const refused = refusedFilter(source)
-  if (refused !== undefined) return refused
+  const filters = readFilters(source, (text) => connection.shared.broker.selectorFault(text))
+  if ('condition' in filters) return filters
   const asked = readOptions(attach, source.dynamic ? '' : (source.address ?? ''))
   if ('condition' in asked) return asked
-  const prepared = namedSource(connection, attach, source, asked.name)
+  const prepared = namedSource(connection, attach, { ...source, filters }, asked.name)
   if ('condition' in prepared) return prepared
   // A durable subscription has one receiver at a time, whatever is asked.
   const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
@@ -38,8 +40,8 @@ export function prepareSource(connection: AmqpConnection, attach: Attach): Prepa
   }
 }
 
-function namedSource(connection: AmqpConnection, attach: Attach, source: Terminus, name: string): Prepared | AmqpError {
-  if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', attach)
+function namedSource(connection: AmqpConnection, attach: Attach, source: Wanted, name: string): Prepared | AmqpError {
+  if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', source)
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
   if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
@@ -47,43 +49,28 @@ function namedSource(connection: AmqpConnection, attach: Attach, source: Terminu
   return topicSource(connection, attach, source, node.kind === 'pattern' ? node.pattern : node.address.path, name)
 }
 
-/** Selectors and no-local change what is received: a receiver must not believe that they are in force. Other filters are left out of the answer. */
-function refusedFilter(source: Terminus): AmqpError | undefined {
-  for (const [key, value] of source.filter) {
-    const code = value.type === 'described' ? codeOf(value.descriptor) : -1
-    const name = value.type === 'described' ? (textOf(value.descriptor) ?? '') : ''
-    if (code === SELECTOR || name.includes('selector-filter') || textOf(key) === 'jms-selector') {
-      return fault('unsupported', 'Selectors are not offered yet.')
-    }
-    if (code === NO_LOCAL || name.includes('no-local-filter') || textOf(key) === 'no-local') {
-      return fault('unsupported', 'Leaving out messages of the own connection (no-local) is not offered yet.')
-    }
-  }
-  return undefined
-}
-
-const SELECTOR = 0x0000_468c_0000_0004
-const NO_LOCAL = 0x0000_468c_0000_0003
-
-function queueSource(connection: AmqpConnection, source: Terminus, queue: Address, name: string): Prepared | AmqpError {
-  const taken = { ...plain(queue, name), copy: source.distribution === 'copy' }
+function queueSource(connection: AmqpConnection, source: Wanted, queue: Address, name: string): Prepared | AmqpError {
+  const { selector, selectorFilter } = source.filters
+  const taken = { ...plain(queue, name), copy: source.distribution === 'copy', selector, filter: selectorFilter }
   const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
   return ticket === 0 ? errorOf(connection.session.refusal) : { source: taken, pattern: undefined, ticket }
 }
 
-function patternSource(connection: AmqpConnection, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {
+function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
   if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
+  const { selector, selectorFilter } = source.filters
   // No queue has this name; it stands for those that match.
   const queue = connection.shared.broker.address('queue', [])
-  return { source: { ...plain(queue, name), wildcard: true, several: { pattern } }, pattern: undefined, ticket: 0 }
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, pattern: undefined, ticket: 0 }
 }
 
-function topicSource(connection: AmqpConnection, attach: Attach, source: Terminus, pattern: Pattern, name: string): Prepared | AmqpError {
+function topicSource(connection: AmqpConnection, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
   const durable = source.durable > 0 || source.expiry === 'never'
   const shared = source.capabilities.includes('shared')
-  if (!durable && !shared) return volatileSource(connection, pattern, name)
+  if (!durable && !shared) return volatileSource(connection, pattern, name, source.filters)
   const queue = shared ? sharedQueue(connection, attach, durable) : durableQueue(connection, attach)
   const options = durable ? PERMANENT : backlog(connection)
+  if (!renewSubscription(connection.session, queue, source.filters)) return errorOf(connection.session.refusal)
   const ticket = connection.session.declare(queue, options)
   if (ticket === 0) return errorOf(connection.session.refusal)
   if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
@@ -99,10 +86,16 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Terminu
       lookup: false,
       wildcard: isWild(pattern),
       copy: false,
+      ...inForce(source.filters),
     },
     pattern,
     ticket,
   }
+}
+
+/** A subscription's conditions are its binding's. */
+function inForce({ selector, noLocal, selectorFilter, noLocalFilter }: Filters): Pick<Source, 'selector' | 'noLocal' | 'filter'> {
+  return { selector, noLocal, filter: [...selectorFilter, ...noLocalFilter] }
 }
 
 function durableQueue(connection: AmqpConnection, attach: Attach): Address {
@@ -115,7 +108,7 @@ function sharedQueue(connection: AmqpConnection, attach: Attach, durable: boolea
   return connection.shared.broker.address('queue', [durable ? 'shared' : 'shared-volatile', scope, subscriptionOf(attach)], NAMESPACE)
 }
 
-function volatileSource(connection: AmqpConnection, pattern: Pattern, name: string): Prepared | AmqpError {
+function volatileSource(connection: AmqpConnection, pattern: Pattern, name: string, filters: Filters): Prepared | AmqpError {
   const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
   const ticket = connection.session.declare(queue, backlog(connection))
   if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
@@ -131,6 +124,7 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
       lookup: false,
       wildcard: isWild(pattern),
       copy: false,
+      ...inForce(filters),
     },
     pattern,
     ticket,
@@ -138,13 +132,14 @@ function volatileSource(connection: AmqpConnection, pattern: Pattern, name: stri
 }
 
 /** A node of the client's own (part 3.5.3): the broker names it, and any protocol can send to it while the link is there. */
-function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', _attach: Attach): Prepared | AmqpError {
+function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', { filters }: Wanted): Prepared | AmqpError {
   const node = connection.temporary(kind)
   const name = formatAddress(node) ?? ''
   const ticket = connection.makeTemporary(node)
   if (ticket === 0) return errorOf(connection.session.refusal)
-  if (kind === 'queue') return { source: { ...plain(node, name), node }, pattern: undefined, ticket }
-  const prepared = volatileSource(connection, node.path, name)
+  const { selector, selectorFilter } = filters
+  if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, pattern: undefined, ticket }
+  const prepared = volatileSource(connection, node.path, name, filters)
   if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
   connection.session.release(node)
   return prepared
@@ -177,6 +172,7 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
         lookup: true,
         wildcard: false,
         copy: false,
+        ...inForce(NO_FILTERS),
       },
       pattern: undefined,
       ticket: 0,
@@ -194,7 +190,9 @@ export function bindSource(connection: AmqpConnection, prepared: Prepared, settl
   for (const { pattern: earlier } of connection.session.boundTo(source.queue)) {
     if (JSON.stringify(earlier) !== wanted) connection.session.unbind(source.queue, earlier)
   }
-  const binding: Binding = { pattern, queue: source.queue, tag: 0, settle: settled ? 'settled' : 'unsettled', absent: 'keep', retained: 'never' }
+  const { queue, selector, noLocal } = source
+  const settle = settled ? 'settled' : 'unsettled'
+  const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
   const bound = connection.session.bind(binding)
   return bound === 0 ? undefined : bound
 }
@@ -222,6 +220,7 @@ function plain(queue: Address, address: string): Source {
     lookup: false,
     wildcard: false,
     copy: false,
+    ...inForce(NO_FILTERS),
   }
 }
 
@@ -230,8 +229,9 @@ function isWild(pattern: Pattern): boolean {
 }
 
 function backlog(connection: AmqpConnection): QueueOptions {
-  const { topicBacklogMessages, topicBacklogBytes } = connection.shared.settings
-  return { durable: false, lifetime: 'held', limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: 'drop-oldest' }
+  const { topicBacklogMessages, topicBacklogBytes, topicBacklogWhenFull } = connection.shared.settings
+  const limits = { limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: topicBacklogWhenFull }
+  return { durable: false, lifetime: 'held', ...limits }
 }
 
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }

@@ -14,6 +14,14 @@ import type { MqttSettings } from './settings.ts'
 
 export const NAMESPACE = 'mqtt'
 
+/**
+ * What a delivery's topic is made of: where it was sent, and of a plain queue (`$queue/…`) the queue itself, whatever brought it there (a dead letter,
+ * a topic that is bound to it): a topic that does not match its filter finds no reader in many clients [MQTT-3.3.2-3].
+ */
+export function sentTo({ queue, to }: Readonly<{ queue: Address; to: Address }>): Address {
+  return queue.namespace === '' ? queue : to
+}
+
 /** A session's own queue, whoever's it is. */
 export function isSessionQueue(queue: Address): boolean {
   return queue.namespace === NAMESPACE && queue.path[0] === 'session'

@@ -37,6 +37,9 @@ class NullWire implements Wire {
     this.bytes += bytes
     return 0
   }
+  trim(bytes: number): void {
+    this.bytes -= bytes
+  }
   pause(): void {}
   resume(): void {}
   end(): void {

@@ -1,10 +1,10 @@
 // A delivery as an MQTT 3.1.1 client reads it that subscribed with QoS 2, for people.
 import type { Delivery, Described, Message } from '../../src/api.ts'
-import type { Topics } from './address.ts'
+import { sentTo, type Topics } from './address.ts'
 import { qosOf } from './format.ts'
 
 export function describe(topics: Topics, message: Message, delivery: Delivery): Described {
-  const name = topics.name(delivery.dead === undefined ? delivery.to : delivery.queue)
+  const name = topics.name(sentTo(delivery))
   return {
     destination: name === undefined ? undefined : Buffer.from(name).toString(),
     fields: [

@@ -465,6 +465,24 @@ describe('MQTT end to end', () => {
     expect(inbox.packets[0].topic).toBe('$queue/a/b')
   })
 
+  it('what of a queue is acknowledged in the same read as UNSUBSCRIBE is done with', async () => {
+    node = await new Node({ queuePrefix: '$queue' }).start()
+    const publisher = await node.client()
+    await publisher.publishAsync('$queue/a/b', '1', { qos: 1 })
+    const raw = await node.raw()
+    raw.send('100d 0004 4d515454 04 02 003c 0001 61 820f 0001 000a 2471756575652f612f62 02')
+    await raw.take(9)
+    const one = await raw.take(17)
+    raw.send(`4002${one.slice(28, 32)} a20e 0002 000a 2471756575652f612f62`)
+    expect(await raw.take(4)).toBe('b0020002')
+    const consumer = await node.client()
+    const inbox = new Inbox(consumer)
+    await consumer.subscribeAsync('$queue/a/b', { qos: 1 })
+    await publisher.publishAsync('$queue/a/b', '2', { qos: 1 })
+    await inbox.first(1)
+    expect(inbox.texts).toEqual(['2'])
+  })
+
   it('one connection with a window of 1 produces into the full queue that it consumes from, and it goes on', async () => {
     node = await new Node(
       { queuePrefix: '$queue', inflightMax: 1 },

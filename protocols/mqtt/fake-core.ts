@@ -45,6 +45,11 @@ export class FakeWire implements Wire {
     return 0
   }
 
+  trim(bytes: number): void {
+    const last = this.pieces.pop()
+    if (last !== undefined) this.pieces.push(last.subarray(0, last.length - bytes))
+  }
+
   pause(): void {
     this.pauses++
   }
@@ -311,6 +316,10 @@ export class FakeBroker implements Broker {
 
   pairAddresses(): readonly string[] {
     return []
+  }
+
+  selectorFault(): undefined {
+    return undefined
   }
 
   figures() {

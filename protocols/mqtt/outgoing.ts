@@ -8,7 +8,7 @@
 // Packet identifiers of the session's own queue are 1 + sequence mod 65,535: the same after a reconnect, a restart, a takeover of the node, with no
 // record of them. Shared and plain queues take what is free. Who finds his identifier in use waits, and those after him, so that order is kept.
 import type { Address, BrokerError, Consumer, Delivery, Message, Outcome, Session, Sink, Wire } from '../../src/api.ts'
-import { isSessionQueue } from './address.ts'
+import { isSessionQueue, sentTo } from './address.ts'
 import { type Answers, FREE_ID, SEND_PUBREL } from './answers.ts'
 import { ProtocolError } from './codec.ts'
 import { DIALECT, qosOf } from './format.ts'
@@ -93,6 +93,8 @@ export class Outgoing implements Sink {
   }
 
   leave(queue: Address): void {
+    // What was acknowledged in this read does not go back to the queue.
+    this.#settleRun()
     this.#consumer?.drop(queue)
     this.#granted.delete(keyOf(queue))
     this.#lastQueue = undefined
@@ -140,7 +142,7 @@ export class Outgoing implements Sink {
     const retain = delivery.retained ? 1 : 0
     const { writer } = this.#link.front
     if (qos === 0) {
-      if (!writer.write(this.#link.wire, message, delivery.to, 0x30 | retain, 0)) return this.#reject(delivery, UNNAMEABLE)
+      if (!writer.write(this.#link.wire, message, sentTo(delivery), 0x30 | retain, 0)) return this.#reject(delivery, UNNAMEABLE)
       this.#settle(delivery.tag)
       return true
     }
@@ -153,7 +155,7 @@ export class Outgoing implements Sink {
     }
     // [MQTT-3.3.1-1] What another member of a group may have seen is no re-delivery to this client.
     const duplicate = own && delivery.maybeSeen ? 8 : 0
-    if (!writer.write(this.#link.wire, message, delivery.to, 0x30 | duplicate | (qos << 1) | retain, packetId))
+    if (!writer.write(this.#link.wire, message, sentTo(delivery), 0x30 | duplicate | (qos << 1) | retain, packetId))
       return this.#reject(delivery, UNNAMEABLE)
     this.#state.set(packetId, delivery.tag * STATES + (qos === 1 ? SENT_1 : SENT_2))
     return true

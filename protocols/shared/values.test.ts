@@ -53,6 +53,7 @@ describe('a value as text', () => {
     ['double', ''],
     ['double', '0x10'],
     ['char', 'ab'],
+    ['symbol', 'ä'],
     ['uuid', '0011'],
     ['binary', '0'],
     ['null', 'x'],

@@ -53,8 +53,9 @@ export function textToValue(type: string, text: string): Value | undefined {
       if (!REAL.test(text)) return undefined
       return { type, value: type === 'float' ? Math.fround(Number(text)) : Number(text) }
     case 'string':
-    case 'symbol':
       return { type, value: text }
+    case 'symbol':
+      return ASCII.test(text) ? { type, value: text } : undefined
     case 'char':
       return CHAR.test(text) ? { type, value: text } : undefined
     case 'uuid': {
@@ -106,6 +107,7 @@ const RANGES = {
   uint16: [0, 65_535],
   uint32: [0, 4_294_967_295],
 } as const
+const ASCII = /^[\x20-\x7e]*$/
 const CHAR = /^[^]$/u
 /** Bounded, as everything that comes from a client. */
 const WHOLE = /^-?\d{1,20}$/

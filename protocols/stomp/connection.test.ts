@@ -276,14 +276,14 @@ describe('SUBSCRIBE', () => {
     ['id:s', 'SUBSCRIBE needs the header destination'],
     ['id:first\ndestination:/queue/b', 'There is a subscription'],
     ['id:s\ndestination:/queue/a\nack:maybe', 'There is no ack mode'],
-    ['id:s\ndestination:/queue/a\nselector:x=1', 'Selectors are not offered'],
+    ['id:s\ndestination:/queue/a\nselector:wrong', 'the selector is wrong'],
     ['id:s\ndestination:/topic/a\nbrowser:true', 'Only a queue can be browsed'],
     ['id:s\ndestination:/queue/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a.*\nbrowser:true', 'Only a queue can be browsed'],
     ['id:s\ndestination:/queue/a\nactivemq.priority:high', 'activemq.priority'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
-    ['id:s\ndestination:/topic/a\nactivemq.noLocal:true', 'noLocal'],
+    ['id:s\ndestination:/queue/a\nactivemq.noLocal:true', 'Only a topic can leave out messages of the own client'],
     ['id:s\ndestination:/topic/a\nactivemq.subscriptionName:n', 'needs the header client-id'],
   ])('with %j is refused', async (headers, sentence) => {
     const { client } = await connected()
@@ -892,6 +892,10 @@ class PlayedClient implements Wire {
     this.#written.push(this.room)
     return 0
   }
+  trim(bytes: number): void {
+    const last = this.#written.pop()
+    if (last !== undefined) this.#written.push(last.subarray(0, last.length - bytes))
+  }
   pause(): void {
     this.paused++
   }
@@ -993,6 +997,10 @@ class PlayedTransaction implements Transaction {
 }
 
 class PlayedCore implements Broker, Session {
+  selectorFault(text: string): BrokerError | undefined {
+    return text === 'wrong' ? new CodedError('invalid', 'the selector is wrong') : undefined
+  }
+
   readonly transactions: PlayedTransaction[] = []
   readonly publishedIn: Transaction[] = []
   transactionsMax = 100

@@ -12,7 +12,7 @@ import { advice, type Fault, faultOf, quote } from './errors.ts'
 import { escape, type Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
 import { type Intervals, timesOf } from './heart-beat.ts'
-import { Output, type Slab } from './output.ts'
+import { Output } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
 import type { Subscription, SubscriptionOwner } from './subscription.ts'
@@ -27,7 +27,6 @@ export type Shared = Readonly<{
   broker: Broker
   settings: StompSettings
   log: Log
-  slab: Slab
   handlers: ReadonlyMap<string, Handler>
   /** Limits before somebody is logged in: nobody makes us keep a body. */
   strangers: CodecLimits
@@ -79,7 +78,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.shared = shared
     this.broker = shared.broker
     this.#wire = wire
-    this.output = new Output(wire, shared.slab)
+    this.output = new Output(wire)
     this.#parser = new Parser(shared.strangers)
     this.#cancelConnectTimeout = this.broker.schedule(shared.settings.connectTimeoutMs, () => {
       this.fail({ code: 'timeout', sentence: `No connection was made within ${shared.settings.connectTimeoutMs} ms (connectTimeoutMs).` })
@@ -146,13 +145,13 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     if (this.#state === 'opening' && this.#session !== undefined && upTo >= this.#session.opened) this.#connected(this.#session)
     for (let id = this.#receipts.take(upTo); id !== undefined; id = this.#receipts.take(upTo)) this.#writeReceipt(id)
     this.#leaveIfDone()
-    this.#flush()
+    this.#wrote()
   }
 
   admitted(ticket: Ticket): void {
     this.answer(this.#receipts.unpark(), ticket)
     this.#leaveIfDone()
-    this.#flush()
+    this.#wrote()
   }
 
   refused(error: BrokerError): void {
@@ -291,7 +290,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     }
     if (this.over) return
     this.#topUp()
-    this.#flush()
+    this.#wrote()
   }
 
   #handle(frame: Frame): void {
@@ -375,8 +374,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     for (const subscription of this.subscriptions.values()) subscription.topUp()
   }
 
-  #flush(): void {
-    this.output.flush()
+  #wrote(): void {
     this.#heartBeat?.wrote()
   }
 
@@ -410,7 +408,6 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
       const servers = this.broker.pairAddresses('stomp')
       if (servers.length > 0) headers.push(['server-list', servers.join(',')])
     }
-    this.output.flush()
     this.#wire.write(encodeFrame('ERROR', headers, `${fault.sentence}\n${advice[fault.code]}\n`, this.version))
   }
 
@@ -419,7 +416,6 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.#session = undefined
     this.#cancelConnectTimeout()
     this.#heartBeat?.stop()
-    this.output.flush()
     this.subscriptions.clear()
     this.#byNumber.clear()
     this.destinations.clear()

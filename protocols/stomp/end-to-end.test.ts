@@ -388,6 +388,48 @@ describe('topics', () => {
     expect(node.core.core.figures()).toMatchObject({ bindings: 0 })
   })
 
+  it('with a selector are given what it takes, of a queue, of a topic and of what is browsed', async () => {
+    const node = await start()
+    const client = await node.client()
+    await client.ask('SUBSCRIBE', { id: 'q', destination: '/queue/a', selector: "color = 'red'" })
+    await client.ask('SUBSCRIBE', { id: 't', destination: '/topic/a', selector: "JMSCorrelationID = 'c' OR convert_string_expressions" })
+    await client.ask('SUBSCRIBE', { id: 'n', destination: '/topic/a', selector: 'convert_string_expressions:size > 10' })
+    for (const destination of ['/queue/a', '/topic/a']) {
+      await client.ask('SEND', { destination, color: 'blue', size: '9', 'correlation-id': 'c' }, `${destination} blue`)
+      await client.ask('SEND', { destination, color: 'red', size: '11' }, `${destination} red`)
+    }
+    const got = []
+    for (let i = 0; i < 3; i++) {
+      const { headers, body } = await client.message()
+      got.push(`${headers.subscription}: ${body.toString()}`)
+    }
+    expect(got.sort()).toEqual(['n: /topic/a red', 'q: /queue/a red', 't: /topic/a blue'])
+    await client.ask('SUBSCRIBE', { id: 'b', destination: '/queue/a', browser: 'true', selector: "color <> 'red'" })
+    expect((await client.message()).body.toString()).toBe('/queue/a blue')
+    expect((await client.message()).headers.browser).toBe('end')
+  })
+
+  it('with noLocal are not given what their own client sends', async () => {
+    const node = await start()
+    const [own, other] = [await node.client(), await node.client()]
+    await own.ask('SUBSCRIBE', { id: 't', destination: '/topic/a', 'activemq.noLocal': 'true' })
+    for (const client of [own, other]) await client.ask('SEND', { destination: '/topic/a' }, client === own ? 'own' : 'other')
+    expect((await own.message()).body.toString()).toBe('other')
+  })
+
+  it('with a durable subscription that comes back with another selector are of that selector alone', async () => {
+    const node = await start()
+    const client = await node.client({ headers: { 'client-id': 'me' } })
+    const durable = { id: '1', destination: '/topic/a', 'activemq.subscriptionName': 'n' }
+    await client.ask('SUBSCRIBE', { ...durable, selector: "color = 'red'" })
+    await client.ask('UNSUBSCRIBE', { id: '1' })
+    await client.ask('SEND', { destination: '/topic/a', color: 'red', persistent: 'true' }, 'red')
+    await client.ask('SUBSCRIBE', { ...durable, selector: "color = 'blue'" })
+    await client.ask('SEND', { destination: '/topic/a', color: 'red', persistent: 'true' }, 'red again')
+    await client.ask('SEND', { destination: '/topic/a', color: 'blue', persistent: 'true' }, 'blue')
+    expect((await client.message()).body.toString()).toBe('blue')
+  })
+
   it('with a durable subscription that comes back with another topic are of that topic alone, and lose nothing', async () => {
     const node = await start()
     const client = await node.client({ headers: { 'client-id': 'me' } })
@@ -772,8 +814,12 @@ class Raw {
       if (error !== undefined) throw new Error(`ERROR instead of ${what}: ${error.body.toString()}`)
       if (this.socket.destroyed) throw new Error(`closed while waiting for ${what}`)
       await new Promise<void>((resolve) => {
-        this.#wake = resolve
-        this.socket.once('close', resolve)
+        const wake = (): void => {
+          this.socket.off('close', wake)
+          resolve()
+        }
+        this.#wake = wake
+        this.socket.once('close', wake)
       })
     }
   }

@@ -93,6 +93,8 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost, prope
   // First, where subscription.ts looks for it.
   const id = canonical.messageId === undefined ? '' : identifierToText(canonical.messageId)
   if (id !== '') add(MESSAGE_ID, id)
+  // Its delay is over when somebody reads it, and STOMP has no header for a time.
+  if (message.deliverAtMs > 0) lost('deliverAt')
   if (message.durable) add('persistent', 'true')
   add('priority', String(message.priority))
   if (message.expiresAtMs > 0) add('expires', String(message.expiresAtMs))

@@ -3,7 +3,6 @@ import type { Broker, Connection, FrontEnd, Log, Protocol, Wire } from '../../sr
 import { type Shared, StompConnection } from './connection.ts'
 import { stompDialect } from './format.ts'
 import { handlers } from './on/index.ts'
-import { Slab } from './output.ts'
 import { schema, type StompSettings } from './settings.ts'
 
 const stomp: Protocol = {
@@ -30,7 +29,7 @@ class StompFrontEnd implements FrontEnd {
     // Names a connection's private queues, so it must not come again while the process lives; after a restart those queues are gone.
     const prefix = `${broker.node.replace(/[^\w-]/g, '_')}-${broker.figures().startedAtMs.toString(36)}`
     const strangers = { ...settings, bodyBytesMax: 0 }
-    this.#shared = { broker, settings, log, slab: new Slab(), handlers, strangers, sessionId: () => `${prefix}-${++this.#sessions}` }
+    this.#shared = { broker, settings, log, handlers, strangers, sessionId: () => `${prefix}-${++this.#sessions}` }
   }
 
   accept(wire: Wire): Connection {

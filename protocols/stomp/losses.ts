@@ -17,6 +17,7 @@ export const losses: Readonly<Record<string, Loss>> = {
     rule: 'stomp-bodies',
     says: 'STOMP has text, bytes and (by transformation) maps: a list is sent as a JSON array, an object as its bytes, null and none as an empty text.',
   },
+  deliverAt: { rule: 'stomp-delays', says: 'STOMP says a delay, not a time: one that was waited for is not told.' },
   bodyTypes: JSON_TYPES,
   bodyEntries: { rule: 'first-of-equal', says: 'An object of JSON has each name once: the first of equal ones is taken.' },
   replyTo: UNNAMEABLE_REPLY,

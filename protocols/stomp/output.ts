@@ -1,38 +1,27 @@
-// What one connection writes, gathered: frames are written one behind the other into a slab that all connections of the front end share,
-// and what is contiguous goes to the wire as one piece. Hot room. Not here: what a frame says (connection.ts, subscription.ts).
+// What one connection writes, frame by frame, where it leaves from: in the wire's own room. Hot room.
+// Not here: what a frame says (connection.ts, subscription.ts).
 import type { Wire } from '../../src/api.ts'
 
-/** Where the next frame of any connection is written. Bytes once written are never written again, so the wire may keep them. */
-export class Slab {
-  bytes = Buffer.allocUnsafeSlow(SLAB_BYTES)
-  used = 0
-}
-
-/** `begin` with an upper bound, then `text`, `ascii`, `copy`, then `end`; `flush` when the turn's frames are written. */
+/** `begin` with an upper bound, then `text`, `ascii`, `copy`, then `end`. */
 export class Output {
   readonly #wire: Wire
-  readonly #slab: Slab
   #bytes: Buffer = EMPTY
-  // Written and not yet given to the wire.
-  #from = 0
   #to = 0
+  #end = 0
 
-  constructor(wire: Wire, slab: Slab) {
+  constructor(wire: Wire) {
     this.#wire = wire
-    this.#slab = slab
   }
 
   begin(bytesMax: number): void {
-    const slab = this.#slab
-    if (slab.used + bytesMax > slab.bytes.length) {
-      slab.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax))
-      slab.used = 0
-    }
-    if (this.#bytes !== slab.bytes || this.#to !== slab.used) {
-      this.flush()
-      this.#bytes = slab.bytes
-      this.#from = slab.used
-      this.#to = slab.used
+    if (bytesMax <= ROOM_BYTES_MAX) {
+      this.#to = this.#wire.reserve(bytesMax)
+      this.#bytes = this.#wire.room
+      this.#end = this.#to + bytesMax
+    } else {
+      this.#to = 0
+      this.#bytes = Buffer.allocUnsafeSlow(bytesMax)
+      this.#end = WIRE_KNOWS_NOTHING
     }
   }
 
@@ -55,28 +44,19 @@ export class Output {
   }
 
   end(): void {
-    this.#slab.used = this.#to
+    if (this.#end === WIRE_KNOWS_NOTHING) this.#wire.write(this.#bytes.subarray(0, this.#to))
+    else this.#wire.trim(this.#end - this.#to)
+    this.#bytes = EMPTY
   }
 
   /** Bytes that are not copied, behind everything written so far. */
   reference(bytes: Uint8Array): void {
     this.end()
-    this.flush()
     this.#wire.write(bytes)
-  }
-
-  /** Lets go of the slab as well: an idle connection keeps none. */
-  flush(): void {
-    const bytes = this.#bytes
-    const from = this.#from
-    const to = this.#to
-    if (bytes === EMPTY) return
-    this.#bytes = EMPTY
-    this.#from = 0
-    this.#to = 0
-    if (to > from) this.#wire.write(bytes.subarray(from, to))
   }
 }
 
-const SLAB_BYTES = 32_768
+/** As much as a wire gives at once. */
+const ROOM_BYTES_MAX = 4096
+const WIRE_KNOWS_NOTHING = -1
 const EMPTY = Buffer.alloc(0)

@@ -19,6 +19,7 @@ export type StompSettings = Readonly<{
   destinationsKept: number
   topicBacklogMessages: number
   topicBacklogBytes: number
+  topicBacklogWhenFull: 'drop-oldest' | 'drop-newest' | 'end-consumers'
   propertyTypes: boolean
 }>
 
@@ -66,9 +67,15 @@ export const schema: Readonly<Record<string, unknown>> = {
     topicBacklogMessages: whole(
       100_000,
       1,
-      'Messages that wait for a slow subscriber of a topic; beyond it its oldest are dropped and counted. Durable subscriptions: see destinations.',
+      'Messages that wait for a slow subscriber of a topic; what happens beyond it says topicBacklogWhenFull. Durable subscriptions: see destinations.',
     ),
     topicBacklogBytes: whole(67_108_864, 1024, 'The same in bytes.'),
+    topicBacklogWhenFull: {
+      enum: ['drop-oldest', 'drop-newest', 'end-consumers'],
+      default: 'drop-oldest',
+      description:
+        'Beyond those limits the subscriber loses its oldest messages, or the newest, each counted; or it is ended with an error (`limit`).',
+    },
     propertyTypes: {
       type: 'boolean',
       default: false,

@@ -122,7 +122,6 @@ export class Subscription implements BrowseSink {
     // Nothing of a message is kept once it is written.
     this.#headOf = undefined
     this.#head = EMPTY
-    this.#owner.output.flush()
     this.#owner.flushed()
     if (this.#messagesBack * 2 >= this.options.messages || this.#bytesBack * 2 >= this.options.bytes) this.#owner.topUpLater()
   }
@@ -137,7 +136,6 @@ export class Subscription implements BrowseSink {
     output.begin(text.length * 3)
     output.text(text)
     output.end()
-    output.flush()
     this.#owner.flushed()
   }
 

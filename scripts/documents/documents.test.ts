@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { protocols } from '../../protocols/index.ts'
@@ -27,5 +27,17 @@ describe('generated documents', () => {
     }
     const schema = JSON.parse(readFileSync(place('config/bascule.schema.json'), 'utf8')) as Readonly<Record<string, unknown>>
     expect(walk(schema, '')).toEqual([])
+  })
+})
+
+describe('the page of a protocol', () => {
+  const folders = readdirSync(place('protocols'), { withFileTypes: true }).filter((each) => each.isDirectory() && each.name !== 'shared')
+
+  it.each(folders.map((each) => each.name))('%s has the headings that all have, in their order, and is listed', (folder) => {
+    const page = readFileSync(place(`protocols/${folder}/README.md`), 'utf8')
+    const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
+    const common = ['Addresses', 'Messages', 'Life cycles', 'Where the specification leaves room', 'Known issues', 'Tests']
+    expect(headings).toEqual(common.filter((heading) => folder !== 'websocket' || !heading.startsWith('Where')))
+    expect(readFileSync(place('docs/protocols/README.md'), 'utf8')).toContain(`protocols/${folder}/README.md`)
   })
 })

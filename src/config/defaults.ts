@@ -36,6 +36,7 @@ export const defaultLimits: Limits = {
   consumersPerSession: 10_000,
   wildcardQueues: 1_000_000,
   browsers: 1_000,
+  measuredQueues: 1_000,
   notesPerSession: 65_535,
   transactions: 10_000,
   transactionsPerSession: 1_000,
@@ -93,6 +94,7 @@ const destinations: DestinationSettings = {
   forward: [],
   cronTimeZone: '',
   prioritized: true,
+  metrics: false,
   policies: [],
 }
 

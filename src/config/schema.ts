@@ -160,7 +160,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           items: {
             type: 'object',
             additionalProperties: false,
-            required: ['from', 'to'],
+            required: 'from to'.split(' '),
             properties: {
               from: { type: 'string', pattern: '^(queue|topic):.+$', description: 'Kind and pattern, as in policies.' },
               to: {
@@ -318,6 +318,11 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       type: 'boolean',
       default: destinations.expiredToDeadLetter,
       description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
+    },
+    metrics: {
+      type: 'boolean',
+      default: destinations.metrics,
+      description: '`/metrics` has figures of each such queue by itself. Best switched on by a policy for those that matter.',
     },
     prioritized: {
       type: 'boolean',

@@ -82,6 +82,7 @@ export type Limits = Readonly<{
   /** Pairs of a consumer of a pattern and a queue that matches. */
   wildcardQueues: number
   browsers: number
+  measuredQueues: number
   notesPerSession: number
   /** Open transactions, and what is in them. */
   transactions: number
@@ -174,6 +175,8 @@ export type DestinationRules = Readonly<{
   expiredToDeadLetter: boolean
   /** A higher priority goes first. */
   prioritized: boolean
+  /** Measured by itself in `/metrics`. */
+  metrics: boolean
 }>
 
 /** `match`: kind and pattern in dots, `*` one segment, `>` the rest: `queue:orders.>`. The last policy that matches and names a field decides it. */

@@ -1,11 +1,12 @@
 // What management asks of the core, and in what shape it is answered: numbers, names and pages, no sockets and no HTTP.
 // Everything is bounded by its `limit`; what takes long goes in slices.
-import type { Delivery, Dialect } from '../api.ts'
+import type { Delivery, Dialect, Figures } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { beyond, CoreAddress, own } from './addresses.ts'
 import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
 import type { ScheduledFigures } from './jobs.ts'
+import type { Loss, Losses } from './losses.ts'
 import { lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
 import type { Queue } from './queue.ts'
@@ -42,6 +43,29 @@ export type ConnectionsPage = Readonly<{ connections: readonly ConnectionFigures
 
 export type ScheduledPage = Readonly<{ jobs: number; bytes: number; scheduled: readonly ScheduledFigures[] }>
 
+/** `arrived` and `left` count since this node leads: what left was taken, expired, dropped, moved or purged. */
+export type MeasuredQueue = DestinationFigures & Readonly<{ arrived: number; left: number }>
+
+export type Measures = Readonly<{
+  figures: Figures
+  journal: Readonly<{
+    epoch: number
+    committed: number
+    usedBytes: number
+    bytesMax: number
+    cachedBytes: number
+    sinceSnapshotBytes: number
+    segments: number
+  }>
+  /** Memory by what it is for. */
+  bytes: Readonly<Record<string, number>>
+  losses: readonly Readonly<Loss>[]
+  /** How often a message could not be read back from disk and those behind it went first. */
+  passedOver: number
+  queues: readonly MeasuredQueue[]
+  queuesLeftOut: number
+}>
+
 /** `sequence`, else the last one, else the one at `index` of what is ready. */
 export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
 
@@ -53,10 +77,35 @@ const VISITS_MAX = 20_000
 export class Administration {
   readonly #live: Live
   readonly #dialects: ReadonlyMap<string, Dialect>
+  readonly #losses: Losses
+  readonly #figures: () => Figures
 
-  constructor(live: Live, dialects: ReadonlyMap<string, Dialect>) {
+  constructor(live: Live, dialects: ReadonlyMap<string, Dialect>, losses: Losses, figures: () => Figures) {
     this.#live = live
     this.#dialects = dialects
+    this.#losses = losses
+    this.#figures = figures
+  }
+
+  /** What is measured all the time. Of single queues only those that the configuration says are to be measured (`destinations.metrics`). */
+  measure(): Measures {
+    const live = this.#live
+    const { epoch, committed, usedBytes, bytesMax, cachedBytes, sinceSnapshotBytes, segments } = live.journal
+    const { measuredQueues } = live.settings.limits
+    const measured: MeasuredQueue[] = []
+    for (const queue of live.state.measured) {
+      if (measured.length === measuredQueues) break
+      measured.push({ ...figuresOf(queue), arrived: queue.arrived, left: queue.left })
+    }
+    return {
+      figures: this.#figures(),
+      journal: { epoch, committed, usedBytes, bytesMax, cachedBytes, sinceSnapshotBytes, segments: segments.length },
+      bytes: live.bytesByKind(),
+      losses: this.#losses.all(),
+      passedOver: live.passedOver,
+      queues: measured,
+      queuesLeftOut: live.state.measured.size - measured.length,
+    }
   }
 
   /** Those behind `after`, at most `limit`; `next` is where the next page begins, also when this one is not full. In no order that means anything. */

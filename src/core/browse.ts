@@ -7,6 +7,7 @@ import type { Live } from './live.ts'
 import { EXPIRES, type Held } from './messages.ts'
 import { sentTo } from './sent-to.ts'
 import type { Queue } from './queue.ts'
+import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
 import { Walk } from './walk.ts'
 
@@ -65,12 +66,15 @@ export class Browsing {
   }
 }
 
+type Looking = Readonly<{ held: BrowseOptions['held']; selector: Selector | undefined }>
+
 export class CoreBrowse implements Browse {
   readonly session: LiveSession
   readonly queue: Queue
   readonly #live: Live
   readonly #sink: BrowseSink
   readonly #walk: Walk
+  readonly #selector: Selector | undefined
   /** Sequences from here on came after the look began. */
   readonly #until: number
   #credit = 0
@@ -82,13 +86,14 @@ export class CoreBrowse implements Browse {
   scheduled = false
   over = false
 
-  constructor(live: Live, session: LiveSession, queue: Queue, { held }: BrowseOptions, sink: BrowseSink) {
+  constructor(live: Live, session: LiveSession, queue: Queue, { held, selector }: Looking, sink: BrowseSink) {
     this.#live = live
     this.session = session
     this.queue = queue
     this.#sink = sink
     this.#until = queue.next
     this.#walk = new Walk(live.state.entries, queue, held)
+    this.#selector = selector
   }
 
   grant(messages: number, bytes: number): void {
@@ -138,6 +143,7 @@ export class CoreBrowse implements Browse {
         break
       }
       this.#walk.advance()
+      if (this.#selector !== undefined && !this.#selector.takes(this.#live.selecting.view(held.message))) continue
       this.#give(row, held)
       if (this.over) return
       given++

@@ -6,7 +6,7 @@ import { type Binding, type BindingFields, SETTLE_ORDER, type Via } from './bind
 import type { Job } from './job.ts'
 import { type CoreWill, SessionRecord } from './sessions.ts'
 
-const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest']
+const WHEN_FULL: readonly WhenFull[] = ['refuse', 'drop-newest', 'drop-oldest', 'end-consumers']
 const LIFETIMES: readonly QueueOptions['lifetime'][] = ['permanent', 'held', 'temporary']
 const ABSENT: readonly BindingSpec['absent'][] = ['keep', 'drop']
 const RETAIN: readonly CoreWill['retain'][] = ['no', 'set', 'clear']

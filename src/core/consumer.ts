@@ -19,13 +19,16 @@ const SPAN_MAX = 1 << 20
 const PRIORITY_MIN = -128
 const PRIORITY_MAX = 127
 
+/** Until there is one: an array that is pushed to takes room for many. */
+const NO_SEATS: Seat[] = []
+
 export class CoreConsumer implements Consumer {
   readonly number: number
   readonly session: LiveSession
   /** Of the queues it takes from, if it does not name them. */
   pattern: Pattern | undefined
   /** Where it takes from. */
-  readonly seats: Seat[] = []
+  seats: Seat[] = NO_SEATS
   readonly settles: ConsumerOptions['settle']
   readonly exclusive: ConsumerOptions['exclusive']
   readonly priority: number
@@ -41,9 +44,9 @@ export class CoreConsumer implements Consumer {
   /** To be called when nothing can be handed over. */
   idle: (() => void) | undefined
   readonly #live: Live
-  /** Seats whose turn came while there was no credit, oldest first, from `#restingFrom` on. */
-  #resting: Seat[] = []
-  #restingFrom = 0
+  /** The first and the last seat whose turn came while there was no credit. */
+  #resting: Seat | undefined
+  #lastResting: Seat | undefined
   #ring = new Uint32Array(8)
   /** Oldest tag that may be unsettled, and the newest given. */
   #first = 1
@@ -97,30 +100,31 @@ export class CoreConsumer implements Consumer {
   rest(seat: Seat): void {
     if (seat.resting) return
     seat.resting = true
-    this.#resting.push(seat)
+    if (this.#lastResting === undefined) this.#resting = seat
+    else this.#lastResting.behind = seat
+    this.#lastResting = seat
   }
 
   /** Seats that rest take their stand again: of those with something to be given, no more at once than there is credit for. */
   rouse(modestToo: boolean): void {
-    if (this.#resting.length === 0 || this.stalled || !(this.hungry || (modestToo && this.modest))) return
-    const resting = this.#resting
-    const end = resting.length
+    if (this.#resting === undefined || this.stalled || !(this.hungry || (modestToo && this.modest))) return
+    const last = this.#lastResting
     let left = Math.max(1, this.credit)
-    while (this.#restingFrom < end && left > 0) {
-      const seat = resting[this.#restingFrom++]
+    for (let seat: Seat | undefined = this.#resting; seat !== undefined && left > 0; seat = this.#resting) {
+      this.#resting = seat.behind
+      if (this.#resting === undefined) this.#lastResting = undefined
+      seat.behind = undefined
       seat.resting = false
-      if (seat.over) continue
-      seat.stand()
-      if (seat.queue.readyCount === 0) continue
-      left--
-      this.#live.touch(seat.queue)
+      if (!seat.over) {
+        seat.stand()
+        if (seat.queue.readyCount !== 0) {
+          left--
+          this.#live.touch(seat.queue)
+        }
+      }
+      if (seat === last) return
     }
-    if (this.#restingFrom === resting.length) this.#resting.length = 0
-    else this.#live.dispatch.rouseLater(this)
-    if (this.#resting.length === 0 || this.#restingFrom > 1_024) {
-      this.#resting.splice(0, this.#restingFrom)
-      this.#restingFrom = 0
-    }
+    this.#live.dispatch.rouseLater(this)
   }
 
   seatAt(queue: Queue): Seat | undefined {

@@ -92,6 +92,28 @@ describe('consumers of one queue', () => {
   })
 })
 
+describe('consumers that are too slow', () => {
+  it('are ended when their queue says so, and others of the topic are not', async () => {
+    const { node, client } = start()
+    const limited = { durable: false, lifetime: 'held', limitMessages: 2, whenFull: 'end-consumers' } as const
+    const takers = ['slow', 'quick'].map((name) => {
+      client.session.declare(node.queue(name), limited)
+      client.session.hold(node.queue(name), 0)
+      client.session.bind({ pattern: ['t'], queue: node.queue(name), tag: 0, settle: 'settled', absent: 'keep', retained: 'never' })
+      return client.consume(node.queue(name), name === 'slow' ? 1 : 1_000, { settle: 'settled' })
+    })
+    for (let i = 1; i <= 5; i++) {
+      client.send(node.topic('t'), `${i}`)
+      await node.settled()
+    }
+    expect(takers[0].texts).toEqual(['1'])
+    expect(takers[0].error).toMatchObject({ code: 'limit', message: expect.stringContaining('slow') })
+    expect(takers[1].texts).toEqual(['1', '2', '3', '4', '5'])
+    expect(takers[1].error).toBeUndefined()
+    expect(node.core.figures().dropped).toBe(2)
+  })
+})
+
 describe('a consumer of many queues', () => {
   it('is given from each in turn, with credit for one at a time', async () => {
     const names = Array.from({ length: 50 }, (_, i) => `q${i}`)

@@ -1,5 +1,5 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
+import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -9,6 +9,7 @@ import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Jobs } from './jobs.ts'
 import { Live } from './live.ts'
+import { Losses } from './losses.ts'
 import { Membership } from './membership.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Queue } from './queue.ts'
@@ -58,7 +59,7 @@ export class Core implements Broker {
   readonly #dialects = new Map<string, Dialect>()
   /** Messages in other dialects, by message and dialect, while somebody has them. */
   readonly #translated = new Map<string, WeakMap<Message, { message: Message | undefined }>>()
-  readonly #lost = new Map<string, number>()
+  readonly #losses = new Losses()
   readonly #pairAddresses: (protocol: string) => readonly string[]
   readonly authenticate: Broker['authenticate']
   #wires: Wires = { connections: 0, connectionsTotal: 0 }
@@ -75,7 +76,7 @@ export class Core implements Broker {
     this.#membership = new Membership(this.#live)
     this.#jobs = new Jobs(this.#live, () => this.#membership.herald)
     this.#live.jobs = this.#jobs
-    this.administration = new Administration(this.#live, this.#dialects)
+    this.administration = new Administration(this.#live, this.#dialects, this.#losses, () => this.figures())
     this.visitor = replica
     this.#compaction = options.makeSnapshot === undefined ? undefined : new Compaction(this.#live, options.makeSnapshot)
     const { listener } = this.#live
@@ -150,11 +151,16 @@ export class Core implements Broker {
   /** A mistake in a dialect costs the message its way into that protocol, not the broker its life. */
   #convert(from: Dialect, to: Dialect, message: Message): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined {
     try {
-      return to.fromCanonical(from.toCanonical(message), message, (field) => this.#countLost(from.name, to.name, field))
+      return to.fromCanonical(from.toCanonical(message), message, (field) => this.#losses.count(from.name, to.name, field))
     } catch (error) {
       this.#live.log.error({ err: error, from: from.name, to: to.name }, 'a message could not be translated')
       return undefined
     }
+  }
+
+  selectorFault(text: string): BrokerError | undefined {
+    const compiled = this.#live.selecting.compile(text)
+    return compiled instanceof CodedError ? compiled : undefined
   }
 
   pairAddresses(protocol: string): readonly string[] {
@@ -243,7 +249,7 @@ export class Core implements Broker {
       transactions: { open: live.transactions.open, unfolding: live.transactions.busy },
       scheduled: this.#jobs.figures,
       routeSets: live.state.sets.byNumber.size,
-      conversionLosses: Object.fromEntries(this.#lost),
+      conversionLosses: this.#losses.totals(),
     }
   }
 
@@ -306,12 +312,5 @@ export class Core implements Broker {
       row = next
     }
     return purged
-  }
-
-  #countLost(from: string, to: string, field: string): void {
-    const key = `${from} to ${to}: ${field}`
-    const count = this.#lost.get(key)
-    // Field names may come from clients: as many are told apart as anybody would read.
-    if (count !== undefined || this.#lost.size < 1_000) this.#lost.set(key, (count ?? 0) + 1)
   }
 }

@@ -71,10 +71,12 @@ export class Dispatch {
   }
 
   attach(consumer: CoreConsumer, queue: Queue): void {
-    queue.seats ??= []
     const seat = new Seat(consumer, queue, this.#lineFor(consumer, queue))
-    seat.atQueue = queue.seats.push(seat) - 1
-    seat.atConsumer = consumer.seats.push(seat) - 1
+    // An array of one is made as such: pushing to an empty one takes room for many, and most queues have one consumer.
+    if (queue.seats === undefined || queue.seats.length === 0) queue.seats = [seat]
+    else seat.atQueue = queue.seats.push(seat) - 1
+    if (consumer.seats.length === 0) consumer.seats = [seat]
+    else seat.atConsumer = consumer.seats.push(seat) - 1
     if (queue.exclusive !== undefined || consumer.exclusive === 'wait') enterBarred(seat)
     else seat.stand()
     queue.groups?.share()
@@ -372,7 +374,7 @@ export class Dispatch {
     live.counters.messagesOut++
     live.recorder.note(EVENT.handed, queue.number, delivery.ref.sequence, REASON.none, delivery.attempts)
     pull.sink.deliver(delivery)
-    if (!pull.wantsMore || queue.readyCount === 0) pull.answer()
+    if (!pull.wantsMore || (queue.groups === undefined ? queue.ready.head : queue.groups.general) === 0) pull.answer()
   }
 
   #load(queue: Queue, row: number): void {
@@ -400,6 +402,7 @@ export class Dispatch {
     // It is gone, or in somebody's hands.
     if (row === 0 || entries.get(row, STATE) !== STATE_OF.ready) return
     const { tries, retryAtMs } = live.bodies.unreadable(entries.get(row, MESSAGE))
+    live.passedOver++
     live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
     queue.unlinkReady(row)
     queue.held.push(row)

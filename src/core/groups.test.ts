@@ -1,7 +1,7 @@
 // Message groups: one consumer a group while it lives, order within each, and nothing held up by a group that cannot go.
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../api.ts'
-import { type Client, CoreNode, PERMANENT, type Taker } from '../../test/support/core.ts'
+import { type Client, CoreNode, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
 import { SeededRandom } from '../random.ts'
 
 function start(changes: ConstructorParameters<typeof CoreNode>[0] = {}): { node: CoreNode; client: Client } {
@@ -124,6 +124,17 @@ describe('a message group', () => {
     for (let i = 0; i < 51; i++) node.clock.advance(100)
     await node.settled()
     expect(of(taker)).toBe('b1 a1 a2')
+  })
+
+  it('gives a pull no more than its first, and answers it', async () => {
+    const { node, client } = start()
+    await send(node, client, 'a1 a2 b1 -1')
+    const pulled: string[] = []
+    let answered = 0
+    const sink = { deliver: (delivery: Delivery) => void pulled.push(textOf(delivery)), flush: () => void answered++, ended() {} }
+    client.session.pull(node.queue('q'), { max: 10, bytes: 1e6, waitMs: 10_000, lockMs: 5_000 }, sink)
+    await node.settled()
+    expect([pulled, answered]).toEqual([['a1', 'b1', '-1'], 1])
   })
 
   it('goes on when what a pull had of it is settled', async () => {

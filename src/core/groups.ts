@@ -68,6 +68,8 @@ export class Groups {
   readonly #buckets = new Map<number, Bucket>()
   readonly #free: Heap
   readonly #active = new Ring<Holding>()
+  /** Of all seats that have buckets. */
+  readonly #holdings = new Set<Holding>()
 
   constructor(queue: Queue, entries: Entries, messages: Messages) {
     this.#queue = queue
@@ -197,13 +199,12 @@ export class Groups {
 
   /** A consumer has come: what others have beyond their fair share becomes free, as soon as nothing of it is out. */
   share(): void {
-    const { line } = this.#queue
-    const seats = (this.#queue.seats ?? []).filter((seat) => !seat.barred && seat.line === line)
-    const holdings = seats.flatMap(({ holding }) => holding ?? [])
-    const owned = holdings.reduce((sum, { buckets }) => sum + buckets.size, 0)
-    const fair = Math.ceil(owned / Math.max(1, seats.length))
-    for (const { buckets } of holdings) {
+    let owned = 0
+    for (const { buckets } of this.#holdings) owned += buckets.size
+    const fair = Math.ceil(owned / Math.max(1, this.#queue.seats?.length ?? 0))
+    for (const { buckets } of this.#holdings) {
       let excess = buckets.size - fair
+      if (excess <= 0) continue
       for (const bucket of [...buckets].sort((a, b) => a.out - b.out)) {
         if (excess-- <= 0) break
         bucket.leaving = true
@@ -218,6 +219,7 @@ export class Groups {
     if (holding === undefined) return
     seat.holding = undefined
     holding.ring?.remove(holding)
+    this.#holdings.delete(holding)
     for (const bucket of holding.buckets) {
       bucket.owner = undefined
       bucket.leaving = false
@@ -241,6 +243,7 @@ export class Groups {
 
   #own(bucket: Bucket, seat: Seat): void {
     seat.holding ??= new Holding(seat, this.#entries)
+    this.#holdings.add(seat.holding)
     bucket.owner = seat.holding
     seat.holding.buckets.add(bucket)
   }

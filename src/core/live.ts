@@ -84,6 +84,7 @@ export class Live implements StateHooks {
   readonly sessions = new Set<LiveSession>()
   /** Since this term began. */
   sessionsOpened = 0
+  passedOver = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
   lost: CodedError | undefined
@@ -153,6 +154,7 @@ export class Live implements StateHooks {
       // What was given out and not written down since the last durable number must not be given again.
       queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
       queue.toldNext = queue.next
+      queue.begin()
       for (const list of queue.readyLists()) {
         for (let row = list.head; row !== 0; ) {
           const next = state.entries.get(row, NEXT)
@@ -438,6 +440,10 @@ export class Live implements StateHooks {
 
   /** Who holds how much memory, by kind and the largest by name. */
   bytes(): unknown {
+    return { totals: this.bytesByKind(), largest: this.account.top(10) }
+  }
+
+  bytesByKind(): Readonly<Record<string, number>> {
     const { account, state } = this
     account.sub(this.#index, account.of(this.#index))
     account.add(this.#index, state.entries.bytes + state.messages.bytes)
@@ -445,7 +451,7 @@ export class Live implements StateHooks {
     account.add(this.#cache, this.journal.cachedBytes)
     account.sub(this.volatile, account.of(this.volatile))
     account.add(this.volatile, state.messages.volatileBytes)
-    return { totals: account.totals(), largest: account.top(10) }
+    return account.totals()
   }
 
   dropped(queue: Queue | undefined, reason: Reason): void {

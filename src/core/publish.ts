@@ -17,7 +17,6 @@ import { joined, type LiveTransaction } from './live-transaction.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
-import { originOf } from './selecting.ts'
 import { gather, type Spread, spreadOf } from './spread.ts'
 import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
@@ -162,6 +161,9 @@ export class Publisher {
       case 'drop-oldest':
         if (this.#transaction === undefined) dropOldest(live, queue, bytes)
         return this.#entriesFull(1)
+      case 'end-consumers':
+        endSlow(live, queue)
+        return 'done'
       default:
         return queue.policy.whenFull satisfies never
     }
@@ -172,7 +174,7 @@ export class Publisher {
     if (to.temporary && live.findQueue(to) === undefined) return this.#refuse(noTemporary(to))
     const route = live.router.route(to)
     const { durable, durableVias, volatile, volatileVias } =
-      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), originOf(session.record))
+      route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), session.origin)
     this.#queue = undefined
     this.#bySet = true
     this.#durable = durable
@@ -233,7 +235,8 @@ export class Publisher {
         if (this.#transaction === undefined) dropOldest(live, queue, bytes)
         return true
       }
-      live.dropped(queue, REASON['full-newest'])
+      if (queue.policy.whenFull === 'end-consumers') endSlow(live, queue)
+      else live.dropped(queue, REASON['full-newest'])
       return false
     }
     const vias = this.#durableVias
@@ -468,6 +471,13 @@ function isFilledByTransactions({ gate, policy }: Queue, bytes: number): boolean
   if (gate === undefined || gate.unseen === 0) return false
   const { limitMessages, limitBytes } = policy
   return (limitMessages !== 0 && gate.unseen >= limitMessages) || (limitBytes !== 0 && gate.unseenBytes + bytes > limitBytes)
+}
+
+/** Who lets too much wait is ended, and told so; the copy is not for it any more. */
+function endSlow(live: Live, queue: Queue): void {
+  live.dropped(queue, REASON.slow)
+  const error = new CodedError('limit', `a slow consumer: ${queue.count} messages wait for it, and more are not kept`)
+  for (const { consumer } of [...(queue.seats ?? [])]) consumer.session.endConsumer(consumer, error)
 }
 
 function oldestPending(live: Live, queue: Queue): number {

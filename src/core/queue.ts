@@ -27,6 +27,8 @@ export type QueuePolicy = Readonly<{
   expiredToDeadLetter: boolean
   /** Entries of a higher priority go first. */
   prioritized: boolean
+  /** `/metrics` has figures of its own for it. */
+  metrics: boolean
 }>
 
 /** Where the rows of its entries and their messages are. */
@@ -50,6 +52,9 @@ export class Queue {
   readonly declared: QueueOptions
   readonly policy: QueuePolicy
   alive = true
+  /** Where its numbers stood, and how many there were, when it was made or this term began. */
+  #begunNext = 1
+  #begunCount = 0
 
   /** The next sequence to give out, and the one that replay would give: they differ after volatile entries and after a claim. */
   next = 1
@@ -123,6 +128,20 @@ export class Queue {
     const count = this.count + (this.gate?.unseen ?? 0)
     const total = this.bytes + (this.gate?.unseenBytes ?? 0)
     return (limitMessages !== 0 && count >= limitMessages) || (limitBytes !== 0 && count !== 0 && total + bytes > limitBytes)
+  }
+
+  /** A term begins: `arrived` and `left` count from here. Nothing is counted for them: each entry has a number. */
+  begin(): void {
+    this.#begunNext = this.next
+    this.#begunCount = this.count
+  }
+
+  get arrived(): number {
+    return this.next - this.#begunNext
+  }
+
+  get left(): number {
+    return this.#begunCount + this.arrived - this.count
   }
 
   get readyCount(): number {

@@ -96,6 +96,8 @@ export const REASON = {
   'lock-expired': 28,
   /** Its stored body could not be read. */
   unreadable: 29,
+  /** Its consumer was too slow, and was ended for it. */
+  slow: 30,
 } as const
 
 export type Event = (typeof EVENT)[keyof typeof EVENT]

@@ -26,8 +26,9 @@ export class Seat implements RingMember<Seat> {
   /** An exclusive consumer takes while this one waits. */
   barred = false
   over = false
-  /** In its consumer's list of those to look at again when there is credit. */
+  /** In its consumer's list of those to look at again when there is credit, and the next one there. */
   resting = false
+  behind: Seat | undefined = undefined
   /** Of message groups, those that are its own. */
   holding: Holding | undefined = undefined
   ring: Ring<Seat> | undefined = undefined
@@ -110,7 +111,7 @@ interface Level {
 
 export class Line {
   /** Highest first; mostly there is one. */
-  readonly #levels: Level[] = []
+  #levels: readonly Level[] = []
   /** Told when somebody in it can take something; for lines that are not looked at otherwise. */
   woken: (() => void) | undefined = undefined
 
@@ -118,8 +119,10 @@ export class Line {
     const levels = this.#levels
     let at = 0
     while (at < levels.length && levels[at].priority > priority) at++
-    if (levels[at]?.priority !== priority) levels.splice(at, 0, { priority, hungry: new Ring<Seat>(), modest: new Ring<Seat>() })
-    return levels[at]
+    if (levels[at]?.priority === priority) return levels[at]
+    const level = { priority, hungry: new Ring<Seat>(), modest: new Ring<Seat>() }
+    this.#levels = [...levels.slice(0, at), level, ...levels.slice(at)]
+    return level
   }
 
   /** Whose turn it is. */

@@ -1,11 +1,11 @@
 // What the core does with selectors: compiles them within the configured bounds, remembers each binding's, and reads messages for them
 // through their dialects.
-import type { CanonicalHead, Dialect, Log, Message } from '../api.ts'
+import type { CanonicalHead, Dialect, Identity, Log, Message } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Binding } from './bindings.ts'
 import type { SelectorBounds } from './selector/parse.ts'
-import { Selector } from './selector/selector.ts'
+import { given, Selector } from './selector/selector.ts'
 import { MessageView } from './selector/view.ts'
 import type { SessionRecord } from './sessions.ts'
 
@@ -40,10 +40,11 @@ export class Selecting {
     this.#log = log
   }
 
-  /** The selector, or why it is none. */
-  compile(text: string): Selector | CodedError {
+  /** The selector, or why it is none; an empty text stands for no selector. */
+  compile(text: string | undefined): Selector | CodedError | undefined {
+    const wanted = given(text)
     try {
-      return new Selector(text, this.#bounds)
+      return wanted === undefined ? undefined : new Selector(wanted, this.#bounds)
     } catch (error) {
       if (error instanceof CodedError) return error
       throw error
@@ -81,6 +82,7 @@ export class Selecting {
 }
 
 /** Who sends or subscribes, for no-local: the client by its name, so that it outlives a connection; else the connection. */
-export function originOf(record: SessionRecord): string {
+export function originOf(record: SessionRecord, { origin }: Pick<Identity, 'origin'>): string {
+  if (origin !== undefined) return `${record.protocol} ${origin}`
   return record.clientId === '' ? `#${record.number}` : record.key
 }

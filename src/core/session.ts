@@ -44,21 +44,23 @@ import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
-import { originOf } from './selecting.ts'
 import { given } from './selector/selector.ts'
+import { originOf } from './selecting.ts'
 import { settleEntry } from './settlement.ts'
 import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
 const PARKED: Ticket = -1
 
 /** Whose connection it is. */
-type Who = Readonly<{ principal: string; remote: string }>
+type Who = Readonly<{ principal: string; remote: string; origin?: string }>
 
 export class LiveSession implements Session {
   readonly record: SessionRecord
   readonly resumed: boolean
   readonly replies: Replies
   readonly principal: string
+  /** Whose messages it sends, for no-local. */
+  readonly origin: string
   readonly remote: string
   /** Rises with each session that is connected in this term. */
   readonly order: number
@@ -89,6 +91,7 @@ export class LiveSession implements Session {
     this.replies = replies
     this.principal = who.principal
     this.remote = who.remote
+    this.origin = originOf(record, who)
     this.order = ++live.sessionsOpened
   }
 
@@ -250,11 +253,10 @@ export class LiveSession implements Session {
     }
     const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(this.record, spec.pattern)
     if (tooLong !== undefined) return this.refuse(tooLong)
-    const selector = given(spec.selector) ?? ''
-    const compiled = selector === '' ? undefined : live.selecting.compile(selector)
-    if (compiled instanceof CodedError) return this.refuse(compiled)
-    const exceptFrom = spec.noLocal === true ? originOf(this.record) : ''
-    const binding = new Binding({ ...spec, selector, exceptFrom }, queue)
+    const selector = live.selecting.compile(spec.selector)
+    if (selector instanceof CodedError) return this.refuse(selector)
+    const exceptFrom = spec.noLocal === true ? this.origin : ''
+    const binding = new Binding({ ...spec, selector: selector?.text ?? '', exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -296,8 +298,7 @@ export class LiveSession implements Session {
       this.refuse(tooLong)
       return undefined
     }
-    const text = given(options.selector)
-    const selector = text === undefined ? undefined : live.selecting.compile(text)
+    const selector = live.selecting.compile(options.selector)
     if (selector instanceof CodedError) {
       this.refuse(selector)
       return undefined
@@ -365,7 +366,12 @@ export class LiveSession implements Session {
     if (queue === undefined) this.refuse(noQueue(address))
     else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
     else {
-      const browse = new CoreBrowse(live, this, queue, options, sink)
+      const selector = live.selecting.compile(options.selector)
+      if (selector instanceof CodedError) {
+        this.refuse(selector)
+        return undefined
+      }
+      const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
       this.#browses ??= new Set()
       this.#browses.add(browse)
       live.browsing.add(browse)

@@ -12,7 +12,6 @@ import type { Live } from './live.ts'
 import { matchesName } from './policy.ts'
 import type { Queue } from './queue.ts'
 import type { Reached } from './route-filter.ts'
-import { originOf } from './selecting.ts'
 import type { LiveSession } from './session.ts'
 import { noTemporary } from './temporary.ts'
 
@@ -83,7 +82,7 @@ export function gather(live: Live, session: LiveSession, spread: Spread, message
   for (const topic of spread.topics) {
     if (topic.temporary && live.findQueue(topic) === undefined) return refused(noTemporary(topic))
     const route = live.router.route(topic)
-    const reached = route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), originOf(session.record))
+    const reached = route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), session.origin)
     limited ||= route.limited
     const named = (via: Via): Via | undefined => (topic === spread.name ? via : live.state.vias.named(via, topic, live.settings.limits.viaNames))
     for (const [queues, vias] of [

@@ -73,6 +73,8 @@ export class State {
   readonly queues: (Queue | undefined)[] = [undefined]
   readonly queueByNumber = new Map<number, Queue>()
   readonly queueByKey = new Map<string, Queue>()
+  /** Those that `/metrics` tells of one by one. */
+  readonly measured = new Set<Queue>()
   readonly sessionByNumber = new Map<number, SessionRecord>()
   readonly sessionByKey = new Map<string, SessionRecord>()
   /** Neither committed nor rolled back, oldest first. */
@@ -110,6 +112,7 @@ export class State {
     this.queues[slot] = queue
     this.queueByNumber.set(number, queue)
     this.queueByKey.set(address.key, queue)
+    if (policy.metrics) this.measured.add(queue)
     if (declared.durable) this.nextQueue = Math.max(this.nextQueue, number + 1)
     this.version++
     return queue
@@ -131,6 +134,7 @@ export class State {
     this.#freeSlots.push(queue.slot)
     this.queueByNumber.delete(queue.number)
     this.queueByKey.delete(queue.address.key)
+    this.measured.delete(queue)
     this.version++
   }
 

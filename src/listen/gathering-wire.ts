@@ -131,6 +131,12 @@ export abstract class GatheringWire implements Wire, OwnedWire {
     return at
   }
 
+  trim(bytes: number): void {
+    if (this.state !== 'open') return
+    this.#pageAt -= bytes
+    this.#gatheredBytes -= bytes
+  }
+
   #gather(bytes: number): void {
     this.#gatheredBytes += bytes
     if (this.#listed) return

@@ -31,6 +31,8 @@ export type Administered = Pick<Administration, keyof Administration>
 export interface Managed {
   readonly role: Role
   status(): NodeStatus
+  /** The same without what the core says of itself: costs nothing. */
+  standing(): NodeStatus
   /** Throws `BrokerError` `not-leading` while this node neither leads nor is a warm standby. */
   digest(): Promise<StateDigest>
   /** Gives the leadership away. Throws `BrokerError` `not-leading`; `denied` when no standby is warm and `force` is not set. */

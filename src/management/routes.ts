@@ -9,6 +9,7 @@
 //   POST /api/queues/{name}/purge  /api/queues/{name}/move?to=NAME&count=N  /api/queues/{name}/redrive?count=N  /api/failover?force=true
 import { CodedError } from '../errors.ts'
 import type { Managed } from './api.ts'
+import type { Metrics } from './metrics.ts'
 import { renderEntry, renderView } from './render.ts'
 
 export type Asked = Readonly<{ method: string; path: string; query: URLSearchParams }>
@@ -36,6 +37,7 @@ const paths: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/health/live', { method: 'GET', run: () => ok({ live: true }) }],
   ['/health/ready', { method: 'GET', run: ({ role }) => ({ status: role === 'active' ? 200 : 503, body: { ready: role === 'active', role } }) }],
   ['/health/role', { method: 'GET', run: health }],
+  ['/metrics', { method: 'GET', run: metrics }],
   ['/api/status', { method: 'GET', run: (managed) => ok(managed.status()) }],
   ['/api/state/digest', { method: 'GET', run: async (managed) => ok(await managed.digest()) }],
   ['/api/failover', { method: 'POST', run: async (managed, query) => ok(await managed.handOver(query.get('force') === 'true')) }],
@@ -55,6 +57,16 @@ const actions: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['move', { method: 'POST', run: move }],
   ['redrive', { method: 'POST', run: redrive }],
 ])
+
+/** One registry a process: what it measures of the process is there once. */
+let registry: Promise<Metrics> | undefined
+
+async function metrics(managed: Managed): Promise<Answer> {
+  // The library is loaded when somebody asks: most nodes of tests and drills are never asked.
+  registry ??= import('./metrics.ts').then(({ Metrics }) => new Metrics())
+  const found = await registry
+  return { status: 200, text: await found.read(managed), type: found.contentType }
+}
 
 function health(managed: Managed): Answer {
   const { role, node, epoch, follow } = managed.status()

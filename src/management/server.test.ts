@@ -18,6 +18,7 @@ const nothing = (): never => {
   throw new Error('not played')
 }
 const administered: Administered = {
+  measure: nothing,
   destinations: nothing,
   look: nothing,
   describe: nothing,
@@ -35,6 +36,7 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     role,
     status: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {}, broker: { queues: 2n } }),
     administration: { ...administered, destinations: () => ({ queues: [], retained: 7 }) },
+    standing: () => ({ role, node: 'a', version: '1', epoch: 3, startedAtMs: 1, listeners: {} }),
     digest: async () => ({ node: 'a', role, batch: 7, digest: 'd' }),
     handOver: async (force: boolean) => ({ epoch: 3, successor: force ? undefined : 'b' }),
     recent: (limit: number) => ({ limit }),
@@ -92,6 +94,7 @@ describe('the management interface', () => {
       '/api/status',
       '/api/destinations',
       '/api/recent',
+      '/metrics',
       '/api/state/digest',
       '/',
       '/health',
@@ -137,6 +140,22 @@ describe('the management interface', () => {
     expect((await ask(address, '/api/failover')).status).toBe(405)
     expect((await ask(address, '/api/failover', { method: 'POST' })).body).toEqual({ epoch: 3, successor: 'b' })
     expect((await ask(address, '/api/failover?force=true', { method: 'POST' })).body).toEqual({ epoch: 3 })
+  })
+
+  it('has metrics on a standby too: of the process, and how far it follows', async () => {
+    const follow = { state: 'warm', reason: '', batch: 5, epoch: 1, behindMs: 250 } as const
+    const standing = () => ({ role: 'standby', node: 'b', version: '1', epoch: 0, startedAtMs: 1, listeners: {}, follow }) as const
+    const { address } = await start('standby', { standing })
+    const text = await (await fetch(`http://${address}/metrics`)).text()
+    for (const line of [
+      'bascule_role{role="standby"} 1',
+      'bascule_follow_state{state="warm"} 1',
+      'bascule_follow_behind_seconds 0.25',
+      'bascule_follow_batch{epoch="1"} 5',
+    ])
+      expect(text.split('\n')).toContain(line)
+    expect(text).not.toContain('bascule_messages_in_total ')
+    expect((await ask(address, '/metrics', { method: 'POST' })).status).toBe(405)
   })
 
   it('maps the errors of the core and names unknown paths and methods', async () => {

@@ -149,12 +149,12 @@ def relay():
     connection.close()
 
 
-def refused(options, word):
+def refused(options, condition, word):
     connection = connect()
     try:
         connection.create_receiver("proton.refused", credit=1, options=options)
     except LinkDetached as error:
-        assert error.condition == "amqp:not-implemented" and word in str(error), error
+        assert error.condition == condition and word in str(error), error
     else:
         raise AssertionError("not refused")
     connection.create_sender("proton.refused").send(Message(body="goes on"))
@@ -162,11 +162,31 @@ def refused(options, word):
 
 
 def selector():
-    refused(Selector("x > 1"), "Selectors")
+    refused(Selector("x >"), "amqp:invalid-field", "the selector is wrong at character 4")
+    connection = connect()
+    receiver = connection.create_receiver("proton.selector", credit=CREDIT, options=Selector("x > 1 AND name = 'ü'"))
+    sender = connection.create_sender("proton.selector")
+    for x in range(4):
+        sender.send(Message(body=x, properties={"x": x, "name": "ü"}))
+    for expected in (2, 3):
+        assert receiver.receive(timeout=WAIT).body == expected
+        receiver.accept()
+    connection.close()
 
 
 def browse():
-    refused(Copy(), "copy")
+    connection = connect()
+    sender = connection.create_sender("proton.browse")
+    for number in range(3):
+        sender.send(Message(body=number))
+    for options in (Copy(), None):
+        receiver = connection.create_receiver("proton.browse", credit=CREDIT, options=options)
+        for expected in range(3):
+            assert receiver.receive(timeout=WAIT).body == expected
+            if options is None:
+                receiver.accept()
+        receiver.close()
+    connection.close()
 
 
 class Declares(MessagingHandler, TransactionHandler):

@@ -39,19 +39,25 @@ it('the tour of the README does what it says', { timeout: 60_000 }, async () => 
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const tour = readme.slice(readme.indexOf('## Five minutes'), readme.indexOf('## More'))
   const blocks = [...tour.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block)
-  const promised = /^ {4}(\/topic.*)$/m.exec(tour)?.[1] ?? 'the README promises an output'
-  const [mqtt, stomp] = [await freePort(), await freePort()]
+  const promised = [...tour.matchAll(/^ {4}(\/topic.*)$/gm)].map(([, line]) => line)
+  expect(promised).toHaveLength(2)
+  const [mqtt, stomp, amqp] = [await freePort(), await freePort(), await freePort()]
   const data = mkdtempSync(join(tmpdir(), 'bascule-tour-'))
   const script = blocks
     .join('\n')
-    .replaceAll('--data tour', `--data ${data} --listen mqtt=${mqtt} --listen stomp=${stomp} --listen http=0 --listen websocket=0`)
+    .replaceAll(
+      '--data tour',
+      `--data ${data} --listen mqtt=${mqtt} --listen stomp=${stomp} --listen amqp=${amqp} --listen http=0 --listen websocket=0`,
+    )
     .replaceAll('-p 1883', `-p ${mqtt}`)
     .replaceAll(/stomp-receive\.mjs (\d)/g, `stomp-receive.mjs $1 ${stomp}`)
+    .replaceAll(/(amqp-send\.mjs \S+ '[^']*')/g, `$1 ${amqp}`)
   expect(script.match(new RegExp(String(stomp), 'g'))).toHaveLength(4)
+  expect(script.match(new RegExp(String(amqp), 'g'))).toHaveLength(3)
   const { code, out } = await run(`set -e\n${script}\nwait $! || true`)
   rmSync(data, { recursive: true })
   expect(code, out).toBe(0)
   const lines = out.split('\n')
-  expect(lines.filter((line) => line === promised)).toHaveLength(1)
+  expect(lines.filter((line) => line.startsWith('/topic'))).toEqual(promised)
   expect(lines.filter((line) => line.startsWith('ready ')).map((line) => JSON.parse(line.slice(6)).epoch)).toEqual([1, 2])
 })

@@ -44,7 +44,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   const link = new IncomingLink(channel, { attach, target: address })
   const options = { protocol: 'amqp', clientId: '', clash: 'refuse', keepMs: 0, fresh: false, will: undefined } as const
   try {
-    link.open(broker.open({ ...options, principal: connection.principal, remote: connection.remote }, link))
+    link.open(broker.open({ ...options, principal: connection.principal, remote: connection.remote, origin: connection.origin }, link))
   } catch (error) {
     refuse(channel, attach, errorOf(error))
     return
@@ -104,7 +104,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
   const link = new OutgoingLink(channel, attach, source)
   let { ticket } = prepared
   if (source.copy) {
-    const browse = connection.session.browse(source.queue, { held: false }, link)
+    const browse = connection.session.browse(source.queue, { held: false, selector: source.selector }, link)
     if (browse === undefined) {
       refuse(channel, attach, errorOf(connection.session.refusal))
       return
@@ -112,7 +112,8 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     link.look(browse)
   } else if (!source.lookup) {
     const { exclusive, priority } = source
-    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority } as const
+    const selector = prepared.pattern === undefined ? source.selector : undefined
+    const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority, selector } as const
     const consumer = connection.session.consume(source.several ?? [source.queue], options, link)
     const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {
@@ -138,12 +139,12 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
   })
 }
 
-/** What is in force: no filter is, so none is named. */
+/** What is in force. */
 function sourceAnswer(attach: Attach, source: Source): Terminus {
   const asked = attach.source
   if (asked === undefined)
     return { ...NO_SOURCE, address: source.address, durable: 2, expiry: 'never', distribution: 'copy', capabilities: ['topic'] }
-  return { ...asked, address: source.address, filter: [] }
+  return { ...asked, address: source.address, filter: source.filter }
 }
 
 function enter(channel: Channel, link: IncomingLink | OutgoingLink): void {

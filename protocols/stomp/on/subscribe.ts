@@ -2,10 +2,11 @@
 // named by the client-id of CONNECT and the name of the subscription.
 import type { Address, ConsumerOptions, Pattern, QueuePattern, Ticket } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
+import { renewSubscription } from '../../shared/subscriptions.ts'
 import { parseTarget, type Target } from '../address.ts'
 import { type Frame, header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
-import { type Fault, quote } from '../errors.ts'
+import { type Fault, faultOf, quote } from '../errors.ts'
 import { isTrue } from '../head.ts'
 import { type AckMode, Subscription } from '../subscription.ts'
 import { claimTemporary } from '../temporary.ts'
@@ -37,7 +38,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
   })
   if (request.browser) {
-    const browse = connection.session.browse(source.queue, { held: false }, subscription)
+    const browse = connection.session.browse(source.queue, { held: false, selector: request.selector }, subscription)
     if (browse === undefined) {
       connection.refuse(receipt)
       return
@@ -48,7 +49,9 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     return
   }
   const { exclusive, priority } = request
-  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority } as const
+  // A subscription to a topic takes everything from its own queue: its binding chooses.
+  const selector = isQueue(request.target) || request.target.kind === 'list' ? request.selector : undefined
+  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority, selector } as const
   const consumer = connection.session.consume(source.pattern ?? source.queues ?? [source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
@@ -93,6 +96,8 @@ type Request = Readonly<{
   exclusive: ConsumerOptions['exclusive']
   priority: number
   browser: boolean
+  selector: string | undefined
+  noLocal: boolean
 }>
 
 function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
@@ -108,10 +113,11 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   }
   const mode = header(frame, 'ack') ?? 'auto'
   if (mode !== 'auto' && mode !== 'client' && mode !== 'client-individual') return invalid(`There is no ack mode ${quote(mode)}.`)
-  if ((header(frame, 'selector') ?? '') !== '') return { code: 'unsupported', sentence: 'Selectors are not offered yet.' }
-  if (isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')) {
-    return { code: 'unsupported', sentence: 'Leaving out messages of the own connection (noLocal) is not offered yet.' }
-  }
+  // A copy: a piece of a longer string would keep the whole read.
+  const selector = Buffer.from(header(frame, 'selector') ?? '').toString()
+  const wrong = connection.broker.selectorFault(selector)
+  if (wrong !== undefined) return faultOf(wrong)
+  const noLocal = isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')
   const wanted = header(frame, 'activemq.prefetchSize')
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
@@ -125,6 +131,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   }
   const browser = isTrue(header(frame, 'browser') ?? '')
   if (browser && (target.kind !== 'address' || !isQueue(target))) return invalid('Only a queue can be browsed, and one at a time.')
+  if (noLocal && isQueue(target)) return { code: 'unsupported', sentence: 'Only a topic can leave out messages of the own client (noLocal).' }
   // A queue keeps its messages anyway: there the name means nothing.
   const durable = isQueue(target) ? undefined : durableName(frame)
   if (durable !== undefined && connection.clientId === '') return invalid('A durable subscription needs the header client-id in CONNECT.')
@@ -142,6 +149,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
     priority: Number(priority),
     browser,
+    selector: selector.trim() === '' ? undefined : selector,
+    noLocal,
   }
 }
 
@@ -164,6 +173,7 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   if (target.kind === 'address' && isTemporary(target.address) && claimTemporary(connection, target.address) === 0) return undefined
   if (request.durable !== undefined) {
     const queue = durableQueue(connection, request.durable)
+    if (!renewSubscription(session, queue, request)) return undefined
     const ticket = session.declare(queue, PERMANENT)
     return ticket === 0 ? undefined : { queue, temporary: false, ticket }
   }
@@ -175,7 +185,7 @@ function ownQueue(connection: StompConnection, number: number): Source | undefin
   const { session } = connection
   const { settings } = connection.shared
   const queue = connection.broker.address('queue', [connection.sessionId, String(number)], 'stomp')
-  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: 'drop-oldest' } as const
+  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: settings.topicBacklogWhenFull }
   if (session.declare(queue, { durable: false, lifetime: 'held', ...backlog }) === 0) return undefined
   const ticket = session.hold(queue, 0)
   return ticket === 0 ? undefined : { queue, temporary: true, ticket }
@@ -215,6 +225,8 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
     settle: request.mode === 'auto' ? 'settled' : 'unsettled',
     absent: 'keep',
     retained: request.retroactive ? 'always' : 'never',
+    selector: request.selector,
+    noLocal: request.noLocal,
   })
 }
 

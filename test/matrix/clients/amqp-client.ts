@@ -61,8 +61,8 @@ async function send(sender: Sender, message: AmqpMessage): Promise<string> {
   })
 }
 
-async function subscribe(connection: Connection, destination: string, { manual = false, temporary = false }: SubscribeOptions) {
-  const source = temporary ? { dynamic: true, address: '' } : destination
+async function subscribe(connection: Connection, destination: string, { manual = false, temporary }: SubscribeOptions) {
+  const source = temporary === undefined ? destination : { dynamic: true, address: '', capabilities: [`temporary-${temporary}`] }
   const receiver = connection.open_receiver({ source: source as string, autoaccept: !manual, autosettle: true })
   const box = new Box()
   receiver.on('message', (context: EventContext) => box.push(arrivedOf(context)))
@@ -81,13 +81,14 @@ async function close(receiver: Receiver): Promise<void> {
 }
 
 function arrivedOf({ message, delivery }: EventContext): Arrived {
-  const { bare, firstAcquirer, deliveryCount: _, ...seen } = decode((message as unknown as { bytes: Buffer }).bytes)
+  const { bare, firstAcquirer, deliveryCount, ...seen } = decode((message as unknown as { bytes: Buffer }).bytes)
   const to = seen.deliveryAnnotations?.['x-opt-to']
   return {
     destination: String(to?.[1] ?? ''),
     seen,
     exact: bare,
     redelivered: firstAcquirer === false,
+    deliveryCount,
     settle(outcome) {
       if (outcome === 'accepted') delivery?.accept()
       else if (outcome === 'released') delivery?.release()

@@ -11,6 +11,8 @@ export type Arrived = Readonly<{
   exact: string
   /** DUP, `redelivered`, not the first acquirer. */
   redelivered: boolean
+  /** Only AMQP tells. */
+  deliveryCount?: number | undefined
   settle(outcome: Outcome): void
 }>
 
@@ -24,14 +26,15 @@ export interface Inbox {
 export type SubscribeOptions = Readonly<{
   /** The test settles; else each is accepted at once. */
   manual?: boolean
-  /** Other protocols' reply-to names it; undefined unless the client asks the broker for a destination of its own. */
-  temporary?: boolean
+  /** The broker is asked for a destination of the client's own, and names it. */
+  temporary?: 'queue' | 'topic'
 }>
 
 export interface Client {
   readonly endpoint: Endpoint
   /** Its own part of `said`. Ends with `accepted` when the broker has it, else with its refusal. */
   send(destination: string, said: Said): Promise<string>
+  /** `address`: what the client says as reply-to. */
   subscribe(destination: string, options?: SubscribeOptions): Promise<Inbox & { readonly address: string }>
   close(): Promise<void>
 }

@@ -1,5 +1,6 @@
 // MQTT.js, version 3.1.1, over TCP or WebSocket.
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import { until } from '../../wire/bytes.ts'
 import { bytesOf, type Endpoint, type MqttMessage } from '../notation.ts'
 import { Box, type Client } from './client.ts'
 
@@ -7,7 +8,13 @@ export async function mqttClient(endpoint: Endpoint, port: number, options: ICli
   const url = endpoint.transport === 'ws' ? `ws://127.0.0.1:${port}` : `mqtt://127.0.0.1:${port}`
   const client = await mqtt.connectAsync(url, { reconnectPeriod: 0, protocolVersion: 4, ...options })
   const boxes = new Map<string, Box>()
+  // The library acknowledges after it has told of a message.
+  let unacknowledged = 0
+  client.on('packetsend', ({ cmd }) => {
+    if (cmd === 'puback' || cmd === 'pubcomp') unacknowledged--
+  })
   client.on('message', (topic, payload, packet) => {
+    if (packet.qos > 0) unacknowledged++
     const box = [...boxes].find(([filter]) => matches(filter, topic))?.[1]
     box?.push(arrivedOf(topic, payload, packet))
   })
@@ -24,6 +31,7 @@ export async function mqttClient(endpoint: Endpoint, port: number, options: ICli
         next: (waitMs) => box.next(waitMs),
         async close() {
           boxes.delete(destination)
+          await until('acknowledgements sent', () => unacknowledged === 0)
           await client.unsubscribeAsync(destination)
         },
       }

@@ -197,6 +197,20 @@ export const fields: readonly Row[] = [
     },
   },
   {
+    name: 'annotations that are not the sender’s to write',
+    table: '3.3 annotations, delivery annotations, footer',
+    said: { stomp: header('JMS_AMQP_MA_x-opt-jms-msg-type', '9', 'JMS_AMQP_FT_grün', 'g') },
+    unsaid: { amqp: 'amqp-says' },
+    to: { mqtt: unsayable('properties'), amqp: { rules: ['amqp-own-annotations'], lost: ['annotations', 'annotations'] } },
+  },
+  {
+    name: 'delivery time',
+    table: '3.3 deliverAt',
+    said: { amqp: { messageAnnotations: { 'x-opt-delivery-time': ['long', 1000n] } } },
+    unsaid: { stomp: 'stomp-says-delays' },
+    to: { mqtt: unsayable('deliverAt'), stomp: { rules: ['stomp-delays'], lost: ['deliverAt'] } },
+  },
+  {
     name: 'reply-to that is no address of ours',
     table: '3.3 replyTo',
     said: { amqp: properties({ 'reply-to': string('http://elsewhere/r') }), stomp: header('reply-to', 'http://elsewhere/r') },

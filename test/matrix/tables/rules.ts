@@ -44,6 +44,16 @@ export const rules = {
     kind: 'lossy',
     says: 'Symbols of AMQP are ASCII: a content type or encoding that is not is left out.',
   },
+  'amqp-own-annotations': {
+    row: '3.3 annotations, column AMQP: kept as is',
+    kind: 'lossy',
+    says: 'An annotation that says how the message is to be read (`x-opt-jms-msg-type`, …) is written by the broker, and names are ASCII: what is sent as `JMS_AMQP_MA_…`, `_DA_…` or `_FT_…` of such a name is left out.',
+  },
+  'stomp-delays': {
+    row: '3.3 deliverAt, column STOMP: AMQ_SCHEDULED_*',
+    kind: 'lossy',
+    says: 'STOMP says a delay, not a time: the time of a delivery that was waited for is not told.',
+  },
   'mqtt-unnameable': {
     row: '3.2 separator and wildcards, column MQTT',
     kind: 'refused',
@@ -68,6 +78,11 @@ export const rules = {
     row: '3.1 STOMP standard headers: removed when a client sends them',
     kind: 'unsaid',
     says: 'Only the broker may say `message-id`, `JMSXUserID`, `redelivered`, `original-destination`: what a sender says is left out.',
+  },
+  'stomp-says-delays': {
+    row: '3.3 deliverAt, column STOMP: AMQ_SCHEDULED_*',
+    kind: 'unsaid',
+    says: 'A sender of STOMP says how long to wait, not until when.',
   },
   'amqp-says': {
     row: '3.3 and 3.4, column AMQP',
