@@ -3,6 +3,7 @@
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { DELAYED_DELIVERY } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
+import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
 import { frame } from '../frames.ts'
 import { IncomingLink, queuesOf } from '../incoming-link.ts'
@@ -32,16 +33,13 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   const { connection } = channel
   const { broker } = connection.shared
   const target = attach.target
-  if (target?.kind === 'coordinator') {
-    refuse(channel, attach, fault('unsupported', 'Transactions are not offered yet.'))
-    return
-  }
+  const coordinator = target?.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
   const address = target?.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
   if (address !== undefined && 'condition' in address) {
     refuse(channel, attach, address)
     return
   }
-  const link = new IncomingLink(channel, { attach, target: address })
+  const link = new IncomingLink(channel, { attach, target: address, coordinator })
   const options = { protocol: 'amqp', clientId: '', clash: 'refuse', keepMs: 0, fresh: false, will: undefined } as const
   try {
     link.open(broker.open({ ...options, principal: connection.principal, remote: connection.remote, origin: connection.origin }, link))
@@ -77,7 +75,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   link.after(ticket, () => {
     connection.after(nodeTicket, () => {
       if (channel.links.get(link.handle) !== link) return
-      const answer: Terminus = { ...(target ?? NO_TARGET), address: name }
+      const answer: Terminus = { ...(target ?? NO_TARGET), address: name, ...(coordinator === undefined ? {} : { capabilities: CAPABILITIES }) }
       write(channel, attach, attach.source === undefined ? undefined : terminusTerm(attach.source), terminusTerm(answer))
       answered(channel, link)
       link.topUp()
