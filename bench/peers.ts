@@ -14,6 +14,8 @@ export interface Running {
   /** 0: it does not speak it. */
   readonly stomp: number
   /** The same. */
+  readonly amqp: number
+  /** The same. */
   readonly websocket: number
   /** From the start of the process to the first accepted connection. */
   readonly startMs: number
@@ -73,7 +75,7 @@ export const peers: readonly Peer[] = [
       if (line === undefined) throw new Error(`the broker did not start: ${text}`)
       const ready: Ready = JSON.parse(line)
       const port = (name: string) => Number((ready.listeners[name] ?? '').split(':').at(-1))
-      return { ...(await running(child, port('mqtt'), port('stomp'), begun)), websocket: port('websocket') }
+      return { ...(await running(child, port('mqtt'), port('stomp'), begun)), amqp: port('amqp'), websocket: port('websocket') }
     },
   },
   {
@@ -125,6 +127,7 @@ async function running(child: ChildProcess, mqtt: number, stomp: number, begun: 
     pid: child.pid ?? 0,
     mqtt,
     stomp,
+    amqp: 0,
     websocket: 0,
     startMs,
     async stop(signal = 'SIGTERM') {

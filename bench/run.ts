@@ -30,6 +30,7 @@ type Flows = Omit<FlowSpec, 'port'>
 
 const mqtt: Flows = { protocol: 'mqtt', bytes: 1024, window: 100, qos: 0, subscribers: 1, session: false, ack: 'client-individual' }
 const stomp: Flows = { ...mqtt, protocol: 'stomp', window: 200 }
+const amqp: Flows = { ...stomp, protocol: 'amqp' }
 
 const flows: Readonly<Record<string, Flows>> = {
   'mqtt-q0-64B': { ...mqtt, bytes: 64, window: 2000 },
@@ -47,6 +48,9 @@ const flows: Readonly<Record<string, Flows>> = {
   'stomp-w200': stomp,
   'stomp-w200-cumulative': { ...stomp, ack: 'client' },
   'stomp-w1': { ...stomp, window: 1 },
+  'amqp-w1': { ...amqp, window: 1 },
+  'amqp-w200': amqp,
+  'amqp-w200-websocket': { ...amqp, subprotocol: 'amqp' },
   'stomp-w1-no-consumer': { ...stomp, window: 1, subscribers: 0 },
 }
 
@@ -87,7 +91,7 @@ async function measureFlow(scenario: string, spec: Flows, peer: Peer): Promise<v
   const runs: Figures[] = []
   for (let i = 0; i < Number(values.runs); i++) {
     const broker = await fresh(peer)
-    const port = spec.subprotocol !== undefined ? broker.websocket : spec.protocol === 'mqtt' ? broker.mqtt : broker.stomp
+    const port = spec.subprotocol !== undefined ? broker.websocket : broker[spec.protocol]
     if (port > 0) runs.push(await generate({ task: 'flow', spec: { ...spec, port }, pid: broker.pid, seconds }))
     await broker.stop('SIGKILL')
   }

@@ -8,6 +8,7 @@ import { ACCEPTED, isTerminal, type Outcome, outcomeTerm } from './outcome.ts'
 import { type Outbound, writeTransfer } from './outbound.ts'
 import type { OutgoingLink } from './outgoing-link.ts'
 import type { Begin, Disposition, Flow } from './performatives.ts'
+import { UNKNOWN_ID } from './transactions.ts'
 import { TermWriter } from './writer.ts'
 
 export type Link = IncomingLink | OutgoingLink
@@ -159,6 +160,14 @@ export class Channel {
       if (!this.#detached.has(told.handle)) this.#unattached(told.handle)
       return
     }
+    if (told.acquires && link !== undefined) {
+      this.detach(
+        link,
+        true,
+        fault('unsupported', 'Transactional acquisition (txn-id in a flow) is not offered: acquire as ever, and retire in the transaction.'),
+      )
+      return
+    }
     if (link?.receives === true) link.flow(told)
     // Answered once, and an answer asks for none: two that echo each other would never end.
     if (told.echo) {
@@ -221,6 +230,13 @@ export class Channel {
     this.connection.write(disposition(this.number, true, this.#acceptedFirst, this.#acceptedLast, this.#acceptedSettled, ACCEPTED_BYTES))
   }
 
+  /** A delivery of the client's has this state, which is written already. */
+  tell(id: number, state: Buffer, settled: boolean, link: IncomingLink): void {
+    this.#tellAccepted()
+    if (!settled) this.#halfSettled.set(id, link)
+    this.connection.write(disposition(this.number, true, id, id, settled, state))
+  }
+
   reject(id: number, error: AmqpError): void {
     this.#tellAccepted()
     const state = outcomeBytes({ kind: 'rejected', reason: '' }, error)
@@ -228,8 +244,8 @@ export class Channel {
   }
 
   onDisposition(told: Disposition): void {
-    if (told.outcome?.kind === 'transactional') {
-      this.end(fault('unsupported', 'Transactions are not offered yet.'))
+    if (told.outcome?.kind === 'transactional' && this.connection.transactions.find(told.outcome.id) === undefined) {
+      this.end(UNKNOWN_ID)
       return
     }
     if (told.received) this.#settle(told)
@@ -296,10 +312,12 @@ export class Channel {
       )
       return
     }
-    if (!told.settled && (told.outcome === undefined || !isTerminal(told.outcome))) return
+    const within = told.outcome?.kind === 'transactional' ? told.outcome : undefined
+    if (!told.settled && within?.outcome === undefined && (told.outcome === undefined || !isTerminal(told.outcome))) return
     let run: Run | undefined
     const take = (id: number, unsettled: Unsettled): void => {
-      this.#unsettled.delete(id)
+      // What waits for a discharge and is not settled by the client is spoken of once more.
+      if (within === undefined || told.settled) this.#unsettled.delete(id)
       if (run !== undefined && run.link === unsettled.link && run.lastTag + 1 === unsettled.coreTag && run.lastId + 1 === id) {
         run.lastTag++
         run.lastId++
@@ -321,6 +339,11 @@ export class Channel {
   }
 
   #settleRun(run: Run, { settled, outcome }: Disposition): void {
+    if (outcome?.kind === 'transactional') {
+      const open = this.connection.transactions.find(outcome.id)
+      if (open !== undefined) run.link.settleWithin(open, run.firstTag, run.lastTag, outcome.outcome, settled)
+      return
+    }
     const ticket = run.link.settle(run.firstTag, run.lastTag, outcome, !settled)
     // Settled first by the client: nobody waits for it. Else we settle once it is durable (part 2.6.12).
     if (settled || outcome === undefined || !isTerminal(outcome)) return

@@ -17,6 +17,7 @@ import type { OutgoingLink } from './outgoing-link.ts'
 import { type Open, type Performative, readPerformative } from './performatives.ts'
 import { TermReader } from './reader.ts'
 import type { AmqpSettings } from './settings.ts'
+import { Transactions } from './transactions.ts'
 
 /** However often a peer wants a sign of life: so often the schedule can give one, and no more. */
 const BEAT_MS_MIN = 100
@@ -46,6 +47,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   readonly channels = new Map<number, Channel>()
   /** Links that are detached and have messages that wait for room. */
   readonly lingering = new Set<IncomingLink>()
+  readonly transactions = new Transactions()
   readonly id: string
   /** Whose messages its links send, for no-local: the client's, if it is alone of its name. */
   origin = ''

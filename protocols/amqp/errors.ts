@@ -55,6 +55,11 @@ export function isBrokerError(error: unknown): error is BrokerError {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(conditions, error.code)
 }
 
+/** The same as an error of the core's kind. */
+export function brokerError(code: ErrorCode, sentence: string): BrokerError {
+  return Object.assign(new Error(sentence), { code })
+}
+
 /** What a client wrote, short enough for a sentence. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)

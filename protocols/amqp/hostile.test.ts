@@ -390,7 +390,7 @@ it.each([true, false])(
   async (receives) => {
     const node = await startNode()
     const raw = await node.begun()
-    const terms = [addressTerm(0x28, receives ? 'a,b' : 'me'), addressTerm(0x29, receives ? 'me' : 'a,b')]
+    const terms = [addressTerm(0x28, receives ? 'a::b' : 'me'), addressTerm(0x29, receives ? 'me' : 'a::b')]
     raw.send(0, ATTACH, [text('x'), uint(0), boolean(receives), undefined, undefined, ...terms])
     expect((await raw.next(ATTACH)).fields.slice(5, 7)).toMatchObject([{ type: 'null' }, { type: 'null' }])
     expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
@@ -444,19 +444,20 @@ describe('a transfer', () => {
     const node = await startNode()
     const raw = await node.begun()
     await sender(raw, 0, undefined)
-    const value = new TermWriter().composite(0x73, [undefined, undefined, text('queue://a,b')]).bytes()
+    const value = new TermWriter().composite(0x73, [undefined, undefined, text('queue://a::b')]).bytes()
     transfer(raw, 0, 0, Buffer.concat([value, DATA]), { settled: true })
     expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
     await servesOthers(node)
   })
 
-  it('in a transaction ends the session: there are none yet', async () => {
+  it('in a transaction that is not is rejected', async () => {
     const node = await startNode()
     const raw = await node.begun()
     await sender(raw, 0, 'a')
     const state = described(0x34, list([tag('tx')]))
     raw.send(0, TRANSFER, [uint(0), uint(0), tag('0'), uint(0), boolean(false), boolean(false), undefined, state], DATA)
-    await endsWith(node, raw, 'amqp:not-implemented')
+    expect((await raw.next(DISPOSITION)).fields[4]).toMatchObject({ descriptor: { value: 0x25n } })
+    await servesOthers(node)
   })
 })
 
@@ -490,11 +491,11 @@ describe('a disposition', () => {
     expect((await raw.next()).code).toBe(FLOW)
   })
 
-  it('in a transaction ends the session', async () => {
+  it('in a transaction that is not ends the session', async () => {
     const node = await startNode()
     const raw = await node.begun()
     raw.send(0, DISPOSITION, [boolean(true), uint(0), uint(0), boolean(true), described(0x34, list([tag('tx')]))])
-    await endsWith(node, raw, 'amqp:not-implemented')
+    await endsWith(node, raw, 'amqp:transaction:unknown-id')
   })
 
   it('never given leaves the receiver with unsettledMax messages and no more', async () => {

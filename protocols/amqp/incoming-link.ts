@@ -4,21 +4,35 @@
 // and no credit comes until they have found room. Credit and undecided messages together never exceed `creditWindow`.
 import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
-import { kindOfAnnotation, parseAddress } from './address.ts'
+import { kindOfAnnotation, parseTarget } from './address.ts'
 import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
-import { type AmqpError, DecodeFault, errorOf, fault } from './errors.ts'
+import type { Coordinator } from './coordinator.ts'
+import { type AmqpError, brokerError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
+import type { TermReader } from './reader.ts'
+import { type OpenTransaction, rolledBack, UNKNOWN_ID } from './transactions.ts'
 
-/** `target` undefined: an anonymous sender's, each message says where it goes. */
-export type IncomingOptions = Readonly<{ attach: Attach; target: Address | undefined }>
+/** `target` undefined: an anonymous sender's, each message says where it goes. `coordinator`: messages are commands to it. */
+export type IncomingOptions = Readonly<{ attach: Attach; target: Address | undefined; coordinator: Coordinator | undefined }>
 
-type Partial = { readonly id: number; settled: boolean; readonly pieces: Buffer[]; bytes: number; readonly format: number }
+type Partial = {
+  readonly id: number
+  settled: boolean
+  readonly pieces: Buffer[]
+  bytes: number
+  readonly format: number
+  /** The transaction that it is a part of, by its id. */
+  within: string | undefined
+}
 
 /** Stands for a delivery that its sender has settled: nobody is told. */
 const NOBODY = -1
+
+/** Whom to answer, once it is done: a delivery, as accepted; or one that belongs to a transaction (or ends it), in a state that says more. */
+type Due = number | Readonly<{ id: number; state: Buffer; open: OpenTransaction | undefined }>
 
 export class IncomingLink implements Replies {
   readonly attach: Attach
@@ -32,6 +46,7 @@ export class IncomingLink implements Replies {
   leaving: Readonly<{ closed: boolean }> | undefined
   readonly #channel: Channel
   readonly #target: Address | undefined
+  readonly #coordinator: Coordinator | undefined
   #session: Session | undefined
   #over = false
   #deliveryCount: number
@@ -39,19 +54,20 @@ export class IncomingLink implements Replies {
   /** Messages whose fate is open, the one that is coming in included. */
   #undecided = 0
   #partial: Partial | undefined
-  readonly #owed = new Owed<number>()
-  readonly #parked = new Owed<number>()
+  readonly #owed = new Owed<Due>()
+  readonly #parked = new Owed<Due>()
   #doneUpTo: Ticket = 0
   #pressed = false
   #afterTicket: Readonly<{ ticket: Ticket; run: () => void }> | undefined
   /** Addresses of an anonymous sender's messages, and queues made. */
   readonly #addresses = new Map<string, Address>()
 
-  constructor(channel: Channel, { attach, target }: IncomingOptions) {
+  constructor(channel: Channel, { attach, target, coordinator }: IncomingOptions) {
     this.#channel = channel
     this.attach = attach
     this.handle = attach.handle
     this.#target = target
+    this.#coordinator = coordinator
     this.#deliveryCount = attach.initialDeliveryCount ?? 0
   }
 
@@ -92,6 +108,7 @@ export class IncomingLink implements Replies {
     }
     const payloadBytes = frame.end - transfer.payload
     partial.settled ||= transfer.settled === true
+    if (transfer.outcome?.kind === 'transactional') partial.within = transfer.outcome.id
     partial.bytes += payloadBytes
     if (partial.bytes > settings.messageBytesMax) {
       this.#fail(fault('too-large', `A message exceeds max-message-size (messageBytesMax ${settings.messageBytesMax}).`))
@@ -130,7 +147,7 @@ export class IncomingLink implements Replies {
     this.#credit--
     this.#deliveryCount = (this.#deliveryCount + 1) >>> 0
     this.#undecided++
-    return { id: transfer.deliveryId, settled: false, pieces: [], bytes: 0, format: transfer.format ?? 0 }
+    return { id: transfer.deliveryId, settled: false, pieces: [], bytes: 0, format: transfer.format ?? 0, within: undefined }
   }
 
   /** The unfinished message is no more. */
@@ -144,38 +161,70 @@ export class IncomingLink implements Replies {
     const { connection } = this.#channel
     const { broker, settings } = connection.shared
     const id = partial.settled ? NOBODY : partial.id
+    const open = partial.within === undefined ? undefined : connection.transactions.find(partial.within)
+    if (partial.within !== undefined && open === undefined) {
+      this.#refuse(id, UNKNOWN_ID)
+      return
+    }
+    const due: Due = open === undefined ? id : { id, state: open.accepted, open }
     if (partial.format !== 0) {
-      this.#refuse(id, fault('unsupported', `Message format ${partial.format} is not offered, only 0.`))
+      this.#refuse(due, fault('unsupported', `Message format ${partial.format} is not offered, only 0.`))
+      return
+    }
+    const reader = connection.reader.over(bytes, start, end)
+    if (this.#coordinator !== undefined) {
+      this.#command(this.#coordinator, id, reader)
       return
     }
     let incoming: Incoming
     try {
-      incoming = readMessage(connection.reader.over(bytes, start, end), settings.sectionsMax, broker.clock.wallMs())
+      incoming = readMessage(reader, settings.sectionsMax, broker.clock.wallMs())
     } catch (error) {
       if (!(error instanceof DecodeFault)) throw error
-      this.#refuse(id, { condition: error.condition, description: error.message })
+      this.#refuse(due, { condition: error.condition, description: error.message })
       return
     }
     const to = this.#target ?? this.#addressOf(incoming)
-    if ('condition' in to) this.#refuse(id, to)
-    else this.#publish(id, to, incoming, true)
+    if ('condition' in to) this.#refuse(due, to)
+    else this.#publish(due, to, incoming, true)
   }
 
-  #publish(id: number, to: Address, incoming: Incoming, again: boolean): void {
+  #command(coordinator: Coordinator, id: number, reader: TermReader): void {
+    if (id === NOBODY) {
+      this.#fail(fault('invalid', 'A message to the coordinator is settled: its answer could not be told.'))
+      return
+    }
+    const decision = coordinator.command(reader, this.session)
+    if ('condition' in decision) {
+      this.#refuse(id, decision)
+      return
+    }
+    const due: Due = { id, state: decision.state, open: decision.open }
+    if (decision.ticket < 0) this.#parked.push(0, due)
+    else this.#owe(decision.ticket, due)
+  }
+
+  #publish(due: Due, to: Address, incoming: Incoming, again: boolean): void {
+    const options = (typeof due === 'number' ? undefined : due.open?.options) ?? OUTSIDE
+    if (incoming.plan !== undefined && options !== OUTSIDE) {
+      this.#refuse(due, fault('unsupported', 'A message that is sent again and again cannot be part of a transaction.'))
+      return
+    }
     const ticket =
       incoming.plan === undefined
-        ? this.session.publish(to, incoming.message, to.kind === 'queue' ? PLAIN : OPTIONS[incoming.retain])
+        ? this.session.publish(to, incoming.message, options[to.kind === 'queue' ? 'no' : incoming.retain])
         : this.session.repeat(to, incoming.message, incoming.plan)
-    if (ticket > 0) this.#owe(ticket, id)
-    else if (ticket < 0) this.#parked.push(0, id)
+    if (ticket > 0) this.#owe(ticket, due)
+    else if (ticket < 0) this.#parked.push(0, due)
     else if (again && this.session.refusal?.code === 'not-found' && this.#declare(to)) {
       // It was made by us and removed by somebody since.
-      this.#publish(id, to, incoming, false)
-    } else this.#refuse(id, errorOf(this.session.refusal))
+      this.#publish(due, to, incoming, false)
+    } else this.#refuse(due, errorOf(this.session.refusal))
   }
 
   #declare(to: Address): boolean {
-    return to.kind === 'queue' && !isTemporary(to) && this.session.declare(to, PERMANENT) !== 0
+    const queues = queuesOf(to)
+    return queues.length > 0 && queues.every((queue) => this.session.declare(queue, PERMANENT) !== 0)
   }
 
   #addressOf({ to, toKind }: Incoming): Address | AmqpError {
@@ -184,9 +233,9 @@ export class IncomingLink implements Replies {
     const known = this.#addresses.get(key)
     if (known !== undefined) return known
     const { broker, settings } = this.#channel.connection.shared
-    const address = parseAddress(broker, to, kindOfAnnotation(toKind))
+    const address = parseTarget(broker, to, kindOfAnnotation(toKind))
     if ('condition' in address) return address
-    if (address.kind === 'queue' && !isTemporary(address) && this.session.declare(address, PERMANENT) === 0) return errorOf(this.session.refusal)
+    for (const queue of queuesOf(address)) if (this.session.declare(queue, PERMANENT) === 0) return errorOf(this.session.refusal)
     if (this.#addresses.size >= settings.addressesKept) this.#addresses.clear()
     this.#addresses.set(key, address)
     return address
@@ -201,19 +250,20 @@ export class IncomingLink implements Replies {
       this.#afterTicket = undefined
       run()
     }
-    for (let id = this.#owed.take(upTo); id !== undefined; id = this.#owed.take(upTo)) this.#accept(id)
+    for (let due = this.#owed.take(upTo); due !== undefined; due = this.#owed.take(upTo)) this.#accept(due)
     this.#channel.connection.flush()
   }
 
   admitted(ticket: Ticket): void {
-    const id = this.#parked.take(0)
-    if (id !== undefined) this.#owe(ticket, id)
+    const due = this.#parked.take(0)
+    if (due !== undefined) this.#owe(ticket, due)
     this.#closeIfDone()
   }
 
   refused(error: BrokerError): void {
-    const id = this.#parked.take(0)
-    if (id !== undefined) this.#refuse(id, errorOf(error))
+    const due = this.#parked.take(0)
+    if (due !== undefined && this.#coordinator !== undefined) this.#notCommitted(due, error)
+    else if (due !== undefined) this.#refuse(due, errorOf(error))
     this.#closeIfDone()
     this.#channel.connection.flush()
   }
@@ -228,29 +278,48 @@ export class IncomingLink implements Replies {
     this.#channel.connection.ended(error)
   }
 
-  #owe(ticket: Ticket, id: number): void {
-    if (ticket <= this.#doneUpTo) this.#accept(id)
-    else this.#owed.push(ticket, id)
+  #owe(ticket: Ticket, due: Due): void {
+    if (ticket <= this.#doneUpTo) this.#accept(due)
+    else this.#owed.push(ticket, due)
   }
 
-  #accept(id: number): void {
+  #accept(due: Due): void {
     if (this.#over) return
-    if (id === NOBODY) this.#decided()
-    else if (this.attach.receiverSettles === 1) this.#channel.acceptFirst(id, this)
+    const second = this.attach.receiverSettles === 1
+    if (typeof due !== 'number' && due.id !== NOBODY) {
+      this.#channel.tell(due.id, due.state, !second, this)
+      if (!second) this.#decided()
+    } else if (typeof due !== 'number' || due === NOBODY) this.#decided()
+    else if (second) this.#channel.acceptFirst(due, this)
     else {
-      this.#channel.accept(id)
+      this.#channel.accept(due)
       this.#decided()
     }
   }
 
-  /** Only a link that nobody hears can refuse what is settled: it says so by its end (part 2.6.12). */
-  #refuse(id: number, error: AmqpError): void {
+  /**
+   * Only a link that nobody hears can refuse what is settled: it says so by its end (part 2.6.12). In a transaction it says so by the answer to the
+   * discharge, since nothing of it can happen any more.
+   */
+  #refuse(due: Due, error: AmqpError): void {
+    const open = typeof due === 'number' ? undefined : due.open
+    open?.transaction.doom(brokerError('invalid', error.description))
     if (this.#over) return
-    if (id === NOBODY) {
-      this.#fail(error)
-      return
-    }
-    this.#channel.reject(id, error)
+    const id = typeof due === 'number' ? due : due.id
+    if (id !== NOBODY) {
+      if (open === undefined) this.#channel.reject(id, error)
+      else this.#channel.tell(id, open.state({ kind: 'rejected', reason: '' }, error), true, this)
+      this.#decided()
+    } else if (open === undefined) this.#fail(error)
+    else this.#decided()
+  }
+
+  /** A commit that waited for sends of its transaction. */
+  #notCommitted(due: Due, error: BrokerError): void {
+    if (typeof due === 'number') return
+    due.open?.aborted()
+    if (this.#over) return
+    this.#channel.reject(due.id, rolledBack(error))
     this.#decided()
   }
 
@@ -283,6 +352,7 @@ export class IncomingLink implements Replies {
   /** Detached. What is parked still finds its place, unless the connection is gone. */
   release(gone: boolean): void {
     this.#over = true
+    this.#coordinator?.release()
     this.#drop()
     if (this.#pressed) this.#channel.connection.pressed(false)
     this.#pressed = false
@@ -303,10 +373,14 @@ export class IncomingLink implements Replies {
   }
 }
 
+/** Queues that are made by sending to this address. */
+export function queuesOf(address: Address): readonly Address[] {
+  return (address.parts ?? [address]).filter((part) => part.kind === 'queue' && !isTemporary(part))
+}
+
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const
-const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
-const OPTIONS: Readonly<Record<Incoming['retain'], PublishOptions>> = {
-  no: PLAIN,
+const OUTSIDE: Readonly<Record<Incoming['retain'], PublishOptions>> = {
+  no: { retain: 'no', note: 0, transaction: undefined },
   set: { retain: 'set', note: 0, transaction: undefined },
   clear: { retain: 'clear', note: 0, transaction: undefined },
 }

@@ -3,8 +3,9 @@ import type { Outcome as CoreOutcome } from '../../src/api.ts'
 import type { AmqpError } from './errors.ts'
 import { boolean, described, list, symbol, type Term, text, textOf } from './term.ts'
 
-/** `received`: how far the receiver got, which settles nothing. `transactional`: refused until there are transactions. */
-export type Outcome = CoreOutcome | Readonly<{ kind: 'received' | 'transactional' | 'unknown' }>
+/** `received`: how far the receiver got, which settles nothing. `transactional`: when the transaction of this id (as latin1) is discharged. */
+export type Outcome = CoreOutcome | Readonly<{ kind: 'received' | 'unknown' }> | Transactional
+export type Transactional = Readonly<{ kind: 'transactional'; id: string; outcome: CoreOutcome | undefined }>
 
 export const ACCEPTED: CoreOutcome = { kind: 'accepted' }
 export const RELEASED: CoreOutcome = { kind: 'released', afterMs: 0 }
@@ -29,9 +30,19 @@ export function readOutcome(state: Term): Outcome {
     case 0x23:
       return { kind: 'received' }
     case 0x34:
-      return { kind: 'transactional' }
+      return transactional(fields[0], fields[1])
     default:
       return { kind: 'unknown' }
+  }
+}
+
+/** Part 4.5.8. Inside it stands an outcome, or none. */
+function transactional(id: Term | undefined, state: Term | undefined): Transactional {
+  const outcome = state === undefined || state.type === 'null' ? undefined : readOutcome(state)
+  return {
+    kind: 'transactional',
+    id: id?.type === 'binary' ? Buffer.from(id.value).toString('latin1') : '',
+    outcome: outcome !== undefined && isTerminal(outcome) ? outcome : undefined,
   }
 }
 
@@ -73,6 +84,8 @@ const SYMBOLIC: Readonly<Record<string, number>> = {
   'amqp:source:list': 0x28,
   'amqp:target:list': 0x29,
   'amqp:coordinator:list': 0x30,
+  'amqp:declare:list': 0x31,
+  'amqp:discharge:list': 0x32,
   'amqp:transactional-state:list': 0x34,
 }
 

@@ -19,13 +19,14 @@ import type {
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
-import { errorOf } from './errors.ts'
+import { brokerError, errorOf } from './errors.ts'
 import { DIALECT } from './incoming-message.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
 import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
+import type { OpenTransaction } from './transactions.ts'
 import type { Terminus } from './terminus.ts'
 import { TermWriter } from './writer.ts'
 
@@ -281,6 +282,24 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     return ticket
   }
 
+  /** The same when the transaction is discharged. `settled`: the client speaks of these no more. */
+  settleWithin(open: OpenTransaction, first: number, last: number, outcome: CoreOutcome | undefined, settled: boolean): void {
+    const { connection } = this.#channel
+    if (settled) {
+      this.#unsettled -= last - first + 1
+      open.settled(this, first, last)
+      connection.topUpLater(this)
+    }
+    const ticket = this.#consumer?.settleIn(open.transaction, first, last, outcome ?? this.#defaultOutcome) ?? 0
+    // What it counts on is not there any more: then nothing of it may happen.
+    if (ticket === 0) open.transaction.doom(connection.session.refusal ?? brokerError('not-found', 'what it settled is not there'))
+  }
+
+  /** Settled in a transaction that is rolled back, by a client that forgot them. */
+  failed(first: number, last: number): void {
+    this.#consumer?.settle(first, last, FAILED, false)
+  }
+
   // ---- Its end
 
   /** What is unsettled goes back to its queue. */
@@ -297,6 +316,7 @@ function hasDeliveryAnnotations(head: Uint8Array): boolean {
 }
 
 const EMPTY = new Uint8Array(0)
+const FAILED: CoreOutcome = { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }
 
 function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
   const resumed = new Map<string, CoreOutcome>()

@@ -4,7 +4,7 @@ import { Fields } from './fields.ts'
 import type { TermReader } from './reader.ts'
 import { type Outcome, readOutcome } from './outcome.ts'
 import { readTerminus, type Terminus } from './terminus.ts'
-import type { Term } from './term.ts'
+import { type Term, textOf } from './term.ts'
 
 export type Pairs = readonly (readonly [Term, Term])[]
 
@@ -57,6 +57,8 @@ export type Flow = Readonly<{
   linkCredit: number | undefined
   drain: boolean
   echo: boolean
+  /** Asks that what is given for it belongs to a transaction (part 4.4.3). */
+  acquires: boolean
 }>
 
 export type Transfer = Readonly<{
@@ -199,8 +201,9 @@ function readFlow(fields: Fields): Flow {
   fields.skip(1)
   const drain = fields.boolean('drain') ?? false
   const echo = fields.boolean('echo') ?? false
+  const acquires = fields.map('properties')?.some(([key]) => textOf(key) === 'txn-id') ?? false
   fields.close()
-  return { kind: 'flow', nextIncomingId, incomingWindow, nextOutgoingId, outgoingWindow, handle, deliveryCount, linkCredit, drain, echo }
+  return { kind: 'flow', nextIncomingId, incomingWindow, nextOutgoingId, outgoingWindow, handle, deliveryCount, linkCredit, drain, echo, acquires }
 }
 
 function readTransfer(fields: Fields, reader: TermReader): Transfer {

@@ -1,4 +1,4 @@
-// Sources and targets (parts 3.5.3, 3.5.4; the coordinator of 4.5.1 is only recognised): one shape for both, read and written.
+// Sources and targets (parts 3.5.3, 3.5.4) and the coordinator (4.5.1): one shape for all, read and written.
 import { ConnectionFault } from './errors.ts'
 import { codeOf } from './outcome.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, textOf, uint } from './term.ts'
@@ -44,6 +44,7 @@ export function readTerminus(term: Term | undefined): Terminus | undefined {
 
 /** As the answer to an attach names it. */
 export function terminusTerm(terminus: Terminus): Term {
+  if (terminus.kind === 'coordinator') return described(0x30, list([symbols(terminus.capabilities)]))
   const common = [
     terminus.address === undefined ? undefined : text(terminus.address),
     uint(terminus.durable),

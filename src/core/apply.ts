@@ -267,8 +267,8 @@ export class Apply {
         return
       }
       case FACT.via: {
-        const { number, settle, absent, tags } = readVia(from)
-        const via = state.vias.byNumber[number] ?? state.vias.restore(number, settle, absent, tags)
+        const { number, settle, absent, tags, to } = readVia(from)
+        const via = state.vias.byNumber[number] ?? state.vias.restore(number, settle, absent, tags, to)
         via.recorded = true
         return
       }

@@ -48,17 +48,37 @@ describe('consumers of one queue', () => {
     const first = client.consume(node.queue('q'), 100, options)
     const second = client.consume(node.queue('q'), 100, options)
     await send(node, client, 'q', '1')
-    const third = client.consume(node.queue('q'), 100, { ...options, priority: 1 })
-    await send(node, client, 'q', '2')
+    const third = client.consume(node.queue('q'), 1, { ...options, priority: 1 })
+    await send(node, client, 'q', '2', '2b')
+    expect([first.texts, third.texts]).toEqual([['1'], ['2']])
     third.consumer.close()
     await send(node, client, 'q', '3')
-    expect([shared.texts, first.texts, second.texts, third.texts]).toEqual([[], ['1', '2', '3'], [], ['2']])
+    expect([shared.texts, first.texts, second.texts, third.texts]).toEqual([[], ['1', '2', '2b', '3'], [], ['2']])
     first.consumer.close()
     await node.settled()
-    expect(second.texts).toEqual(['1', '2', '3'])
+    expect(second.texts).toEqual(['1', '2', '2b', '3'])
     second.consumer.close()
     await node.settled()
-    expect(shared.texts).toEqual(['1', '2', '3'])
+    expect(shared.texts).toEqual(['1', '2', '2b', '3'])
+  })
+
+  it('that are exclusive may come and go by the hundred, and one of them takes', async () => {
+    const { node, client } = start('q')
+    const takers = Array.from({ length: 300 }, (_, i) => client.consume(node.queue('q'), 1_000, { exclusive: 'wait', priority: i % 3 }))
+    const order = [2, 1, 0].flatMap((priority) => takers.filter((_, i) => i % 3 === priority))
+    // Those in the middle leave first, and some of the first.
+    const gone = new Set([...order.slice(50, 250), order[3], order[4]])
+    for (const taker of gone) taker.consumer.close()
+    const left = order.filter((taker) => !gone.has(taker))
+    for (const [i, taker] of left.entries()) {
+      await send(node, client, 'q', `${i}`)
+      expect(taker.texts).toEqual([`${i}`])
+      taker.accept(1)
+      taker.consumer.close()
+    }
+    const shared = client.consume(node.queue('q'))
+    await send(node, client, 'q', 'last')
+    expect(shared.texts).toEqual(['last'])
   })
 
   it('wait for an exclusive one that has no credit', async () => {
@@ -133,6 +153,18 @@ describe('a consumer of many queues', () => {
     }
     expect(new Set(taker.texts.slice(0, 50)).size).toBe(50)
     expect(taker.texts.slice(0, 50).every((text) => text.endsWith('.a'))).toBe(true)
+  })
+
+  it('goes on to the next one when another was quicker at the first', async () => {
+    const { node, client } = start('q0', 'q1')
+    const both = new Taker(client.session, [node.queue('q0'), node.queue('q1')], 0, UNSETTLED)
+    const quick = client.consume(node.queue('q0'), 0)
+    await send(node, client, 'q0', 'a')
+    await send(node, client, 'q1', 'b')
+    quick.consumer.grant(1, 1e6)
+    both.consumer.grant(1, 1e6)
+    await node.settled()
+    expect([quick.texts, both.texts]).toEqual([['a'], ['b']])
   })
 
   it('finds the one that has something among those that another has emptied', async () => {

@@ -57,6 +57,9 @@ class World {
   readonly lastSeen = new Map<string, number>()
   count = 0
   readonly works: Work[] = []
+  /** A move between q0 and a queue that nobody consumes; up to this number messages of q0 may come in another order since. */
+  moving: Promise<unknown> | undefined
+  reordered = -1
   /** What is settled by whom, as long as that may still be undone. */
   readonly settledIn = new Map<string, Work>()
 
@@ -68,7 +71,7 @@ class World {
     )
     this.producer = this.node.client()
     this.consumer = this.node.client()
-    for (const name of QUEUES) this.producer.session.declare(this.node.queue(name), PERMANENT)
+    for (const name of [...QUEUES, 'aside']) this.producer.session.declare(this.node.queue(name), PERMANENT)
     for (const name of ['sub0', 'sub1', 'sub2']) {
       const pattern = name === 'sub1' ? ['t', { wild: 'one' as const }] : [{ wild: 'rest' as const }]
       const selector = name === 'sub2' ? 'odd' : undefined
@@ -104,6 +107,19 @@ class World {
       // With the same consumer; of no use if that is gone.
       open.set(tag, key)
     }
+  }
+
+  /** Some messages of q0 are put aside, or all that were are put back. */
+  move(back: boolean): void {
+    if (this.moving !== undefined) return
+    const { administration } = this.node.core
+    this.reordered = this.count
+    const moving = back ? administration.move(['aside'], ['q0'], 1e9) : administration.move(['q0'], ['aside'], 1 + this.random.below(30))
+    const ended = (): void => {
+      if (this.moving === told) this.moving = undefined
+    }
+    const told: Promise<unknown> = moving.then(ended, ended)
+    this.moving = told
   }
 
   publish(work?: Work): void {
@@ -179,7 +195,7 @@ class World {
           work === undefined || work.fate === 'committed' || work.fate === 'committing' || work.fate === 'unknown',
           `${stream} is not committed`,
         )
-        if (!delivery.maybeSeen) {
+        if (!delivery.maybeSeen && !(name.startsWith('q0') && number <= this.reordered)) {
           assert.ok(number > (this.lastSeen.get(stream) ?? -1), `first delivery out of order on ${stream}`)
           this.lastSeen.set(stream, number)
         }
@@ -230,6 +246,7 @@ class World {
     this.look()
     this.node.restart()
     this.takers.clear()
+    this.moving = undefined
     for (const work of this.works) {
       if (work.fate !== 'committing' && work.fate !== 'open') continue
       work.fate = work.fate === 'open' ? 'rolled back' : 'unknown'
@@ -263,6 +280,7 @@ class World {
       this.crash()
       assert.equal(this.node.core.digest().digest, digest, 'the state after a restart is not the one before')
     } else if (what < 97) this.crash()
+    else if (what < 99) this.move(this.random.below(3) === 0)
     if (this.random.below(50) === 0) {
       await this.quiet()
       this.sameAsReplayed()
@@ -282,6 +300,7 @@ class World {
   /** Until nothing is parked, deferred or uncommitted. */
   async quiet(): Promise<void> {
     do {
+      await this.moving
       await this.node.settled()
       this.look()
     } while (this.sent.some((sent) => sent.ticket === -1) || this.works.some(({ fate }) => fate === 'committing'))
@@ -294,6 +313,8 @@ class World {
     await this.node.settled()
     this.look()
     this.crash()
+    this.move(true)
+    await this.moving
     for (const name of QUEUES) this.takers.set(name, { taker: this.consumer.consume(this.node.queue(name), 1e6), open: new Map() })
     for (let i = 0; i < 200; i++) {
       this.node.clock.advance(1)

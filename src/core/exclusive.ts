@@ -1,7 +1,40 @@
 // Exclusive consumers that wait for each other: while one takes, every other seat of its queue is barred from the rings.
 // Not those that refuse others, who are never beside anybody (`session.ts`).
-import type { Queue } from './queue.ts'
 import type { Seat } from './seat.ts'
+
+/** Of one queue. */
+export class Exclusive {
+  /** Who takes comes first; then the others by priority and age, with some among them that have left. */
+  readonly #waiting: Seat[] = []
+  #left = 0
+
+  get first(): Seat | undefined {
+    return this.#waiting[0]
+  }
+
+  add(seat: Seat): void {
+    const waiting = this.#waiting
+    const { priority } = seat.consumer
+    let at = waiting.length
+    while (at > 0 && waiting[at - 1].consumer.priority < priority) at--
+    if (at === waiting.length) waiting.push(seat)
+    else waiting.splice(at, 0, seat)
+  }
+
+  remove(seat: Seat): void {
+    const waiting = this.#waiting
+    this.#left++
+    if (waiting[0] === seat) {
+      for (let first: Seat | undefined = seat; first !== undefined && first.over; first = waiting[0]) {
+        waiting.shift()
+        this.#left--
+      }
+    } else if (this.#left > 64 && this.#left * 2 > waiting.length) {
+      waiting.splice(0, waiting.length, ...waiting.filter(({ over }) => !over))
+      this.#left = 0
+    }
+  }
+}
 
 /** A seat joins a queue that has an exclusive consumer, or brings the first one. */
 export function enterBarred(seat: Seat): void {
@@ -10,34 +43,34 @@ export function enterBarred(seat: Seat): void {
     seat.barred = true
     return
   }
-  queue.exclusive ??= []
-  const waiting = queue.exclusive
-  let at = waiting.length
-  while (at > 0 && waiting[at - 1].consumer.priority < consumer.priority) at--
-  waiting.splice(at, 0, seat)
-  if (at === 0) bar(queue)
-  else seat.barred = true
+  const before = queue.exclusive?.first
+  queue.exclusive ??= new Exclusive()
+  queue.exclusive.add(seat)
+  if (before === undefined) for (const other of queue.seats ?? []) bar(other, other !== seat)
+  else if (queue.exclusive.first === seat) {
+    bar(before, true)
+    bar(seat, false)
+  } else seat.barred = true
 }
 
-/** A seat has left such a queue. True: others take from now on. */
+/** A seat that is over has left such a queue. True: others take from now on. */
 export function leaveExclusive(seat: Seat): boolean {
   const { queue } = seat
-  const waiting = queue.exclusive ?? []
-  const at = waiting.indexOf(seat)
-  if (at < 0) return false
-  waiting.splice(at, 1)
-  if (waiting.length === 0) queue.exclusive = undefined
-  if (at > 0) return false
-  bar(queue)
+  if (queue.exclusive === undefined || seat.consumer.exclusive !== 'wait') return false
+  const before = queue.exclusive.first
+  queue.exclusive.remove(seat)
+  const now = queue.exclusive.first
+  if (now === before) return false
+  if (now !== undefined) bar(now, false)
+  else {
+    queue.exclusive = undefined
+    for (const other of queue.seats ?? []) bar(other, false)
+  }
   return true
 }
 
-/** All but the one whose turn it is; nobody when there is none. */
-function bar(queue: Queue): void {
-  const only = queue.exclusive?.[0]
-  for (const seat of queue.seats ?? []) {
-    seat.barred = only !== undefined && seat !== only
-    if (seat.barred) queue.groups?.vacate(seat)
-    seat.stand()
-  }
+function bar(seat: Seat, barred: boolean): void {
+  seat.barred = barred
+  if (barred) seat.queue.groups?.vacate(seat)
+  seat.stand()
 }

@@ -11,7 +11,9 @@ import { EVENT, REASON } from './recorder.ts'
 import { Walk } from './walk.ts'
 
 /** Entries looked at in one turn. */
-const VISITS_MAX = 500
+const VISITS_MAX = 200
+/** Moved before what was moved so far is waited for: the journal would take facts faster than a disk does. */
+const UNCOMMITTED_MAX = 10_000
 /** Targets of a redrive that are told apart in its answer. */
 const TOLD_MAX = 1_000
 
@@ -29,6 +31,7 @@ export async function move(live: Live, from: Queue, to: CoreAddress | undefined,
   const moving = new Moving(live, from, to)
   const walk = new Walk(live.state.entries, from, false)
   const until = from.next
+  let committed = 0
   try {
     while (walk.row !== 0 && moving.moved < countMax && from.alive) {
       if (live.lost !== undefined) throw live.lost
@@ -37,7 +40,11 @@ export async function move(live: Live, from: Queue, to: CoreAddress | undefined,
         walk.advance()
         if (live.state.entries.double(row, SEQUENCE) < until) moving.take(row)
       }
-      await new Promise<void>((resolve) => live.clock.turn(resolve))
+      if (moving.moved - committed >= UNCOMMITTED_MAX) {
+        live.journal.urge()
+        await live.journal.drained()
+        committed = moving.moved
+      } else await new Promise<void>((resolve) => live.clock.turn(resolve))
     }
   } finally {
     walk.end()

@@ -2,6 +2,7 @@
 // `held` is everything else (uncommitted, locked, delayed), in no order. Who consumes it and when is `dispatch.ts`.
 import type { QueueOptions, WhenFull } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
+import type { Exclusive } from './exclusive.ts'
 import { Groups } from './groups.ts'
 import type { Binding } from './bindings.ts'
 import type { Gate } from './gate.ts'
@@ -77,7 +78,7 @@ export class Queue {
   /** Allocated on first use. */
   seats: Seat[] | undefined = undefined
   /** Those that let nobody else take, the one whose turn it is first. */
-  exclusive: Seat[] | undefined = undefined
+  exclusive: Exclusive | undefined = undefined
   /** Who takes whatever there is. */
   line: Line | undefined = undefined
   /** Who takes what a selector takes. */

@@ -318,6 +318,32 @@ describe('an index', () => {
     expect(on.node.dialect.headsRead - judged).toBe(1)
   })
 
+  it('is made in slices, fewer while others have something to do, and ends all the same', async () => {
+    const on = stage()
+    for (let n = 0; n < 4_000; n++) send(on, String(n), { n })
+    on.client.session.declare(on.node.queue('other'), PERMANENT)
+    await on.node.settled()
+    on.node.journal.forget()
+    const turn = async (): Promise<number> => {
+      const before = on.node.dialect.headsRead
+      await new Promise((resolve) => setImmediate(resolve))
+      return on.node.dialect.headsRead - before
+    }
+    const taker = take(on, 'n = 3999')
+    const busy: number[] = []
+    for (let i = 0; i < 16; i++) {
+      on.client.send(on.node.queue('other'), 'x', { durable: false })
+      busy.push(await turn())
+    }
+    const idle: number[] = []
+    while (taker.deliveries.length === 0) idle.push(await turn())
+    expect(Math.max(...busy, ...idle)).toBeLessThanOrEqual(128)
+    const sum = busy.reduce((total, one) => total + one, 0)
+    expect(sum).toBeGreaterThan(128)
+    expect(sum).toBeLessThanOrEqual(6 * 128)
+    expect(idle.length).toBeGreaterThanOrEqual((3_999 - sum) / 128)
+  })
+
   it('keeps its lists short when others take what it has matched', async () => {
     const on = stage()
     const idle = take(on, 'n >= 0', 0)

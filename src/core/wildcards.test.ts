@@ -41,6 +41,8 @@ describe('a consumer of a pattern', () => {
     make(node, client, '$hidden')
     client.session.declare(node.core.address('queue', ['own'], 'stomp'), { durable: false, lifetime: 'held' })
     client.send(node.core.address('queue', ['own'], 'stomp'), 'own')
+    client.session.declare(node.queue('held'), { durable: false, lifetime: 'held' })
+    client.send(node.queue('held'), 'held')
     const all = take(client, [REST])
     await node.settled()
     expect(all.texts).toEqual([])
@@ -80,13 +82,35 @@ describe('a consumer of a pattern', () => {
   })
 
   it('finds ten thousand queues, in slices', async () => {
-    const node = new CoreNode()
+    const node = new CoreNode({ limits: { wildcardQueues: 12_001 } })
     const client = node.client()
     for (let i = 0; i < 12_000; i++) client.session.declare(node.queue(`a.${i}`), { durable: false, lifetime: 'permanent' })
     const taker = take(client, ['a', ONE])
+    // Made while it still looks, and found once.
+    make(node, client, 'a.meanwhile')
     for (const i of [0, 11_999]) client.send(node.queue(`a.${i}`), `${i}`)
     await node.settled()
-    expect(taker.texts.sort()).toEqual(['0', '11999'])
+    expect(taker.texts.sort()).toEqual(['0', '11999', 'a.meanwhile'])
+    expect(taker.error).toBeUndefined()
+    taker.consumer.close()
+    const again = take(client, ['a', ONE])
+    await node.settled()
+    expect(again.error).toBeUndefined()
+  })
+
+  it('is told that nothing is left when it has seen every queue', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    for (let i = 0; i < 17_000; i++) client.session.declare(node.queue(`a.${i}`), { durable: false, lifetime: 'permanent' })
+    client.send(node.queue('a.16999'), 'last')
+    await node.settled()
+    const taker = take(client, ['a', ONE])
+    let atIdle: readonly string[] | undefined
+    taker.consumer.whenIdle(() => {
+      atIdle = [...taker.texts]
+    })
+    await node.until(() => atIdle !== undefined)
+    expect(atIdle).toEqual(['last'])
   })
 
   it('is ended when it would take from more queues than limits.wildcardQueues', async () => {

@@ -12,7 +12,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['recover', 'gets a message again after recover, and counts it'],
   ['prefetch', 'receives without prefetch and without waiting'],
   ['selectors', 'chooses by selectors what it receives, browses and subscribes to, and leaves out its own messages'],
-  ['refused', 'is told that there are no transactions yet'],
+  ['transacted', 'commits and rolls back what it sends and receives'],
   ['browse', 'looks at a queue without taking from it'],
   ['sharing', 'shares a queue by priority, group, exclusively, and by priority of consumers'],
   ['wildcard', 'receives from every queue that matches'],

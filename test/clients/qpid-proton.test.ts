@@ -17,7 +17,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['relay', 'sends to addresses that stand in the messages'],
   ['selector', 'receives what its selector takes, and is told of one that is none'],
   ['browse', 'looks at a queue without taking from it'],
-  ['transaction', 'is told that there are no transactions yet'],
+  ['transaction', 'commits and aborts what it sends and receives'],
   ['heartbeats', 'stays connected by empty frames alone'],
   ['drain', 'drains a queue'],
   ['bad_address', 'is told that an address is none'],

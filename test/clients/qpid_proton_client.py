@@ -189,29 +189,96 @@ def browse():
     connection.close()
 
 
-class Declares(MessagingHandler, TransactionHandler):
+class Transacted(MessagingHandler, TransactionHandler):
+    """Sends three messages and aborts, sends three and commits; then takes them: aborts, takes them again, commits."""
+
     def __init__(self):
-        super().__init__()
-        self.condition = None
+        super().__init__(prefetch=0, auto_accept=False)
+        self.log = []
+        self.rounds = 0
+        self.taken = 0
 
     def on_start(self, event):
+        self.container = event.container
         self.connection = event.container.connect(f"amqp://127.0.0.1:{PORT}", reconnect=False)
-        event.container.declare_transaction(self.connection, handler=self)
+        self.sender = event.container.create_sender(self.connection, "proton.transacted")
+        self.receiver = None
+        self.begun = False
 
-    def on_link_error(self, event):
-        self.condition = event.link.remote_condition.name
-        self.connection.close()
+    def on_sendable(self, event):
+        # Before that proton keeps messages back, and a discharge would pass them.
+        if event.sender == self.sender and not self.begun:
+            self.begun = True
+            self.declare()
 
-    def on_link_closed(self, event):
-        if event.link.remote_condition:
-            self.condition = event.link.remote_condition.name
-        self.connection.close()
+    def declare(self):
+        self.transaction = None
+        self.container.declare_transaction(self.connection, handler=self)
+
+    def on_transaction_declared(self, event):
+        self.transaction = event.transaction
+        if self.rounds < 2:
+            for i in range(3):
+                self.transaction.send(self.sender, Message(id=i, body=f"round {self.rounds} {i}", durable=True))
+            self.end(self.rounds == 1)
+        elif self.receiver is None:
+            self.receiver = self.container.create_receiver(self.connection, "proton.transacted")
+            self.receiver.flow(3)
+        else:
+            self.receiver.flow(3)
+
+    def on_message(self, event):
+        self.log.append((self.rounds, event.message.body, event.message.delivery_count))
+        self.transaction.accept(event.delivery)
+        self.taken += 1
+        if self.taken == 3:
+            self.taken = 0
+            self.end(self.rounds == 3)
+
+    def end(self, commit):
+        if commit:
+            self.transaction.commit()
+        else:
+            self.transaction.abort()
+
+    def on_transaction_committed(self, event):
+        self.ended("committed")
+
+    def on_transaction_aborted(self, event):
+        self.ended("aborted")
+
+    def ended(self, how):
+        self.log.append((self.rounds, how))
+        self.rounds += 1
+        if self.rounds == 4:
+            self.connection.close()
+        else:
+            self.declare()
+
+    def on_transaction_declare_failed(self, event):
+        raise AssertionError("declare failed")
+
+    def on_transaction_commit_failed(self, event):
+        raise AssertionError("commit failed")
 
 
 def transaction():
-    handler = Declares()
+    handler = Transacted()
     Container(handler).run()
-    assert handler.condition == "amqp:not-implemented", handler.condition
+    ends = [entry[1] for entry in handler.log if len(entry) == 2]
+    assert ends == ["aborted", "committed", "aborted", "committed"], handler.log
+    for round in (2, 3):
+        bodies = [entry[1] for entry in handler.log if len(entry) == 3 and entry[0] == round]
+        assert bodies == ["round 1 0", "round 1 1", "round 1 2"], handler.log
+    connection = connect()
+    receiver = connection.create_receiver("proton.transacted", credit=1)
+    try:
+        receiver.receive(timeout=1)
+    except Exception as error:
+        assert "timed out" in str(error), error
+    else:
+        raise AssertionError("something was left")
+    connection.close()
 
 
 def heartbeats():

@@ -12,7 +12,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['durable', 'keeps a durable subscription while its client is away'],
   ['binary', 'carries binary bodies unchanged'],
   ['heartbeats', 'stays connected by heart-beats alone'],
-  ['begin', 'is told that there are no transactions yet'],
+  ['transaction', 'commits and aborts what it sends and acknowledges'],
 ]
 
 describe.skipIf(!stompPy.found)(`stomp.py${whySkipped(stompPy)}`, () => {

@@ -141,10 +141,29 @@ def heartbeats():
     client.send("/queue/py.alive", "x")
 
 
-def begin():
+def transaction():
     client = Client()
-    client.connection.begin("t1")
-    assert "transaction" in client.listener.errors.get(timeout=WAIT).body.lower()
+    client.connection.subscribe("/queue/py.transaction", id="1", ack="client-individual")
+    for commit in (False, True):
+        name = client.connection.begin()
+        for i in range(3):
+            client.connection.send("/queue/py.transaction", f"{commit} {i}", transaction=name)
+        if commit:
+            client.connection.commit(name)
+        else:
+            client.connection.abort(name)
+    messages = client.take(3)
+    assert [message.body for message in messages] == ["True 0", "True 1", "True 2"], messages
+    for end in ("abort", "commit"):
+        name = client.connection.begin()
+        for message in messages:
+            client.connection.ack(message.headers["ack"], transaction=name)
+        getattr(client.connection, end)(name)
+    client.connection.disconnect()
+    other = Client()
+    other.connection.subscribe("/queue/py.transaction", id="1", ack="auto")
+    other.send("/queue/py.transaction", "last")
+    assert other.take(1)[0].body == "last"
 
 
 globals()[sys.argv[2]]()

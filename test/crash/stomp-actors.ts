@@ -5,7 +5,7 @@ import { Consumer, Producer, type Stage } from './actor.ts'
 import { payloadOf, readPayload } from './payload.ts'
 import { placeOf } from './place.ts'
 
-/** Persistent messages with receipts; what had no receipt when the broker died is left at that. */
+/** Persistent messages with receipts, each of one of seven message groups; what had no receipt when the broker died is left at that. */
 export class StompProducer extends Producer {
   readonly #destination: string
   #wire: StompWire | undefined
@@ -45,7 +45,13 @@ export class StompProducer extends Producer {
     this.#open.add(number)
     this.#wire?.send(
       'SEND',
-      { destination: this.#destination, persistent: 'true', receipt: String(number), 'content-length': String(body.length) },
+      {
+        destination: this.#destination,
+        persistent: 'true',
+        receipt: String(number),
+        'content-length': String(body.length),
+        JMSXGroupID: `group ${number % 7}`,
+      },
       body,
     )
   }

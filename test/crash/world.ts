@@ -38,6 +38,7 @@ export class World {
     this.producers = [
       new StompProducer('stomp-1', '/queue/crash.one', 20, stage),
       new StompProducer('stomp-2', '/queue/crash.two', 50, stage),
+      new StompProducer('stomp-3', '/queue/wild.crash', 20, stage),
       new StompProducer('stomp-t', '/topic/crash.stomp', 10, stage),
       new MqttProducer('mqtt-1', 'crash/one', { window: 20 }, stage),
       new MqttOnceProducer('mqtt-2', 'crash/two', 10, stage),
@@ -49,6 +50,7 @@ export class World {
     const topics = ['stomp-t', 'mqtt-1', 'mqtt-2', 'amqp-t']
     this.ledger.recipient('queue-one', { producers: ['stomp-1'] })
     this.ledger.recipient('queue-two', { producers: ['stomp-2'] })
+    this.ledger.recipient('wildcard', { producers: ['stomp-3'] })
     this.ledger.recipient('queue-three', { producers: ['amqp-1'] })
     this.ledger.recipient('queue-four', { producers: ['amqp-2'] })
     this.ledger.recipient('durable', { producers: topics })
@@ -58,6 +60,7 @@ export class World {
     this.#consumers = [
       new StompConsumer('queue-one', { destination: '/queue/crash.one', ack: 'client-individual', receipts: 'all' }, stage),
       new StompConsumer('queue-two', { destination: '/queue/crash.two', ack: 'client', receipts: 'none' }, stage),
+      new StompConsumer('wildcard', { destination: '/queue/wild.>', ack: 'client-individual', receipts: 'even' }, stage),
       new StompConsumer('durable', { destination: '/topic/crash.>', ack: 'client-individual', receipts: 'even', clientId: 'durable' }, stage),
       new AmqpConsumer('queue-three', { address: 'queue://crash.three', receiverSettles: 'first', dispositions: 'ranges' }, stage),
       new AmqpConsumer('queue-four', { address: 'queue://crash.four', receiverSettles: 'second', dispositions: 'ranges' }, stage),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import rhea, { type ConnectionOptions, type Delivery } from 'rhea'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { addressOf, type Place, until } from '../wire/bytes.ts'
 import { MqttWire } from '../wire/mqtt-wire.ts'
 import { NodeProcess, type Ready } from '../wire/node-process.ts'
@@ -122,14 +123,17 @@ describe.each([
     console.log(`MQTT over ${over}: ${Math.round(messages / ((performance.now() - begun) / 1000))} messages/s`)
     wire.destroy()
   })
-})
 
-describe('one connection that produces into the full queue it consumes from', () => {
   // Before it accepts one it sends another elsewhere, and waits for the answer: what waits for room must not hold that up.
   it('goes on with AMQP, a credit of one, and a link past the full one', { timeout: 180_000 }, async () => {
-    const total = Math.ceil(MESSAGES / 10)
-    const { host, port } = addressOf(ready.listeners['amqp'] ?? '')
-    const connection = rhea.create_container().connect({ host, port, reconnect: false, tcp_no_delay: true } as ConnectionOptions)
+    const total = Math.ceil(messages / 10)
+    const container = rhea.create_container()
+    const connect = container.websocket_connect(WebSocket as never)
+    const place =
+      over === 'TCP'
+        ? { ...addressOf(ready.listeners['amqp'] ?? ''), tcp_no_delay: true }
+        : { connection_details: connect(`ws://${ready.listeners['websocket'] ?? ''}`, ['amqp'], {}) }
+    const connection = container.connect({ ...place, reconnect: false } as unknown as ConnectionOptions)
     let sent = 0
     let answered = 0
     let taken = 0
@@ -144,9 +148,9 @@ describe('one connection that produces into the full queue it consumes from', ()
       made.open()
       return made
     }
-    const sender = session().open_sender('deadlock.amqp')
+    const sender = session().open_sender(`deadlock.amqp.${over}`)
     const past = session().open_sender('topic://deadlock.past')
-    const receiver = session().open_receiver({ source: 'deadlock.amqp', credit_window: 0, autoaccept: false })
+    const receiver = session().open_receiver({ source: `deadlock.amqp.${over}`, credit_window: 0, autoaccept: false })
     receiver.add_credit(1)
     const send = () => {
       const { credit } = sender as unknown as { credit: number }
@@ -174,7 +178,7 @@ describe('one connection that produces into the full queue it consumes from', ()
     expect({ wrong, taken, answered }).toEqual({ wrong: '', taken: total, answered: total })
     expect(deepest).toBeGreaterThan(LIMIT - 10)
     expect(deepest).toBeLessThanOrEqual(LIMIT + 2)
-    console.log(`AMQP: ${Math.round(total / ((performance.now() - begun) / 1000))} messages/s`)
+    console.log(`AMQP over ${over}: ${Math.round(total / ((performance.now() - begun) / 1000))} messages/s`)
     connection.close()
   })
 })

@@ -1,12 +1,12 @@
 // Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
-import { isTemporary } from '../../shared/naming.ts'
-import { formatAddress, kindOf, parseAddress } from '../address.ts'
+import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { DELAYED_DELIVERY } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
+import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
 import { frame } from '../frames.ts'
-import { IncomingLink } from '../incoming-link.ts'
+import { IncomingLink, queuesOf } from '../incoming-link.ts'
 import { OutgoingLink, type Source } from '../outgoing-link.ts'
 import type { Attach } from '../performatives.ts'
 import { bindSource, PERMANENT, prepareSource } from '../sources.ts'
@@ -33,16 +33,13 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   const { connection } = channel
   const { broker } = connection.shared
   const target = attach.target
-  if (target?.kind === 'coordinator') {
-    refuse(channel, attach, fault('unsupported', 'Transactions are not offered yet.'))
-    return
-  }
+  const coordinator = target?.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
   const address = target?.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
   if (address !== undefined && 'condition' in address) {
     refuse(channel, attach, address)
     return
   }
-  const link = new IncomingLink(channel, { attach, target: address })
+  const link = new IncomingLink(channel, { attach, target: address, coordinator })
   const options = { protocol: 'amqp', clientId: '', clash: 'refuse', keepMs: 0, fresh: false, will: undefined } as const
   try {
     link.open(broker.open({ ...options, principal: connection.principal, remote: connection.remote, origin: connection.origin }, link))
@@ -51,8 +48,8 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   let ticket = link.session.opened
-  if (address?.kind === 'queue' && !isTemporary(address)) {
-    const made = link.session.declare(address, PERMANENT)
+  for (const queue of address === undefined || target?.dynamic === true ? [] : queuesOf(address)) {
+    const made = link.session.declare(queue, PERMANENT)
     if (made === 0) {
       const error = errorOf(link.session.refusal)
       link.release(true)
@@ -78,7 +75,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   link.after(ticket, () => {
     connection.after(nodeTicket, () => {
       if (channel.links.get(link.handle) !== link) return
-      const answer: Terminus = { ...(target ?? NO_TARGET), address: name }
+      const answer: Terminus = { ...(target ?? NO_TARGET), address: name, ...(coordinator === undefined ? {} : { capabilities: CAPABILITIES }) }
       write(channel, attach, attach.source === undefined ? undefined : terminusTerm(attach.source), terminusTerm(answer))
       answered(channel, link)
       link.topUp()
@@ -87,10 +84,10 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   })
 }
 
-function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<typeof parseAddress> | undefined {
+function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<typeof parseTarget> | undefined {
   // No address: each message says where it goes.
   if (target?.address === undefined || target.address === '') return undefined
-  return parseAddress(channel.connection.shared.broker, target.address, kindOf(target.capabilities))
+  return parseTarget(channel.connection.shared.broker, target.address, kindOf(target.capabilities))
 }
 
 /** The client receives. */

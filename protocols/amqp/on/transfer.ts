@@ -1,7 +1,6 @@
 // Transfer (part 2.7.5): one frame of a message. To a link that we detached, and whose client does not know yet, it is dropped.
 import type { Channel } from '../channel.ts'
 import type { Frame } from '../codec.ts'
-import { fault } from '../errors.ts'
 import type { Transfer } from '../performatives.ts'
 
 export function onTransfer(channel: Channel, transfer: Transfer, frame: Frame): void {
@@ -10,10 +9,6 @@ export function onTransfer(channel: Channel, transfer: Transfer, frame: Frame): 
   if (link === undefined) return
   if (link.receives) {
     channel.end({ condition: 'amqp:not-allowed', description: `The link with the handle ${transfer.handle} is not one on which the client sends.` })
-    return
-  }
-  if (transfer.outcome?.kind === 'transactional') {
-    channel.end(fault('unsupported', 'Transactions are not offered yet.'))
     return
   }
   link.transfer(transfer, frame)

@@ -42,7 +42,7 @@ public class QpidJms {
       case "recover" -> recover();
       case "prefetch" -> prefetch();
       case "selectors" -> selectors();
-      case "refused" -> refused();
+      case "transacted" -> transacted();
       case "browse" -> browse();
       case "sharing" -> sharing();
       case "wildcard" -> wildcard();
@@ -132,8 +132,7 @@ public class QpidJms {
   }
 
   static String text(MessageConsumer consumer) throws Exception {
-    Message message = consumer.receive(WAIT);
-    return message == null ? null : ((TextMessage) message).getText();
+    return text(consumer.receive(WAIT));
   }
 
   /** Who of several consumers gets what: message priority, groups, exclusive consumers, consumer priority. */
@@ -344,22 +343,56 @@ public class QpidJms {
     connection.close();
   }
 
-  static String text(MessageConsumer consumer) throws Exception {
-    Message message = consumer.receive(WAIT);
-    return message == null ? "nothing" : ((TextMessage) message).getText();
+  static void transacted() throws Exception {
+    Connection connection = connect(null, "");
+    Session session = connection.createSession(Session.SESSION_TRANSACTED);
+    Queue queue = session.createQueue("jms.transacted");
+    Queue answers = session.createQueue("jms.transacted.answers");
+    MessageProducer producer = session.createProducer(queue);
+    MessageConsumer watcher = session(connect(null, "")).createConsumer(answers);
+
+    for (int i = 0; i < 3; i++) producer.send(session.createTextMessage("undone " + i));
+    session.rollback();
+    for (int i = 0; i < 10; i++) producer.send(session.createTextMessage("" + i));
+    session.commit();
+
+    MessageConsumer consumer = session.createConsumer(queue);
+    for (int i = 0; i < 4; i++) check(text(consumer.receive(WAIT)).equals("" + i), "message " + i);
+    session.rollback();
+    for (int i = 0; i < 4; i++) {
+      Message again = consumer.receive(WAIT);
+      check(text(again).equals("" + i), "again " + i);
+      check(again.getJMSRedelivered() && again.getIntProperty("JMSXDeliveryCount") == 2, "counted " + i);
+      session.createProducer(answers).send(session.createTextMessage("answer " + i));
+    }
+    check(watcher.receive(300) == null, "seen before its commit");
+    session.commit();
+    for (int i = 0; i < 4; i++) check(text(watcher.receive(WAIT)).equals("answer " + i), "answer " + i);
+
+    // A consumer may be gone before the commit of what it received.
+    check(text(consumer.receive(WAIT)).equals("4"), "message 4");
+    consumer.close();
+    session.commit();
+    consumer = session.createConsumer(queue);
+    check(text(consumer.receive(WAIT)).equals("5"), "message 5");
+    session.rollback();
+    connection.close();
+
+    Connection second = connect(null, "");
+    Session plain = session(second);
+    consumer = plain.createConsumer(queue);
+    for (int i = 5; i < 10; i++) check(text(consumer.receive(WAIT)).equals("" + i), "left " + i);
+    check(consumer.receive(200) == null, "nothing is left");
+
+    // Left open by its connection: as if it had never been.
+    Session open = second.createSession(Session.SESSION_TRANSACTED);
+    open.createProducer(queue).send(open.createTextMessage("lost"));
+    second.close();
+    check(session(connect(null, "")).createConsumer(queue).receive(300) == null, "left open and seen");
   }
 
-  static void refused() throws Exception {
-    Connection connection = connect(null, "");
-    Session session = session(connection);
-    Queue queue = session.createQueue("jms.refused");
-    refuses("Transactions", () -> {
-      Session transacted = connection.createSession(Session.SESSION_TRANSACTED);
-      transacted.createProducer(queue).send(transacted.createTextMessage("x"));
-      transacted.commit();
-    });
-    session.createProducer(queue).send(session.createTextMessage("goes on"));
-    connection.close();
+  static String text(Message message) throws Exception {
+    return message == null ? "nothing" : ((TextMessage) message).getText();
   }
 
   static void browse() throws Exception {

@@ -1,0 +1,89 @@
+// The transactions of one connection (part 4), by the ids that we gave them: what transfers and dispositions name, and what its receivers settled in each.
+// Who declares and discharges them: coordinator.ts. All or nothing is the core's doing.
+import type { Outcome as CoreOutcome, PublishOptions, Transaction } from '../../src/api.ts'
+import { type AmqpError, errorOf, isBrokerError } from './errors.ts'
+import { ACCEPTED, outcomeTerm } from './outcome.ts'
+import type { OutgoingLink } from './outgoing-link.ts'
+import { described, list, type Term } from './term.ts'
+import { TermWriter } from './writer.ts'
+
+/** Deliveries that their receiver settled, so that it speaks of them no more. */
+type Settled = Readonly<{ link: OutgoingLink; first: number; last: number }>
+
+export class OpenTransaction {
+  readonly id: Buffer
+  readonly transaction: Transaction
+  /** Made once: every transfer of it has one of these. */
+  readonly options: Readonly<Record<PublishOptions['retain'], PublishOptions>>
+  /** The state in which an accepted transfer of it is answered. */
+  readonly accepted: Buffer
+  readonly #settled: Settled[] = []
+
+  constructor(id: Buffer, transaction: Transaction) {
+    this.id = id
+    this.transaction = transaction
+    this.options = {
+      no: { retain: 'no', note: 0, transaction },
+      set: { retain: 'set', note: 0, transaction },
+      clear: { retain: 'clear', note: 0, transaction },
+    }
+    this.accepted = this.state(ACCEPTED)
+  }
+
+  /** The transactional state (part 4.5.8) with this outcome. */
+  state(outcome: CoreOutcome, error?: AmqpError): Buffer {
+    return new TermWriter(64).term(described(0x34, list([binary(this.id), outcomeTerm(outcome, error)]))).bytes()
+  }
+
+  settled(link: OutgoingLink, first: number, last: number): void {
+    const at = this.#settled.length - 1
+    const before = this.#settled[at]
+    if (before?.link === link && before.last + 1 === first) this.#settled[at] = { ...before, last }
+    else this.#settled.push({ link, first, last })
+  }
+
+  /** It is rolled back: what its receivers settled is tried again, as failed once more. */
+  aborted(): void {
+    for (let at = this.#settled.length - 1; at >= 0; at--) {
+      const { link, first, last } = this.#settled[at]
+      link.failed(first, last)
+    }
+  }
+}
+
+export class Transactions {
+  readonly #open = new Map<string, OpenTransaction>()
+  #declared = 0
+
+  declare(transaction: Transaction): OpenTransaction {
+    const id = Buffer.allocUnsafe(4)
+    this.#declared = (this.#declared + 1) >>> 0
+    id.writeUInt32BE(this.#declared)
+    const open = new OpenTransaction(id, transaction)
+    this.#open.set(id.toString('latin1'), open)
+    return open
+  }
+
+  /** `id` as `Outcome` has it. */
+  find(id: string): OpenTransaction | undefined {
+    return this.#open.get(id)
+  }
+
+  close({ id }: OpenTransaction): void {
+    this.#open.delete(id.toString('latin1'))
+  }
+}
+
+export const UNKNOWN_ID: AmqpError = {
+  condition: 'amqp:transaction:unknown-id',
+  description: 'There is no open transaction of this id on the connection.',
+}
+
+/** Why a transaction was not committed. */
+export function rolledBack(error: unknown): AmqpError {
+  const { description } = errorOf(error)
+  const late = isBrokerError(error) && error.code === 'timeout'
+  return { condition: late ? 'amqp:transaction:timeout' : 'amqp:transaction:rollback', description: `The transaction is rolled back: ${description}` }
+}
+
+export const binary = (value: Uint8Array): Term => ({ type: 'binary', value })
