@@ -17,6 +17,8 @@ export class Bucket {
   readonly number: number
   readonly lane: Lane
   owner: Holding | undefined = undefined
+  /** One who chooses by a selector, and owns no group, has those that are out. */
+  borrower: Seat | undefined = undefined
   /** Of its messages: in somebody's hands. */
   out = 0
   /** Returned, and not to be given out before a time. */

@@ -63,8 +63,11 @@ export class Groups {
     const number = bucketOf(flags)
     if (number === 0) return
     const bucket = this.#buckets.get(number) ?? this.#again(number)
-    // Those who choose by a selector own no group: of it they are given one message at a time.
-    if (seat !== undefined && bucket.owner === undefined && seat.line === this.#queue.line) this.#own(bucket, seat)
+    // Those who choose by a selector own no group, since it may have messages that are not for them: they have it while they have any of it.
+    if (seat !== undefined && bucket.owner === undefined) {
+      if (seat.line === this.#queue.line) this.#own(bucket, seat)
+      else if (!settled) bucket.borrower = seat
+    }
     if (!settled) bucket.out++
     if ((flags & MESSAGE_ROW_FLAG.groupEnds) !== 0) bucket.leaving = true
     this.#settleDown(bucket)
@@ -138,14 +141,15 @@ export class Groups {
     return plain === 0 || this.#before(free.head, plain) ? free.head : plain
   }
 
-  /** Whether this seat may be given the entry now. */
-  mayTake(seat: Seat, row: number): boolean {
+  /** Who may be given this entry of those who choose by a selector: the one whose turn it is, or the one who has others of its group; undefined: nobody yet. */
+  chooser(turn: Seat, row: number): Seat | undefined {
     const number = bucketOf(this.#flags(row))
-    if (number === 0) return true
-    const bucket = this.#buckets.get(number)
-    if (bucket?.heap === undefined || (bucket.owner !== undefined && bucket.owner.seat !== seat)) return false
-    // What comes before it in its group is not for one who chooses, or he would have it already.
-    return bucket.lane.head === row || seat.line !== this.#queue.line
+    const bucket = number === 0 ? undefined : this.#buckets.get(number)
+    if (bucket === undefined) return turn
+    const { borrower } = bucket
+    if (bucket.owner !== undefined || bucket.delayed > 0 || (bucket.out > 0 && borrower === undefined)) return undefined
+    if (borrower === undefined || borrower === turn) return turn
+    return borrower.line === turn.line && borrower.consumer.hungry && !borrower.consumer.stalled ? borrower : undefined
   }
 
   /** The seat can take again. */
@@ -206,6 +210,7 @@ export class Groups {
 
   /** After a change of what is out, delayed or whose. */
   #settleDown(bucket: Bucket): void {
+    if (bucket.out === 0) bucket.borrower = undefined
     if (bucket.leaving && bucket.out === 0) {
       bucket.leaving = false
       bucket.owner?.buckets.delete(bucket)
