@@ -20,6 +20,8 @@ export interface Address {
   readonly namespace: string
   readonly kind: Kind
   readonly path: readonly string[]
+  /** Of one made by `Broker.composite`: what it stands for. */
+  readonly parts?: readonly Address[] | undefined
 }
 
 /** `one`: exactly one segment (MQTT `+`, STOMP `*`). `rest`: zero or more, last in the pattern (MQTT `#`, STOMP `>`). */
@@ -114,7 +116,7 @@ export type Described = Readonly<{
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
-  /** The same without a look at the body: what selectors are judged by. */
+  /** The same without a look at the body, and identifiers as text: what selectors are judged by. */
   headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
@@ -495,6 +497,11 @@ export interface Broker {
   readonly version: string
   /** Cheap; keep the answer where the same name comes often (bounded). `namespace` defaults to `''`. */
   address(kind: Kind, path: readonly string[], namespace?: string): Address
+  /**
+   * One address for several, to publish to: the message reaches all of them or none. Its kind and name are the first one's. Like every address worth
+   * keeping where it comes often. Queues among them must be there; it retains nothing.
+   */
+  composite(parts: readonly Address[]): Address
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
   authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */

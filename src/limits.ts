@@ -170,6 +170,16 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reachedBy: 'src/core/limits.test.ts',
   },
   retained: { unit: 'messages', reason: 'Retained messages; further topics are refused theirs.', reachedBy: 'src/core/limits.test.ts' },
+  compositeParts: {
+    unit: 'queues',
+    reason: 'Destinations in one list (with commas); a longer one is refused.',
+    reachedBy: 'src/core/spread.test.ts',
+  },
+  viaNames: {
+    unit: 'numbers',
+    reason: 'Topics that were ever named behind the first topic of a list: each is remembered, further ones are refused.',
+    reachedBy: 'src/core/spread.test.ts',
+  },
   scheduled: {
     unit: 'messages',
     reason: 'Messages that are sent again and again (repeat, cron); further ones are refused.',

@@ -21,7 +21,7 @@ export function parseNode(broker: Broker, name: string, hint: Kind | undefined):
   if (bare === '') return fault('invalid', 'An address has no name.')
   if (bare.includes('\0')) return fault('invalid', 'An address holds a NUL.')
   if (bare.includes('://')) return fault('invalid', `The address ${quote(name)} has a scheme that is not known: there are queue:// and topic://.`)
-  if (bare.includes(',')) return fault('unsupported', 'Composite addresses (with a comma) are not offered yet.')
+  if (bare.includes(',')) return fault('unsupported', 'A list of addresses (with commas) is only to send to.')
   if (bare.includes('::')) return fault('unsupported', 'Addresses of a queue within an address (with ::) are not offered.')
   if (OPTIONS.test(bare)) return fault('unsupported', 'Options in an address (after a question mark) are not offered.')
   // A copy: a piece of a longer string would keep the whole frame.
@@ -37,6 +37,20 @@ export function parseAddress(broker: Broker, name: string, hint: Kind | undefine
   const node = parseNode(broker, name, hint)
   if ('condition' in node) return node
   return node.kind === 'address' ? node.address : fault('invalid', 'A message cannot be sent to an address with wildcards.')
+}
+
+/** The same, or several: `queue://a,topic://b`; a part without a scheme is of the kind of the one before it. */
+export function parseTarget(broker: Broker, name: string, hint: Kind | undefined): Address | AmqpError {
+  if (!name.includes(',')) return parseAddress(broker, name, hint)
+  const parts: Address[] = []
+  let kind = hint
+  for (const part of name.split(',')) {
+    const address = parseAddress(broker, part.trim(), kind)
+    if ('condition' in address) return address
+    kind = address.kind === 'topic' ? 'topic' : 'queue'
+    parts.push(address)
+  }
+  return broker.composite(parts)
 }
 
 /** Undefined for addresses that AMQP has no name for: private ones and streams. */

@@ -390,7 +390,7 @@ it.each([true, false])(
   async (receives) => {
     const node = await startNode()
     const raw = await node.begun()
-    const terms = [addressTerm(0x28, receives ? 'a,b' : 'me'), addressTerm(0x29, receives ? 'me' : 'a,b')]
+    const terms = [addressTerm(0x28, receives ? 'a::b' : 'me'), addressTerm(0x29, receives ? 'me' : 'a::b')]
     raw.send(0, ATTACH, [text('x'), uint(0), boolean(receives), undefined, undefined, ...terms])
     expect((await raw.next(ATTACH)).fields.slice(5, 7)).toMatchObject([{ type: 'null' }, { type: 'null' }])
     expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
@@ -444,7 +444,7 @@ describe('a transfer', () => {
     const node = await startNode()
     const raw = await node.begun()
     await sender(raw, 0, undefined)
-    const value = new TermWriter().composite(0x73, [undefined, undefined, text('queue://a,b')]).bytes()
+    const value = new TermWriter().composite(0x73, [undefined, undefined, text('queue://a::b')]).bytes()
     transfer(raw, 0, 0, Buffer.concat([value, DATA]), { settled: true })
     expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
     await servesOthers(node)

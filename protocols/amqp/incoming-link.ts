@@ -4,7 +4,7 @@
 // and no credit comes until they have found room. Credit and undecided messages together never exceed `creditWindow`.
 import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
-import { kindOfAnnotation, parseAddress } from './address.ts'
+import { kindOfAnnotation, parseTarget } from './address.ts'
 import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
 import type { Coordinator } from './coordinator.ts'
@@ -223,7 +223,8 @@ export class IncomingLink implements Replies {
   }
 
   #declare(to: Address): boolean {
-    return to.kind === 'queue' && !isTemporary(to) && this.session.declare(to, PERMANENT) !== 0
+    const queues = queuesOf(to)
+    return queues.length > 0 && queues.every((queue) => this.session.declare(queue, PERMANENT) !== 0)
   }
 
   #addressOf({ to, toKind }: Incoming): Address | AmqpError {
@@ -232,9 +233,9 @@ export class IncomingLink implements Replies {
     const known = this.#addresses.get(key)
     if (known !== undefined) return known
     const { broker, settings } = this.#channel.connection.shared
-    const address = parseAddress(broker, to, kindOfAnnotation(toKind))
+    const address = parseTarget(broker, to, kindOfAnnotation(toKind))
     if ('condition' in address) return address
-    if (address.kind === 'queue' && !isTemporary(address) && this.session.declare(address, PERMANENT) === 0) return errorOf(this.session.refusal)
+    for (const queue of queuesOf(address)) if (this.session.declare(queue, PERMANENT) === 0) return errorOf(this.session.refusal)
     if (this.#addresses.size >= settings.addressesKept) this.#addresses.clear()
     this.#addresses.set(key, address)
     return address
@@ -370,6 +371,11 @@ export class IncomingLink implements Replies {
     this.#channel.connection.lingering.delete(this)
     session?.close('clean')
   }
+}
+
+/** Queues that are made by sending to this address. */
+export function queuesOf(address: Address): readonly Address[] {
+  return (address.parts ?? [address]).filter((part) => part.kind === 'queue' && !isTemporary(part))
 }
 
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const

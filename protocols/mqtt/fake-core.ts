@@ -286,6 +286,10 @@ export class FakeBroker implements Broker {
   prepare: (session: FakeSession) => void = () => {}
   translations = new Map<Message, Message>()
 
+  composite(parts: readonly Address[]): Address {
+    return { ...parts[0], parts }
+  }
+
   address(kind: Address['kind'], path: readonly string[], namespace = ''): Address {
     return { namespace, kind, path }
   }

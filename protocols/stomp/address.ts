@@ -5,16 +5,47 @@ import { type Fault, quote } from './errors.ts'
 import { OWN, remoteTemporaryName, temporaryPath } from './temporary.ts'
 
 /** What a SUBSCRIBE names. `address`: no wildcards in it. */
-export type Target = Readonly<{ kind: 'address'; address: Address } | { kind: 'pattern'; of: 'queue' | 'topic'; pattern: Pattern }>
+export type Target = Readonly<
+  | { kind: 'address'; address: Address }
+  | { kind: 'pattern'; of: 'queue' | 'topic'; pattern: Pattern }
+  /** Several, with commas between them. */
+  | { kind: 'list'; targets: readonly Target[] }
+>
 
-/** Where a SEND goes. `owner`: whose `/temp-queue/` it is; without one, names of others only. */
-export function parseAddress(broker: Broker, destination: string, owner?: string): Address | Fault {
+/** One address. */
+export function parseAddress(broker: Broker, destination: string): Address | Fault {
+  const address = parseDestination(broker, destination)
+  return 'parts' in address && address.parts !== undefined ? { code: 'invalid', sentence: 'This is a list of destinations, and not one.' } : address
+}
+
+/** Where a SEND goes: one, or several. `owner`: whose `/temp-queue/` it is; without one, names of others only. */
+export function parseDestination(broker: Broker, destination: string, owner?: string): Address | Fault {
   const target = parseTarget(broker, destination, owner)
   if ('code' in target) return target
-  return target.kind === 'address' ? target.address : { code: 'invalid', sentence: 'A message cannot be sent to a destination with wildcards.' }
+  const parts: Address[] = []
+  for (const each of target.kind === 'list' ? target.targets : [target]) {
+    if (each.kind !== 'address') return { code: 'invalid', sentence: 'A message cannot be sent to a destination with wildcards.' }
+    parts.push(each.address)
+  }
+  return parts.length === 1 ? parts[0] : broker.composite(parts)
+}
+
+/** `/queue/a,/topic/b`; a part without a prefix has that of the one before it. */
+function parseList(broker: Broker, destination: string, owner: string | undefined): Target | Fault {
+  const targets: Target[] = []
+  let prefix = ''
+  for (const part of destination.split(',')) {
+    const name = part.trim()
+    if (name.startsWith('/')) prefix = PREFIXES.find((each) => name.startsWith(each)) ?? ''
+    const target = parseTarget(broker, name.startsWith('/') ? name : prefix + name, owner)
+    if ('code' in target) return target
+    targets.push(target)
+  }
+  return { kind: 'list', targets }
 }
 
 export function parseTarget(broker: Broker, destination: string, owner?: string): Target | Fault {
+  if (destination.includes(',')) return parseList(broker, destination, owner)
   const prefix = PREFIXES.find((each) => destination.startsWith(each))
   if (prefix === undefined) {
     return {
@@ -27,7 +58,6 @@ export function parseTarget(broker: Broker, destination: string, owner?: string)
   // A copy: a piece of a longer string would keep the whole header block in memory as long as the name is kept.
   const name = Buffer.from(destination.slice(prefix.length)).toString()
   if (name === '') return { code: 'invalid', sentence: `A destination needs a name after ${prefix}.` }
-  if (name.includes(',')) return { code: 'unsupported', sentence: 'Composite destinations (with a comma) are not offered yet.' }
   if (OPTIONS.test(name)) return { code: 'unsupported', sentence: 'Options in a destination (after a question mark) are not offered: use headers.' }
   if (name.includes('\0')) return { code: 'invalid', sentence: 'A destination holds a NUL.' }
   const path = temporary ? temporaryPath(fromDotted(name), prefix.startsWith(OWN) ? owner : undefined) : fromDotted(name)

@@ -194,7 +194,7 @@ describe('SEND', () => {
     ['x:1', 'SEND needs the header destination'],
     ['destination:orders', 'A destination begins with /queue/, /topic/, /temp-queue/'],
     ['destination:/queue/', 'needs a name'],
-    ['destination:/queue/a,/queue/b', 'Composite destinations'],
+    ['destination:/queue/a,/exchange/b', 'A destination begins with'],
     ['destination:/topic/a.*', 'cannot be sent to a destination with wildcards'],
     ['destination:/temp-queue/*', 'no wildcards'],
     ['destination:/queue/a?consumer.prefetchSize=1', 'Options in a destination'],
@@ -1095,6 +1095,9 @@ class PlayedCore implements Broker, Session {
 
   // Broker
   address = address
+  composite(parts: readonly Address[]): Address {
+    return { ...parts[0], parts }
+  }
   async authenticate(login: Parameters<Broker['authenticate']>[0]): Promise<string> {
     this.login = { user: login.user, password: login.password === undefined ? undefined : Buffer.from(login.password).toString() }
     if (this.loginError !== undefined) throw this.loginError

@@ -134,6 +134,44 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           'How long a temporary queue or topic outlives a connection that broke, and a takeover, so that its owner finds it again.',
           0,
         ),
+        virtualTopics: {
+          type: 'array',
+          default: defaults.destinations.virtualTopics,
+          description:
+            'Queues that are subscriptions by their name: `Consumer.app.VirtualTopic.orders` gets what is sent to the topic `VirtualTopic.orders`, from its first use on. An empty list: none.',
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['topics', 'queues'],
+            properties: {
+              topics: { type: 'string', pattern: '.', description: 'Which topics, in dots; `>` is the rest.' },
+              queues: {
+                type: 'string',
+                pattern: '.',
+                description: 'What stands before the topic in the name of a queue, in dots; `*` is one segment.',
+              },
+            },
+          },
+        },
+        forward: {
+          type: 'array',
+          default: defaults.destinations.forward,
+          description: 'What is sent to one destination also goes to others, all or none. Not further: a forwarded message is not forwarded again.',
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: 'from to'.split(' '),
+            properties: {
+              from: { type: 'string', pattern: '^(queue|topic):.+$', description: 'Kind and pattern, as in policies.' },
+              to: {
+                type: 'array',
+                items: { type: 'string', pattern: '^(queue|topic):.+$' },
+                description: 'Kinds and names; `{name}` stands for the name it was sent to. Queues are made.',
+              },
+              keep: { type: 'boolean', default: true, description: 'It also goes where it was sent; else only to the others.' },
+            },
+          },
+        },
         cronTimeZone: {
           type: 'string',
           pattern: '^[A-Za-z0-9_+/-]{0,64}$',

@@ -96,6 +96,9 @@ export type Limits = Readonly<{
   /** Messages on queues, one for each queue they are on. */
   entries: number
   retained: number
+  /** Destinations in one list, and topics that were ever behind the first one in lists. */
+  compositeParts: number
+  viaNames: number
   /** Messages that are sent again and again, their bytes, and the shortest period. */
   scheduled: number
   scheduledBytes: number
@@ -183,6 +186,10 @@ export type DestinationSettings = DestinationRules &
   Readonly<{
     /** How long a temporary destination outlives its owner's connection, and the node that led. */
     temporaryGraceMs: number
+    /** A queue of such a name is a subscription to the topic that its name ends with. `queues`: prefix in dots, `*` one segment. `topics`: pattern. */
+    virtualTopics: readonly Readonly<{ topics: string; queues: string }>[]
+    /** What is sent to `from` (kind and pattern) also goes to each of `to`; not `keep`: only there. */
+    forward: readonly Readonly<{ from: string; to: readonly string[]; keep?: boolean }>[]
     /** In which times of cron are meant; '': the machine's. */
     cronTimeZone: string
     policies: readonly DestinationPolicy[]

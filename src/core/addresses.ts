@@ -4,6 +4,7 @@ import { CodedError } from '../errors.ts'
 import type { FactReader, FactWriter } from '../journal/facts.ts'
 import type { Queue } from './queue.ts'
 import type { Route } from './router.ts'
+import type { Spread } from './spread.ts'
 
 const ADDRESS_BYTES_MAX = 65_000
 const KINDS: readonly Kind[] = ['queue', 'topic', 'stream']
@@ -20,6 +21,8 @@ export class CoreAddress implements Address {
   readonly temporary: boolean
   /** Of an address that stands for several: those. */
   readonly parts: readonly CoreAddress[] | undefined
+  /** What it stands for, if for more than itself (undefined: it does not; null: nobody has looked). */
+  spread: Spread | undefined | null = null
   /** Good while `queue.alive`. */
   queue: Queue | undefined = undefined
   /** Good while `route.version` is the router's. */

@@ -8,7 +8,7 @@ import { type CoreAddress, patternKey, readAddress, readPattern } from './addres
 import { Binding, RouteSet, type Via } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
-import { groupBucket } from './groups.ts'
+import { groupBucket } from './group-buckets.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'
@@ -267,8 +267,8 @@ export class Apply {
         return
       }
       case FACT.via: {
-        const { number, settle, absent, tags } = readVia(from)
-        const via = state.vias.byNumber[number] ?? state.vias.restore(number, settle, absent, tags)
+        const { number, settle, absent, tags, to } = readVia(from)
+        const via = state.vias.byNumber[number] ?? state.vias.restore(number, settle, absent, tags, to)
         via.recorded = true
         return
       }

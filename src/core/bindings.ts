@@ -1,7 +1,7 @@
 // Bindings, and what is interned of them: the answer to "which tags, settled how" (a *via*) and to "which queues" (a *set*).
 // A message on 100,000 queues names one set; an entry names one via.
 import type { Binding as BindingSpec, Pattern } from '../api.ts'
-import { patternKey } from './addresses.ts'
+import { type CoreAddress, patternKey } from './addresses.ts'
 import type { Queue } from './queue.ts'
 
 /** What a fact tells of a binding, but for its queue. */
@@ -43,12 +43,14 @@ export interface Via {
   readonly tags: readonly number[]
   readonly settle: BindingSpec['settle']
   readonly absent: BindingSpec['absent']
+  /** The topic it came through, where that is not the one that the message names. */
+  readonly to: CoreAddress | undefined
   /** A fact has told of it (number 0 needs none). */
   recorded: boolean
 }
 
 /** Sent to the queue itself. */
-export const DIRECT: Via = { number: 0, tags: [], settle: 'unsettled', absent: 'keep', recorded: true }
+export const DIRECT: Via = { number: 0, tags: [], settle: 'unsettled', absent: 'keep', to: undefined, recorded: true }
 
 export const SETTLE_ORDER: readonly BindingSpec['settle'][] = ['settled', 'if-durable', 'unsettled']
 
@@ -56,6 +58,8 @@ export const SETTLE_ORDER: readonly BindingSpec['settle'][] = ['settled', 'if-du
 export class Vias {
   readonly byNumber: Via[] = [DIRECT]
   readonly #byKey = new Map<string, Via>()
+  /** Those with a topic of their own. */
+  #named = 0
 
   /** The via of these bindings, all of one queue. */
   of(bindings: readonly Binding[]): Via {
@@ -71,21 +75,29 @@ export class Vias {
     return this.intern(SETTLE_ORDER[settle], keep ? 'keep' : 'drop', tags)
   }
 
-  intern(settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): Via {
-    return this.#byKey.get(keyOf(settle, absent, tags)) ?? this.restore(this.byNumber.length, settle, absent, tags)
+  intern(settle: Via['settle'], absent: Via['absent'], tags: readonly number[], to?: CoreAddress): Via {
+    return this.#byKey.get(keyOf(settle, absent, tags, to)) ?? this.restore(this.byNumber.length, settle, absent, tags, to)
+  }
+
+  /** This via, through this topic. Undefined: it is new, and there are `max` such already: they are kept for good. */
+  named(via: Via, to: CoreAddress, max: number): Via | undefined {
+    const known = this.#byKey.get(keyOf(via.settle, via.absent, via.tags, to))
+    return known ?? (this.#named >= max ? undefined : this.intern(via.settle, via.absent, via.tags, to))
   }
 
   /** As a fact has told of it. */
-  restore(number: number, settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): Via {
-    const via: Via = { number, tags, settle, absent, recorded: false }
-    this.#byKey.set(keyOf(settle, absent, tags), via)
+  restore(number: number, settle: Via['settle'], absent: Via['absent'], tags: readonly number[], to?: CoreAddress): Via {
+    const via: Via = { number, tags, settle, absent, to, recorded: false }
+    if (to !== undefined) this.#named++
+    this.#byKey.set(keyOf(settle, absent, tags, to), via)
     this.byNumber[number] = via
     return via
   }
 }
 
-function keyOf(settle: Via['settle'], absent: Via['absent'], tags: readonly number[]): string {
-  return `${settle} ${absent} ${tags.join(',')}`
+function keyOf(settle: Via['settle'], absent: Via['absent'], tags: readonly number[], to: CoreAddress | undefined): string {
+  const key = `${settle} ${absent} ${tags.join(',')}`
+  return to === undefined ? key : `${key} ${to.key}`
 }
 
 /** Durable queues that one message goes to, each by its via. Told of by a fact when first used. */

@@ -5,6 +5,7 @@ import { CodedError } from '../errors.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, SEQUENCE, STATE, STATE_OF, VIA } from './entries.ts'
 import type { Live } from './live.ts'
 import { EXPIRES, type Held } from './messages.ts'
+import { sentTo } from './sent-to.ts'
 import type { Queue } from './queue.ts'
 import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
@@ -215,7 +216,7 @@ export function viewOf(live: Live, queue: Queue, row: number, held: Held): Deliv
   return {
     tag: 0,
     message: held.message,
-    to: held.to,
+    to: sentTo(state, queue, row, held),
     ref: { queue: queue.number, sequence: entries.double(row, SEQUENCE) },
     queue: queue.address,
     mode: 'settled',

@@ -167,15 +167,18 @@ export function readBinding(from: FactReader): BindingFields & { queue: number }
 
 export function writeVia(to: FactWriter, via: Via): FactWriter {
   to.u32(via.number).u8(SETTLE_ORDER.indexOf(via.settle)).u8(ABSENT.indexOf(via.absent))
+  to.u8(via.to === undefined ? 0 : 1)
+  if (via.to !== undefined) to.raw(via.to.encoded)
   for (const tag of via.tags) to.u8(tag)
   return to
 }
 
-export function readVia(from: FactReader): { number: number; settle: Via['settle']; absent: Via['absent']; tags: number[] } {
+export function readVia(from: FactReader): Omit<Via, 'recorded'> {
   const number = from.u32()
   const settle = SETTLE_ORDER[from.u8()]
   const absent = ABSENT[from.u8()]
+  const to = from.u8() === 1 ? readAddress(from) : undefined
   const tags: number[] = []
   while (from.left > 0) tags.push(from.u8())
-  return { number, settle, absent, tags }
+  return { number, settle, absent, to, tags }
 }

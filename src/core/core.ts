@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
 import type { Random } from '../random.ts'
-import { beyond, CoreAddress, own } from './addresses.ts'
+import { beyond, composite, CoreAddress, own } from './addresses.ts'
 import { Administration } from './administration.ts'
 import { Compaction, type MakeSnapshot } from './compact.ts'
 import { Jobs } from './jobs.ts'
@@ -123,6 +123,10 @@ export class Core implements Broker {
 
   address(kind: Kind, path: readonly string[], namespace = ''): Address {
     return new CoreAddress(kind, path, namespace)
+  }
+
+  composite(parts: readonly Address[]): Address {
+    return composite(parts.map(own))
   }
 
   open(identity: Identity, replies: Replies): Session {
@@ -280,7 +284,8 @@ export class Core implements Broker {
       return row !== 0 && entries.double(row, SEQUENCE) < until ? row : 0
     }
     while (next() !== 0) {
-      for (let left = PURGE_MAX; left > 0; left--) {
+      // With groups the oldest is sought among all of them.
+      for (let left = queue.groups === undefined ? PURGE_MAX : PURGE_MAX / 10; left > 0; left--) {
         const row = next()
         if (row === 0) break
         live.facts.gone(queue, row, REASON.purged, false)

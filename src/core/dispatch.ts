@@ -9,6 +9,7 @@ import { DEADLINE } from './deadlines.ts'
 import type { Live } from './live.ts'
 import { EXPIRES, type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, REFERENCES, SEGMENT } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
+import { sentTo } from './sent-to.ts'
 import type { Queue } from './queue.ts'
 import { enterBarred, leaveExclusive } from './exclusive.ts'
 import { Line, Seat } from './seat.ts'
@@ -196,7 +197,7 @@ export class Dispatch {
   /** A queue whose turn is to come, whose bodies are being read, or whose entries a stalled consumer may not have yet, is not the end. */
   #tellIdle(): void {
     for (const consumer of this.#awaitIdle) {
-      if (this.#roused.has(consumer)) continue
+      if (this.#roused.has(consumer) || this.#live.wildcards.isLooking(consumer)) continue
       if (consumer.seats.some((seat) => this.#mayYetBeGiven(seat))) continue
       this.#awaitIdle.delete(consumer)
       const { idle } = consumer
@@ -338,7 +339,7 @@ export class Dispatch {
     return {
       tag: 0,
       message: held.message,
-      to: held.to,
+      to: sentTo(state, queue, row, held),
       ref: { queue: queue.number, sequence: entries.double(row, SEQUENCE) },
       queue: queue.address,
       mode: settled ? 'settled' : 'unsettled',

@@ -31,6 +31,7 @@ import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
 import { Transactions } from './transactions.ts'
+import { bindVirtual } from './virtual-topics.ts'
 import type { Replica } from './replica.ts'
 import { Wildcards } from './wildcards.ts'
 import type { Retained, State, StateHooks } from './state.ts'
@@ -483,7 +484,10 @@ export class Live implements StateHooks {
     const number = state.nextQueue
     if (!this.facts.admit(FACT.queue, writeQueue(this.facts.writer.reset(), number, address, options), claim)) return undefined
     const queue = state.queueByNumber.get(number)
-    if (queue !== undefined) queue.madeIn = this.facts.batch
+    if (queue !== undefined) {
+      queue.madeIn = this.facts.batch
+      bindVirtual(this, queue)
+    }
     return queue
   }
 

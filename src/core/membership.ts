@@ -12,6 +12,7 @@ import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import { LiveSession } from './session.ts'
 import { removeLater } from './temporary.ts'
+import { bindVirtual } from './virtual-topics.ts'
 import { type CoreWill, SessionRecord, sessionKey } from './sessions.ts'
 
 /** The journal keeps names of 65,535 bytes. */
@@ -39,6 +40,8 @@ export class Membership {
     for (const queue of live.state.queues) {
       if (queue?.lifetime === 'held' && (queue.holders?.size ?? 0) === 0) live.dropQueue(queue)
       else if (queue?.lifetime === 'temporary') removeLater(live, queue)
+      // Made in the last moment before a crash, or before the configuration had virtual topics.
+      else if (queue !== undefined) bindVirtual(live, queue)
     }
     const nowMs = live.clock.wallMs()
     for (const record of live.state.sessionByNumber.values()) {

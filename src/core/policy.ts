@@ -1,6 +1,6 @@
 // What holds for a queue: what it was declared with, else the configuration's policies, the last one that matches deciding each field.
 import type { QueueOptions } from '../api.ts'
-import type { DestinationPolicy, DestinationRules, DestinationSettings } from '../config/settings.ts'
+import type { DestinationRules, DestinationSettings } from '../config/settings.ts'
 import { CoreAddress } from './addresses.ts'
 import type { QueuePolicy } from './queue.ts'
 
@@ -30,15 +30,16 @@ export function policyFrom(settings: DestinationSettings, address: CoreAddress, 
 export function rulesFor(settings: DestinationSettings, address: CoreAddress): DestinationRules {
   if (settings.policies.length === 0 || address.namespace !== '') return settings
   let rules: DestinationRules = settings
-  for (const policy of settings.policies) if (matches(policy, address)) rules = { ...rules, ...policy }
+  for (const policy of settings.policies) if (matchesName(policy.match, address)) rules = { ...rules, ...policy }
   return rules
 }
 
-function matches(policy: DestinationPolicy, address: CoreAddress): boolean {
-  const colon = policy.match.indexOf(':')
-  const kind = colon < 0 ? '' : policy.match.slice(0, colon)
+/** `queue:orders.>`: kind (or none, for any) and pattern in dots. */
+export function matchesName(match: string, address: CoreAddress): boolean {
+  const colon = match.indexOf(':')
+  const kind = colon < 0 ? '' : match.slice(0, colon)
   if (kind !== '' && kind !== address.kind) return false
-  const pattern = policy.match.slice(colon + 1).split('.')
+  const pattern = match.slice(colon + 1).split('.')
   for (const [i, segment] of pattern.entries()) {
     if (segment === '>') return true
     if (i >= address.path.length || (segment !== '*' && segment !== address.path[i])) return false

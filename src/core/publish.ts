@@ -9,7 +9,7 @@ import { beyond, type CoreAddress } from './addresses.ts'
 import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
-import { groupBucket } from './groups.ts'
+import { groupBucket } from './group-buckets.ts'
 import type { Job } from './job.ts'
 import { type Held, MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
@@ -17,6 +17,7 @@ import { joined, type LiveTransaction } from './live-transaction.ts'
 import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { gather, type Spread, spreadOf } from './spread.ts'
 import { noTemporary } from './temporary.ts'
 import type { LiveSession } from './session.ts'
 
@@ -47,6 +48,8 @@ export class Publisher {
   #volatile: readonly Queue[] = NONE
   #volatileVias: readonly Via[] = NO_VIAS
   #set: RouteSet | undefined
+  /** Queues are reached by a set, not one by its name. */
+  #bySet = false
   #queue: Queue | undefined
   #transaction: LiveTransaction | undefined
 
@@ -55,7 +58,7 @@ export class Publisher {
   }
 
   /** `pieces`: where the body lies already, committed. */
-  place(session: LiveSession, to: CoreAddress, message: Message, options: PublishOptions, pieces: readonly Range[] | undefined): Placed {
+  place(session: LiveSession, sentTo: CoreAddress, message: Message, options: PublishOptions, pieces: readonly Range[] | undefined): Placed {
     const live = this.#live
     const bytes = message.head.length + message.body.length
     if (bytes > live.settings.limits.messageBytes) {
@@ -63,14 +66,22 @@ export class Publisher {
         new CodedError('too-large', `a message of ${bytes} bytes exceeds limits.messageBytes (${live.settings.limits.messageBytes})`),
       )
     }
-    const tooLong = beyond(to, live.settings.limits)
+    const tooLong = beyond(sentTo, live.settings.limits)
     if (tooLong !== undefined) return this.#refuse(tooLong)
+    if (sentTo.spread === null) sentTo.spread = spreadOf(sentTo, live.settings.destinations)
+    const { spread } = sentTo
+    const to = spread?.name ?? sentTo
     this.#transaction = options.transaction === undefined ? undefined : joined(options.transaction)
     const cannotJoin = this.#transaction?.refusal(bytes)
     if (cannotJoin !== undefined) return this.#refuse(cannotJoin)
-    const found = to.kind === 'queue' ? this.#toQueue(to, message, bytes) : this.#toTopic(session, to, message, bytes)
+    const found =
+      spread !== undefined
+        ? this.#toSeveral(session, sentTo, spread, message, options, bytes)
+        : to.kind === 'queue'
+          ? this.#toQueue(to, message, bytes)
+          : this.#toTopic(session, to, message, bytes)
     if (found !== undefined) return found
-    const keeps = options.retain === 'set' && to.kind === 'topic'
+    const keeps = options.retain === 'set' && to.kind === 'topic' && sentTo.kind === 'topic'
     if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
       return this.#refuse(new CodedError('limit', `limits.retained (${live.settings.limits.retained}) topics have a retained message already`))
     }
@@ -78,7 +89,7 @@ export class Publisher {
     const record = message.durable && (this.#durable.length > 0 || keeps)
     if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
     const nowMs = live.clock.wallMs()
-    const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(to, nowMs) : message.expiresAtMs
+    const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(sentTo, nowMs) : message.expiresAtMs
     let row = 0
     if (record) {
       this.recorded = true
@@ -128,6 +139,7 @@ export class Publisher {
     if (queue === undefined)
       return this.#refuse(to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`))
     this.#queue = queue
+    this.#bySet = false
     this.#set = undefined
     const own = queue.durable && message.durable
     this.#durable = own ? [queue] : NONE
@@ -164,6 +176,7 @@ export class Publisher {
     const { durable, durableVias, volatile, volatileVias } =
       route.filter === undefined ? route : route.filter.reached(live.selecting.view(message), session.origin)
     this.#queue = undefined
+    this.#bySet = true
     this.#durable = durable
     this.#durableVias = durableVias
     this.#volatile = volatile
@@ -172,6 +185,44 @@ export class Publisher {
     if (route.limited && (durable.some((queue) => queue.isFull(bytes)) || volatile.some((queue) => queue.isFull(bytes)))) {
       this.#leaveOutFull(bytes)
     } else if (durable.length > 0 && durable === route.durable) this.#set = route.set
+    return this.#entriesFull(durable.length + volatile.length)
+  }
+
+  /** A composite address, or one that is forwarded. */
+  #toSeveral(
+    session: LiveSession,
+    sentTo: CoreAddress,
+    spread: Spread,
+    message: Message,
+    options: PublishOptions,
+    bytes: number,
+  ): Placed | undefined {
+    const { limits } = this.#live.settings
+    const { parts } = sentTo
+    if (parts !== undefined && parts.length > limits.compositeParts) {
+      return this.#refuse(new CodedError('limit', `a list of ${parts.length} destinations exceeds limits.compositeParts (${limits.compositeParts})`))
+    }
+    if (parts !== undefined && options.retain !== 'no') return this.#refuse(new CodedError('unsupported', 'a list of destinations retains nothing'))
+    for (const part of parts ?? []) {
+      const tooLong = beyond(part, limits)
+      if (tooLong !== undefined) return this.#refuse(tooLong)
+    }
+    const gathered = gather(this.#live, session, spread, message, bytes)
+    if (gathered.kind === 'refused') return this.#refuse(gathered.error)
+    if (gathered.kind === 'blocked') {
+      if (this.#transaction !== undefined) return this.#refuse(new CodedError('full', `queue ${gathered.by.address.path.join('.')} is full`))
+      this.blockedBy = gathered.by
+      return 'blocked'
+    }
+    const { durable, durableVias, volatile, volatileVias } = gathered.reached
+    this.#queue = undefined
+    this.#bySet = true
+    this.#durable = durable
+    this.#durableVias = durableVias
+    this.#volatile = volatile
+    this.#volatileVias = volatileVias
+    this.#set = undefined
+    if (gathered.limited) this.#leaveOutFull(bytes)
     return this.#entriesFull(durable.length + volatile.length)
   }
 
@@ -225,7 +276,7 @@ export class Publisher {
     const live = this.#live
     const dialect = this.#dialect(message.dialect)
     if (dialect < 0) return -1
-    if (to.kind === 'topic' && this.#durable.length > 0) {
+    if (this.#bySet && this.#durable.length > 0) {
       this.#set = this.#setFor(to)
       if (this.#set === undefined) return -1
     }
@@ -246,7 +297,7 @@ export class Publisher {
     live.facts.admitted()
     const { buffer } = journal
     const fact = this.#fact
-    fact.flags = (to.kind === 'topic' ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
+    fact.flags = (this.#bySet ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
     if (transaction !== undefined) fact.flags |= MESSAGE_FLAG.transaction
     if (message.groupEnds) fact.flags |= MESSAGE_FLAG.groupEnds
     const { firing } = this
@@ -356,6 +407,7 @@ export class Publisher {
 
   #setFor(to: CoreAddress): RouteSet | undefined {
     const { router } = this.#live
+    if (to.kind === 'queue') return router.setOf(this.#durable, this.#durableVias, undefined)
     const route = router.route(to)
     if (this.#durable === route.durable) return router.ensureSet(route)
     return router.setOf(this.#durable, this.#durableVias, route.set ?? route.like)

@@ -25,7 +25,7 @@ export const FACT = {
   bind: 9,
   /** queue u32, pattern */
   unbind: 10,
-  /** via u32, settle u8, absent u8, tags (u8 each) */
+  /** via u32, settle u8, absent u8, topic of its own there u8, that topic's address, tags (u8 each) */
   via: 11,
   /** set u32, base u32 (0: none), added: count u32 of (queue u32, via u32), removed: count u32 of queue u32. Given again it adds to itself. */
   set: 12,

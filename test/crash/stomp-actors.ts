@@ -5,7 +5,7 @@ import { Consumer, Producer, type Stage } from './actor.ts'
 import { payloadOf, readPayload } from './payload.ts'
 import { placeOf } from './place.ts'
 
-/** Persistent messages with receipts; what had no receipt when the broker died is left at that. */
+/** Persistent messages with receipts, each of one of seven message groups; what had no receipt when the broker died is left at that. */
 export class StompProducer extends Producer {
   readonly #destination: string
   #wire: StompWire | undefined
@@ -45,7 +45,14 @@ export class StompProducer extends Producer {
     this.#open.add(number)
     this.#wire?.send(
       'SEND',
-      { destination: this.#destination, persistent: 'true', receipt: String(number), 'content-length': String(body.length) },
+      {
+        destination: this.#destination,
+        persistent: 'true',
+        receipt: String(number),
+        'content-length': String(body.length),
+        JMSXGroupID: `${this.name} ${number % 7}`,
+        producer: this.name,
+      },
       body,
     )
   }
@@ -58,6 +65,7 @@ export interface StompConsumerOptions {
   readonly receipts: 'all' | 'none' | 'even'
   /** A durable subscription. */
   readonly clientId?: string
+  readonly selector?: string
 }
 
 export class StompConsumer extends Consumer {
@@ -79,7 +87,7 @@ export class StompConsumer extends Consumer {
     this.#asked.clear()
     this.#open = []
     this.connection++
-    const { destination, ack, clientId } = this.#options
+    const { destination, ack, clientId, selector } = this.#options
     const wire = await StompWire.connect(placeOf(ready, 'stomp', 'v12.stomp'), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
     wire.onMessage = (message) => this.#take(message)
     wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
@@ -89,7 +97,7 @@ export class StompConsumer extends Consumer {
     }
     this.#wire = wire
     const durable: StompHeaders = clientId === undefined ? {} : { 'activemq.subscriptionName': 'crash' }
-    await wire.ask('SUBSCRIBE', { id: '0', destination, ack, ...durable })
+    await wire.ask('SUBSCRIBE', { id: '0', destination, ack, ...durable, ...(selector === undefined ? {} : { selector }) })
   }
 
   get closed(): boolean {

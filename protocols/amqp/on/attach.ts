@@ -1,13 +1,12 @@
 // Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
-import { isTemporary } from '../../shared/naming.ts'
-import { formatAddress, kindOf, parseAddress } from '../address.ts'
+import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { DELAYED_DELIVERY } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
 import { frame } from '../frames.ts'
-import { IncomingLink } from '../incoming-link.ts'
+import { IncomingLink, queuesOf } from '../incoming-link.ts'
 import { OutgoingLink, type Source } from '../outgoing-link.ts'
 import type { Attach } from '../performatives.ts'
 import { bindSource, PERMANENT, prepareSource } from '../sources.ts'
@@ -49,8 +48,8 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   let ticket = link.session.opened
-  if (address?.kind === 'queue' && !isTemporary(address)) {
-    const made = link.session.declare(address, PERMANENT)
+  for (const queue of address === undefined || target?.dynamic === true ? [] : queuesOf(address)) {
+    const made = link.session.declare(queue, PERMANENT)
     if (made === 0) {
       const error = errorOf(link.session.refusal)
       link.release(true)
@@ -85,10 +84,10 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   })
 }
 
-function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<typeof parseAddress> | undefined {
+function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<typeof parseTarget> | undefined {
   // No address: each message says where it goes.
   if (target?.address === undefined || target.address === '') return undefined
-  return parseAddress(channel.connection.shared.broker, target.address, kindOf(target.capabilities))
+  return parseTarget(channel.connection.shared.broker, target.address, kindOf(target.capabilities))
 }
 
 /** The client receives. */

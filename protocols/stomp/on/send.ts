@@ -1,7 +1,7 @@
 // SEND: one message to one destination. Its receipt comes after the commit; a send to a full destination waits with its receipt.
 import type { Address, Plan } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
-import { parseAddress } from '../address.ts'
+import { parseDestination } from '../address.ts'
 import type { Frame } from '../codec.ts'
 import { header } from '../codec.ts'
 import type { StompConnection } from '../connection.ts'
@@ -64,7 +64,7 @@ function publish(connection: StompConnection, to: Address, sending: Sending, way
     connection.answer(sending.receipt, ticket)
   } else if (ticket < 0) {
     connection.park(sending.receipt)
-  } else if (again && session.refusal?.code === 'not-found' && declare(connection, to, sending.receipt)) {
+  } else if (again && session.refusal?.code === 'not-found' && makeAgain(connection, to, sending.receipt)) {
     // It was made by us and removed by somebody since.
     publish(connection, to, sending, way, false)
   } else if (!connection.over) {
@@ -72,14 +72,24 @@ function publish(connection: StompConnection, to: Address, sending: Sending, way
   }
 }
 
+/** All queues of it that may be made by using them; false: there are none, or one is refused, and then the connection has ended. */
+function makeAgain(connection: StompConnection, to: Address, receipt: string | undefined): boolean {
+  if (to.parts === undefined) return declare(connection, to, receipt)
+  let made = false
+  for (const part of to.parts) if (!connection.over && declare(connection, part, receipt)) made = true
+  return made && !connection.over
+}
+
 function firstUse(connection: StompConnection, destination: string, receipt: string | undefined): Address | undefined {
-  const address = parseAddress(connection.broker, destination, connection.temporaryOwner)
+  const address = parseDestination(connection.broker, destination, connection.temporaryOwner)
   if ('code' in address) {
     connection.fail(address, receipt)
     return undefined
   }
-  const needsMaking = isTemporary(address) ? isOwnTemporary(connection, address) : address.kind === 'queue'
-  if (needsMaking && !declare(connection, address, receipt)) return undefined
+  for (const part of address.parts ?? [address]) {
+    const needsMaking = isTemporary(part) ? isOwnTemporary(connection, part) : part.kind === 'queue'
+    if (needsMaking && !declare(connection, part, receipt)) return undefined
+  }
   const kept = connection.destinations
   if (kept.size >= connection.shared.settings.destinationsKept) kept.clear()
   // A copy: a piece of a longer string would keep the whole header block.

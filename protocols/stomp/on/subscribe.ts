@@ -32,7 +32,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     mode: request.mode,
     queue: source.queue,
     temporary: source.temporary,
-    several: source.pattern !== undefined,
+    several: source.pattern !== undefined || source.queues !== undefined,
     messages: request.prefetch,
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
@@ -50,17 +50,18 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
   }
   const { exclusive, priority } = request
   // A subscription to a topic takes everything from its own queue: its binding chooses.
-  const selector = isQueue(request.target) ? request.selector : undefined
+  const selector = isQueue(request.target) || request.target.kind === 'list' ? request.selector : undefined
   const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority, selector } as const
-  const consumer = connection.session.consume(source.pattern ?? [source.queue], options, subscription)
+  const consumer = connection.session.consume(source.pattern ?? source.queues ?? [source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
     return
   }
   // The binding after the consumer: who is refused a durable subscription that is in use must not have changed it.
-  const pattern = patternOf(request.target)
-  const ticket = pattern === undefined ? source.ticket : bind(connection, request, pattern, source.queue)
-  if (ticket === 0 && pattern !== undefined) {
+  let { ticket } = source
+  for (const pattern of patternsOf(request.target)) {
+    ticket = bind(connection, request, pattern, source.queue)
+    if (ticket > 0) continue
     connection.refuse(receipt)
     return
   }
@@ -123,8 +124,13 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
   const target = parseTarget(connection.broker, destination, connection.temporaryOwner)
   if ('code' in target) return target
+  if (target.kind === 'list') {
+    if (durableName(frame) !== undefined) return invalid('A durable subscription is of one destination.')
+    if (target.targets.some((each) => each.kind === 'pattern' && each.of === 'queue'))
+      return invalid('A list of destinations has no wildcards for queues.')
+  }
   const browser = isTrue(header(frame, 'browser') ?? '')
-  if (browser && (target.kind === 'pattern' || !isQueue(target))) return invalid('Only a queue can be browsed, and one at a time.')
+  if (browser && (target.kind !== 'address' || !isQueue(target))) return invalid('Only a queue can be browsed, and one at a time.')
   if (noLocal && isQueue(target)) return { code: 'unsupported', sentence: 'Only a topic can leave out messages of the own client (noLocal).' }
   // A queue keeps its messages anyway: there the name means nothing.
   const durable = isQueue(target) ? undefined : durableName(frame)
@@ -149,17 +155,17 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
 }
 
 /** `ticket` 0: nothing had to be done. */
-type Source = Readonly<{ queue: Address; temporary: boolean; ticket: Ticket; pattern?: QueuePattern }>
+type Source = Readonly<{ queue: Address; temporary: boolean; ticket: Ticket; pattern?: QueuePattern; queues?: readonly Address[] }>
 
 /** The queue to take from. Undefined: `session.refusal` says why not. */
 function prepareQueue(connection: StompConnection, request: Request, number: number): Source | undefined {
   const { session } = connection
-  const { settings } = connection.shared
   const { target } = request
   if (target.kind === 'pattern' && target.of === 'queue') {
     // No queue has this name; it stands for those that match.
     return { queue: connection.broker.address('queue', []), temporary: false, ticket: 0, pattern: { pattern: target.pattern } }
   }
+  if (target.kind === 'list') return prepareList(connection, request, target.targets, number)
   if (target.kind === 'address' && target.address.kind === 'queue') {
     const ticket = isTemporary(target.address) ? claimTemporary(connection, target.address) : session.declare(target.address, PERMANENT)
     return ticket === 0 ? undefined : { queue: target.address, temporary: false, ticket }
@@ -171,11 +177,38 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
     const ticket = session.declare(queue, PERMANENT)
     return ticket === 0 ? undefined : { queue, temporary: false, ticket }
   }
+  return ownQueue(connection, number)
+}
+
+/** A queue that goes with the subscription. */
+function ownQueue(connection: StompConnection, number: number): Source | undefined {
+  const { session } = connection
+  const { settings } = connection.shared
   const queue = connection.broker.address('queue', [connection.sessionId, String(number)], 'stomp')
   const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: settings.topicBacklogWhenFull }
   if (session.declare(queue, { durable: false, lifetime: 'held', ...backlog }) === 0) return undefined
   const ticket = session.hold(queue, 0)
   return ticket === 0 ? undefined : { queue, temporary: true, ticket }
+}
+
+/** Its queues, and one of its own for all its topics. */
+function prepareList(connection: StompConnection, request: Request, targets: readonly Target[], number: number): Source | undefined {
+  const queues: Address[] = []
+  let last: Source | undefined
+  for (const target of targets) {
+    if (target.kind !== 'address' || target.address.kind !== 'queue') continue
+    last = prepareQueue(connection, { ...request, target }, number)
+    if (last === undefined) return undefined
+    queues.push(last.queue)
+  }
+  for (const target of targets) {
+    if (target.kind === 'address' && target.address.kind === 'topic' && isTemporary(target.address)) {
+      if (claimTemporary(connection, target.address) === 0) return undefined
+    }
+  }
+  if (targets.every((target) => patternsOf(target).length === 0)) return last === undefined ? undefined : { ...last, queues }
+  const own = ownQueue(connection, number)
+  return own === undefined ? undefined : { ...own, queues: [...queues, own.queue] }
 }
 
 function bind(connection: StompConnection, request: Request, pattern: Pattern, queue: Address): Ticket {
@@ -197,14 +230,15 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
   })
 }
 
-/** Which topics; undefined for a queue. */
-function patternOf(target: Target): Pattern | undefined {
-  if (target.kind === 'pattern') return target.of === 'topic' ? target.pattern : undefined
-  return target.address.kind === 'queue' ? undefined : target.address.path
+/** Which topics; none for a queue. */
+function patternsOf(target: Target): readonly Pattern[] {
+  if (target.kind === 'list') return target.targets.flatMap(patternsOf)
+  if (target.kind === 'pattern') return target.of === 'topic' ? [target.pattern] : []
+  return target.address.kind === 'queue' ? [] : [target.address.path]
 }
 
 function isQueue(target: Target): boolean {
-  return patternOf(target) === undefined
+  return patternsOf(target).length === 0
 }
 
 function invalid(sentence: string): Fault {
