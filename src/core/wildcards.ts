@@ -8,7 +8,7 @@ import { PatternTree } from './pattern-tree.ts'
 import type { Queue } from './queue.ts'
 
 /** Queues looked at in one turn when a consumer comes. */
-const LOOK_MAX = 5_000
+const LOOK_MAX = 1_000
 
 export class Wildcards {
   readonly #live: Live
