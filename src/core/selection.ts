@@ -47,6 +47,8 @@ export class Selection {
   readonly queue: Queue
   readonly #live: Live
   readonly #groups = new Map<string, Group>()
+  /** Of all groups. */
+  #terms = 0
   readonly #selectors = new SelectorSet<Group>()
   /** Those that may have something for somebody. */
   readonly #due = new Set<Group>()
@@ -69,6 +71,11 @@ export class Selection {
     return matched
   }
 
+  /** Would a message then cost more than this to judge? */
+  wouldExceed(selector: Selector, termsMax: number): boolean {
+    return !this.#groups.has(selector.text) && this.#terms + selector.terms > termsMax
+  }
+
   /** Where consumers with this selector wait. */
   join(selector: Selector): Line {
     let group = this.#groups.get(selector.text)
@@ -77,6 +84,7 @@ export class Selection {
       this.#groups.set(selector.text, group)
       this.#selectors.add(selector, group)
       this.#fresh.add(group)
+      this.#terms += selector.terms
       const joined = group
       group.line.woken = () => {
         if (joined.matches.count > 0) this.#due.add(joined)
@@ -95,6 +103,7 @@ export class Selection {
     this.#selectors.remove(group.selector, group)
     this.#due.delete(group)
     this.#fresh.delete(group)
+    this.#terms -= group.selector.terms
     if (this.#groups.size > 0) return
     this.end()
     this.queue.selection = undefined
