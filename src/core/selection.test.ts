@@ -119,6 +119,21 @@ describe('a consumer with a selector', () => {
     ])
   })
 
+  it('is given after those of a higher consumer priority, and before others', async () => {
+    const on = stage()
+    const first = on.client.consume(on.queue, 2, { settle: 'unsettled', priority: 5 })
+    const chooser = on.client.consume(on.queue, 10, { settle: 'unsettled', selector: 'n > 0' })
+    const last = on.client.consume(on.queue, 10, { settle: 'unsettled' })
+    for (let n = 0; n < 6; n++) send(on, String(n), { n })
+    await on.node.settled()
+    expect([first.texts, chooser.texts, last.texts]).toEqual([['0', '1'], ['2', '3', '4', '5'], []])
+    first.accept(1, 2)
+    first.consumer.grant(1, 0)
+    for (const n of [6, 0]) send(on, `next ${n}`, { n })
+    await on.node.settled()
+    expect([first.texts, chooser.texts, last.texts]).toEqual([['0', '1', 'next 6'], ['2', '3', '4', '5'], ['next 0']])
+  })
+
   it('takes every queue of a pattern, those made later too', async () => {
     const on = stage()
     const taker = new Taker(on.client.session, { pattern: [{ wild: 'rest' }] }, 100, {
