@@ -70,12 +70,13 @@ export class StompRelay implements Actor {
     const { random } = this.#stage
     const messages = this.#waiting.slice(0, 1 + random.below(this.#options.most))
     // One in four is thought better of, and done again.
-    if (random.below(4) === 0) this.#transact(messages, 'ABORT')
     this.#underWay = messages.length
-    this.#transact(messages, 'COMMIT')
+    if (random.below(4) === 0) this.#transact(messages, 'ABORT', () => this.#transact(messages, 'COMMIT'))
+    else this.#transact(messages, 'COMMIT')
   }
 
-  #transact(messages: readonly StompFrame[], end: 'COMMIT' | 'ABORT'): void {
+  /** Its end follows a little later: a broker that dies in between has on disk what never happened. */
+  #transact(messages: readonly StompFrame[], end: 'COMMIT' | 'ABORT', then: () => void = () => {}): void {
     const wire = this.#wire
     const transaction = `t${++this.#transactions}`
     wire?.send('BEGIN', { transaction })
@@ -84,6 +85,12 @@ export class StompRelay implements Actor {
       wire?.send('SEND', { destination: this.#options.to, persistent: 'true', transaction, 'content-length': length }, body)
       wire?.send('ACK', { id: headers.get('ack') ?? '', transaction })
     }
-    wire?.send(end, end === 'COMMIT' ? { transaction, receipt: transaction } : { transaction })
+    setTimeout(() => {
+      // It may have another connection by then.
+      if (!this.#alive || wire !== this.#wire) return
+      wire?.send(end, end === 'COMMIT' ? { transaction, receipt: transaction } : { transaction })
+      wire?.flush()
+      then()
+    }, this.#stage.random.below(60))
   }
 }
