@@ -188,9 +188,10 @@ export class Selection {
       const row = this.#next(group)
       if (row === 0) return used
       if (dispatch.expire(this.queue, row)) continue
-      const seat = dispatch.pick(group.line, row)
-      if (seat === undefined) return used
-      if (this.queue.groups?.mayTake(seat, row) === false) {
+      const turn = dispatch.pick(group.line, row)
+      if (turn === undefined) return used
+      const seat = this.queue.groups === undefined ? turn : this.queue.groups.chooser(turn, row)
+      if (seat === undefined) {
         if (!this.#setAside(group)) return used
         continue
       }
