@@ -310,7 +310,7 @@ def bad_address():
     connection = connect()
     sender = connection.create_sender(None)
     try:
-        sender.send(Message(address="queue://a,b", body="x"))
+        sender.send(Message(address="queue://a::b", body="x"))
     except SendException as error:
         assert error.state == Delivery.REJECTED, error.state
     else:

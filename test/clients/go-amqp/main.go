@@ -105,7 +105,7 @@ func dynamic(s *amqp.Session) {
 func refused(s *amqp.Session) {
 	_, err := s.NewReceiver(ctx, "queue://go.refused", &amqp.ReceiverOptions{Filters: []amqp.LinkFilter{amqp.NewSelectorFilter("x >")}})
 	check(err != nil && strings.Contains(err.Error(), "invalid-field"), "selector refused")
-	_, err = s.NewSender(ctx, "queue://a,b", nil)
+	_, err = s.NewSender(ctx, "queue://a::b", nil)
 	check(err != nil && strings.Contains(err.Error(), "not-implemented"), "address refused")
 }
 
