@@ -116,7 +116,7 @@ export type Described = Readonly<{
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
-  /** The same without a look at the body: what selectors are judged by. */
+  /** The same without a look at the body, and identifiers as text: what selectors are judged by. */
   headOf(message: Message): CanonicalHead
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined

@@ -103,7 +103,8 @@ describe('a message that came by AMQP', () => {
   ])('%s', (_, message, expected) => {
     expect(amqp.toCanonical(sent(message))).toMatchObject(expected)
     const { body: _body, ...head } = amqp.toCanonical(sent(message))
-    expect(amqp.headOf(sent(message))).toEqual(head)
+    const { messageId, correlationId } = head
+    expect({ ...amqp.headOf(sent(message)), messageId, correlationId }).toEqual(head)
   })
 
   it.each<[string, object, Partial<Message>]>([
@@ -205,6 +206,14 @@ function written(canonical: Partial<Canonical>, message: Partial<Message> = {}):
   if (made === undefined) throw new Error('no AMQP form')
   return { message: rhea.message.decode(Buffer.concat([made.head, made.body])) as unknown as RheaMessage, lost }
 }
+
+it('gives identifiers to selectors as JMS writes them', () => {
+  const { messageId, correlationId } = amqp.headOf(sent({ message_id: rhea.types.wrap_ulong(7), correlation_id: 'ID:x' }))
+  expect([messageId, correlationId]).toEqual([
+    { type: 'string', value: 'ID:AMQP_ULONG:7' },
+    { type: 'string', value: 'ID:x' },
+  ])
+})
 
 describe('a message for AMQP', () => {
   it.each<[string, Partial<Canonical>, Partial<Message>, object, string[]]>([

@@ -8,6 +8,7 @@ import { readBody, writeBody } from './body.ts'
 import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
 import { losses } from './losses.ts'
+import { identifierToText } from '../shared/values.ts'
 import { TermReader } from './reader.ts'
 import {
   APPLICATION_PROPERTIES,
@@ -27,7 +28,7 @@ export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
   return {
     name: DIALECT,
     toCanonical: (message) => toCanonical(broker, settings, message),
-    headOf: (message) => takenApart(broker, settings, bufferOf(message.head)).head,
+    headOf: (message) => withTexts(takenApart(broker, settings, bufferOf(message.head)).head),
     fromCanonical,
     describe: (message, delivery) => describe(broker, settings, message, delivery),
     ruleOf: ruleIn(losses),
@@ -40,6 +41,15 @@ function toCanonical(broker: Broker, settings: AmqpSettings, message: Message): 
   const bytes = message.head.length === 0 ? bufferOf(message.body) : Buffer.concat([message.head, message.body])
   const { head, reader, sections, jmsType } = takenApart(broker, settings, bytes)
   return { ...head, body: readBody(reader, bytes, sections, head.contentType, jmsType) }
+}
+
+/** Identifiers as the texts by which clients of JMS and other protocols know them. */
+function withTexts(head: CanonicalHead): CanonicalHead {
+  return { ...head, messageId: textId(head.messageId), correlationId: textId(head.correlationId) }
+}
+
+function textId(id: Value | undefined): Value | undefined {
+  return id === undefined ? undefined : { type: 'string', value: identifierToText(id) }
 }
 
 type Parts = Readonly<{ head: CanonicalHead; reader: TermReader; sections: readonly Section[]; jmsType: number | undefined }>

@@ -74,7 +74,7 @@ export function readMessage(reader: TermReader, sectionsMax: number, wallMs: num
     message,
     to: routing?.to,
     toKind: numberOf(annotation(reader, bytes, annotations, 'x-opt-jms-dest')),
-    retain: !retains ? 'no' : isEmpty(sections) ? 'clear' : 'set',
+    retain: !retains ? 'no' : isEmpty(bytes, sections) ? 'clear' : 'set',
     plan: schedule.plan,
   }
 }
@@ -114,9 +114,15 @@ function deliverAt(time: Term | undefined, delay: Term | undefined, wallMs: numb
   return after !== undefined && after > 0 && Number.isSafeInteger(wallMs + after) ? wallMs + after : 0
 }
 
-/** No body, or nothing but empty data: then a topic forgets what it retains, as with MQTT and STOMP. */
-function isEmpty(sections: readonly Section[]): boolean {
-  return sections.every(({ code, value, end }) => code < DATA || code === FOOTER || (code === DATA && end - value === 2))
+/** No body, or nothing but empty data, text or null: then a topic forgets what it retains, as with MQTT and STOMP. */
+function isEmpty(bytes: Buffer, sections: readonly Section[]): boolean {
+  return sections.every(({ code, value, end }) => code < DATA || code === FOOTER || isNothing(bytes[value], end - value))
+}
+
+/** Null, or binary, string or symbol without a byte, in its short or its long form. */
+function isNothing(constructor: number, length: number): boolean {
+  if (constructor === 0x40) return true
+  return (constructor >> 4 === 0xa && length === 2) || (constructor >> 4 === 0xb && length === 5)
 }
 
 const EMPTY = Buffer.alloc(0)

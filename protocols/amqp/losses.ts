@@ -1,4 +1,4 @@
-// Why something of a message does not come to AMQP, by the field that `Lost` names. Rules: docs/how-to/explain.md.
+// Why something of a message does not come to AMQP, by the field that `Lost` names. docs/reference/losses.md is made of it.
 import type { Loss } from '../../src/api.ts'
 import { UNNAMEABLE_REPLY } from '../shared/losses.ts'
 

@@ -1,11 +1,12 @@
 // The MQTT front end: 3.1 and 3.1.1. README.md has the mapping, the life cycles and the known limits.
 import type { Broker, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
+import { ruleIn } from '../shared/losses.ts'
 import { Topics } from './address.ts'
 import { MqttConnection } from './connection.ts'
 import { describe } from './describe.ts'
 import { dialect } from './format.ts'
 import type { Front } from './front.ts'
-import { ruleOf } from './losses.ts'
+import { losses } from './losses.ts'
 import { PublishWriter } from './publish-writer.ts'
 import { defaults, type MqttSettings, schema } from './settings.ts'
 import { publishSys } from './sys.ts'
@@ -23,7 +24,7 @@ const mqtt: Protocol = {
     const front = newFront(broker, isSettings(settings) ? settings : defaults, log)
     let stopSys = () => {}
     return {
-      dialect: { ...dialect, describe: (message, delivery) => describe(front.topics, message, delivery), ruleOf },
+      dialect: { ...dialect, describe: (message, delivery) => describe(front.topics, message, delivery), ruleOf: ruleIn(losses) },
       accept: (wire: Wire) => new MqttConnection(front, wire),
       started() {
         stopSys()

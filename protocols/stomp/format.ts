@@ -16,7 +16,7 @@ export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
   return {
     name: 'stomp',
     toCanonical: (message) => toCanonical(broker, message),
-    headOf: (message) => canonicalHead(broker, readHead(message.head)),
+    headOf: (message) => canonicalHead(broker, readHead(message.head), plainText),
     fromCanonical: (canonical, message, lost) => fromCanonical(canonical, message, lost, propertyTypes),
     describe,
     ruleOf: ruleIn(losses),
@@ -31,8 +31,10 @@ function toCanonical(broker: Broker, message: Message): Canonical {
     valueOf(headers, 'amq-msg-type'),
     valueOf(headers, 'transformation'),
   )
-  return { ...canonicalHead(broker, headers), body }
+  return { ...canonicalHead(broker, headers, textToIdentifier), body }
 }
+
+const plainText = (value: string): Value => ({ type: 'string', value })
 
 type Headers = ReturnType<typeof readHead>
 
@@ -40,8 +42,10 @@ function valueOf(headers: Headers, name: string): string | undefined {
   return headers.find((pair) => pair[0] === name)?.[1]
 }
 
-function canonicalHead(broker: Broker, headers: Headers): CanonicalHead {
-  const first = (name: string): string | undefined => valueOf(headers, name)
+function canonicalHead(broker: Broker, headers: Headers, identifier: (text: string) => Value): CanonicalHead {
+  const fields = new Map<string, string>()
+  for (const [name, value] of headers) if (FIELDS.has(name) && !fields.has(name)) fields.set(name, value)
+  const first = (name: string): string | undefined => fields.get(name)
   const correlationId = first('correlation-id')
   const replyTo = readAddress(broker, first('reply-to'))
   const timestampMs = numberOf(first('timestamp'))
@@ -59,7 +63,7 @@ function canonicalHead(broker: Broker, headers: Headers): CanonicalHead {
   const qos = first('ActiveMQ.MQTT.QoS')
   return {
     messageId: undefined,
-    correlationId: correlationId === undefined ? undefined : textToIdentifier(correlationId),
+    correlationId: correlationId === undefined ? undefined : identifier(correlationId),
     replyTo,
     type: first('type'),
     contentType: first('content-type'),

@@ -8,7 +8,7 @@ import { type CoreAddress, patternKey, readAddress, readPattern } from './addres
 import { Binding, RouteSet, type Via } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
-import { groupBucket } from './groups.ts'
+import { groupBucket } from './group-buckets.ts'
 import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import type { State } from './state.ts'

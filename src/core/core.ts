@@ -284,7 +284,8 @@ export class Core implements Broker {
       return row !== 0 && entries.double(row, SEQUENCE) < until ? row : 0
     }
     while (next() !== 0) {
-      for (let left = PURGE_MAX; left > 0; left--) {
+      // With groups the oldest is sought among all of them.
+      for (let left = queue.groups === undefined ? PURGE_MAX : PURGE_MAX / 10; left > 0; left--) {
         const row = next()
         if (row === 0) break
         live.facts.gone(queue, row, REASON.purged, false)

@@ -197,7 +197,7 @@ export class Dispatch {
   /** A queue whose turn is to come, whose bodies are being read, or whose entries a stalled consumer may not have yet, is not the end. */
   #tellIdle(): void {
     for (const consumer of this.#awaitIdle) {
-      if (this.#roused.has(consumer)) continue
+      if (this.#roused.has(consumer) || this.#live.wildcards.isLooking(consumer)) continue
       if (consumer.seats.some((seat) => this.#mayYetBeGiven(seat))) continue
       this.#awaitIdle.delete(consumer)
       const { idle } = consumer

@@ -7,55 +7,11 @@
 //
 // A bucket waits (in no heap) while one of its messages is delayed after a failure, and, when it is free, while some of it are still out.
 import { ATTEMPTS, type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
-import { type EntryList, Lane } from './lanes.ts'
+import { Bucket, Heap, Holding } from './group-buckets.ts'
+import type { EntryList } from './lanes.ts'
 import { bucketOf, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, type Messages } from './messages.ts'
 import type { Queue } from './queue.ts'
-import { type RingMember, Ring, type Seat } from './seat.ts'
-
-const BUCKETS = 1_024
-
-/** The bucket of a group, by the bytes of its name: 1 to 1,024. */
-export function groupBucket(name: Uint8Array): number {
-  let hash = 0x811c9dc5
-  for (const byte of name) hash = Math.imul(hash ^ byte, 0x01000193)
-  hash ^= hash >>> 15
-  return ((Math.imul(hash, 0x2c1b3c6d) >>> 0) % BUCKETS) + 1
-}
-
-class Bucket {
-  readonly number: number
-  readonly lane: Lane
-  owner: Holding | undefined = undefined
-  /** Of its messages: in somebody's hands. */
-  out = 0
-  /** Returned, and not to be given out before a time. */
-  delayed = 0
-  /** Leaves its owner when nothing of it is out. */
-  leaving = false
-  /** Where it stands among others that could go. */
-  heap: Heap | undefined = undefined
-  at = 0
-
-  constructor(number: number, entries: Entries) {
-    this.number = number
-    this.lane = new Lane(entries)
-  }
-}
-
-/** What a seat has of a queue's buckets; in the ring of those that have something to be given. */
-export class Holding implements RingMember<Holding> {
-  readonly seat: Seat
-  readonly heap: Heap
-  readonly buckets = new Set<Bucket>()
-  ring: Ring<Holding> | undefined = undefined
-  next: Holding = this
-  prev: Holding = this
-
-  constructor(seat: Seat, entries: Entries) {
-    this.seat = seat
-    this.heap = new Heap(entries)
-  }
-}
+import { Ring, type Seat } from './seat.ts'
 
 export class Groups {
   /** After `next`: what goes to the seat. */
@@ -107,8 +63,11 @@ export class Groups {
     const number = bucketOf(flags)
     if (number === 0) return
     const bucket = this.#buckets.get(number) ?? this.#again(number)
-    // Those who choose by a selector own no group: of it they are given one message at a time.
-    if (seat !== undefined && bucket.owner === undefined && seat.line === this.#queue.line) this.#own(bucket, seat)
+    // Those who choose by a selector own no group, since it may have messages that are not for them: they have it while they have any of it.
+    if (seat !== undefined && bucket.owner === undefined) {
+      if (seat.line === this.#queue.line) this.#own(bucket, seat)
+      else if (!settled) bucket.borrower = seat
+    }
     if (!settled) bucket.out++
     if ((flags & MESSAGE_ROW_FLAG.groupEnds) !== 0) bucket.leaving = true
     this.#settleDown(bucket)
@@ -182,14 +141,15 @@ export class Groups {
     return plain === 0 || this.#before(free.head, plain) ? free.head : plain
   }
 
-  /** Whether this seat may be given the entry now. */
-  mayTake(seat: Seat, row: number): boolean {
+  /** Who may be given this entry of those who choose by a selector: the one whose turn it is, or the one who has others of its group; undefined: nobody yet. */
+  chooser(turn: Seat, row: number): Seat | undefined {
     const number = bucketOf(this.#flags(row))
-    if (number === 0) return true
-    const bucket = this.#buckets.get(number)
-    if (bucket?.heap === undefined || (bucket.owner !== undefined && bucket.owner.seat !== seat)) return false
-    // What comes before it in its group is not for one who chooses, or he would have it already.
-    return bucket.lane.head === row || seat.line !== this.#queue.line
+    const bucket = number === 0 ? undefined : this.#buckets.get(number)
+    if (bucket === undefined) return turn
+    const { borrower } = bucket
+    if (bucket.owner !== undefined || bucket.delayed > 0 || (bucket.out > 0 && borrower === undefined)) return undefined
+    if (borrower === undefined || borrower === turn) return turn
+    return borrower.line === turn.line && borrower.consumer.hungry && !borrower.consumer.stalled ? borrower : undefined
   }
 
   /** The seat can take again. */
@@ -250,6 +210,7 @@ export class Groups {
 
   /** After a change of what is out, delayed or whose. */
   #settleDown(bucket: Bucket): void {
+    if (bucket.out === 0) bucket.borrower = undefined
     if (bucket.leaving && bucket.out === 0) {
       bucket.leaving = false
       bucket.owner?.buckets.delete(bucket)
@@ -292,71 +253,5 @@ export class Groups {
     const than = queue.priorityOf(other)
     if (priority !== than) return priority > than
     return this.#entries.double(row, SEQUENCE) < this.#entries.double(other, SEQUENCE)
-  }
-}
-
-/** Buckets by which of their first entries goes first. */
-class Heap {
-  readonly #entries: Entries
-  readonly #buckets: Bucket[] = []
-
-  constructor(entries: Entries) {
-    this.#entries = entries
-  }
-
-  get first(): Lane | undefined {
-    return this.#buckets[0]?.lane
-  }
-
-  add(bucket: Bucket): void {
-    bucket.heap = this
-    bucket.at = this.#buckets.push(bucket) - 1
-    this.#up(bucket)
-  }
-
-  remove(bucket: Bucket): void {
-    const last = this.#buckets.pop()
-    bucket.heap = undefined
-    if (last === undefined || last === bucket) return
-    this.#buckets[bucket.at] = last
-    last.at = bucket.at
-    this.update(last)
-  }
-
-  /** Its first entry is another. */
-  update(bucket: Bucket): void {
-    this.#up(bucket)
-    this.#down(bucket)
-  }
-
-  #up(bucket: Bucket): void {
-    while (bucket.at > 0) {
-      const above = this.#buckets[(bucket.at - 1) >> 1]
-      if (!this.#before(bucket, above)) return
-      this.#swap(bucket, above)
-    }
-  }
-
-  #down(bucket: Bucket): void {
-    for (;;) {
-      const left = this.#buckets[bucket.at * 2 + 1]
-      const right = this.#buckets[bucket.at * 2 + 2]
-      const below = right !== undefined && this.#before(right, left) ? right : left
-      if (below === undefined || !this.#before(below, bucket)) return
-      this.#swap(below, bucket)
-    }
-  }
-
-  #swap(one: Bucket, other: Bucket): void {
-    const { at } = one
-    one.at = other.at
-    other.at = at
-    this.#buckets[one.at] = one
-    this.#buckets[other.at] = other
-  }
-
-  #before({ lane }: Bucket, { lane: other }: Bucket): boolean {
-    if (lane.best !== other.best) return lane.best > other.best
-    return this.#entries.double(lane.head, SEQUENCE) < this.#entries.double(other.head, SEQUENCE)
   }
 }

@@ -5,7 +5,7 @@
 //                                                                    │
 //   modest ring ◀── takes only what is settled when sent ────────────┘  (a consumer that settles by binding, out of message credit)
 import type { CoreConsumer } from './consumer.ts'
-import type { Holding } from './groups.ts'
+import type { Holding } from './group-buckets.ts'
 import type { Queue } from './queue.ts'
 
 /** Stands in one ring at a time, between its neighbours. */

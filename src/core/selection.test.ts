@@ -176,30 +176,45 @@ describe('what comes back', () => {
 })
 
 describe('message groups', () => {
-  it('one message of a group is out at a time, and other groups go past it', async () => {
+  it('belong to a consumer while it has any message of them, and other groups go past', async () => {
     const on = stage()
-    const [one, other] = [take(on, 'n > 0'), take(on, 'n > 0')]
+    const one = take(on, 'n > 0', 2)
     for (const [n, group] of ['a', 'a', 'a', 'b', ''].entries()) send(on, `${n}${group}`, { n: n + 1 }, { group })
     await on.node.settled()
-    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '3b', '4'])
-    const settle = async (text: string): Promise<void> => {
-      for (const taker of [one, other])
-        for (const { tag, message } of taker.deliveries) if (Buffer.from(message.body).toString() === text) taker.accept(tag)
-      await on.node.settled()
-    }
-    await settle('0a')
-    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '1a', '3b', '4'])
-    await settle('1a')
-    expect([...one.texts, ...other.texts].sort()).toEqual(['0a', '1a', '2a', '3b', '4'])
+    const other = take(on, 'n >= 1')
+    await on.node.settled()
+    expect([one.texts, other.texts]).toEqual([
+      ['0a', '1a'],
+      ['3b', '4'],
+    ])
+    one.accept(1)
+    await on.node.settled()
+    expect(other.texts).toEqual(['3b', '4'])
+    one.accept(2)
+    await on.node.settled()
+    expect(other.texts).toEqual(['3b', '4', '2a'])
+  })
+
+  it('are given on to the one of several who has some, although it is not its turn', async () => {
+    const on = stage()
+    const takers = [take(on, 'n > 0'), take(on, 'n > 0')]
+    for (let n = 1; n <= 6; n++) send(on, String(n), { n }, { group: 'a' })
+    await on.node.settled()
+    expect(takers.map(({ texts }) => texts).sort()).toEqual([[], ['1', '2', '3', '4', '5', '6']])
+  })
+
+  it('keep the order of the queue for a single consumer, however many there are', async () => {
+    const on = stage()
+    const taker = take(on, 'n >= 0')
+    for (let n = 0; n < 100; n++) send(on, String(n), { n }, { group: `g${n % 7}` })
+    await on.node.settled()
+    expect(taker.texts).toEqual(Array.from({ length: 100 }, (_, n) => String(n)))
   })
 
   it('what no selector takes of a group does not hold up the rest of it', async () => {
     const on = stage()
     const taker = take(on, 'n > 0')
     for (let n = 0; n < 3; n++) send(on, String(n), { n }, { group: 'a' })
-    await on.node.settled()
-    expect(taker.texts).toEqual(['1'])
-    taker.accept(1)
     await on.node.settled()
     expect(taker.texts).toEqual(['1', '2'])
   })
@@ -316,6 +331,32 @@ describe('an index', () => {
     send(on, 'new', { n: 450 })
     await on.node.settled()
     expect(on.node.dialect.headsRead - judged).toBe(1)
+  })
+
+  it('is made in slices, fewer while others have something to do, and ends all the same', async () => {
+    const on = stage()
+    for (let n = 0; n < 4_000; n++) send(on, String(n), { n })
+    on.client.session.declare(on.node.queue('other'), PERMANENT)
+    await on.node.settled()
+    on.node.journal.forget()
+    const turn = async (): Promise<number> => {
+      const before = on.node.dialect.headsRead
+      await new Promise((resolve) => setImmediate(resolve))
+      return on.node.dialect.headsRead - before
+    }
+    const taker = take(on, 'n = 3999')
+    const busy: number[] = []
+    for (let i = 0; i < 16; i++) {
+      on.client.send(on.node.queue('other'), 'x', { durable: false })
+      busy.push(await turn())
+    }
+    const idle: number[] = []
+    while (taker.deliveries.length === 0) idle.push(await turn())
+    expect(Math.max(...busy, ...idle)).toBeLessThanOrEqual(128)
+    const sum = busy.reduce((total, one) => total + one, 0)
+    expect(sum).toBeGreaterThan(128)
+    expect(sum).toBeLessThanOrEqual(6 * 128)
+    expect(idle.length).toBeGreaterThanOrEqual((3_999 - sum) / 128)
   })
 
   it('keeps its lists short when others take what it has matched', async () => {

@@ -50,6 +50,8 @@ export class Selection {
   readonly #selectors = new SelectorSet<Group>()
   /** Those that may have something for somebody. */
   readonly #due = new Set<Group>()
+  /** Those that no sweep has begun to look for. */
+  readonly #fresh = new Set<Group>()
   #sweep: Sweep | undefined
   #anyAside = false
   /** A matched message is being read. */
@@ -74,6 +76,7 @@ export class Selection {
       group = new Group(selector)
       this.#groups.set(selector.text, group)
       this.#selectors.add(selector, group)
+      this.#fresh.add(group)
       const joined = group
       group.line.woken = () => {
         if (joined.matches.count > 0) this.#due.add(joined)
@@ -91,6 +94,7 @@ export class Selection {
     this.#groups.delete(group.selector.text)
     this.#selectors.remove(group.selector, group)
     this.#due.delete(group)
+    this.#fresh.delete(group)
     if (this.#groups.size > 0) return
     this.end()
     this.queue.selection = undefined
@@ -129,8 +133,9 @@ export class Selection {
   /** Everything that became ready while on disk, and everything that new selectors have not seen, is judged. */
   #look(): void {
     if (this.#sweep !== undefined) return
-    const fresh = [...this.#groups.values()].filter(({ unswept }) => unswept)
-    if (fresh.length === 0 && this.unjudged.count === 0) return
+    if (this.#fresh.size === 0 && this.unjudged.count === 0) return
+    const fresh = [...this.#fresh]
+    this.#fresh.clear()
     if (this.queue.readyCount === 0) {
       for (const group of fresh) group.unswept = false
       this.unjudged.keep(() => false)
@@ -183,9 +188,10 @@ export class Selection {
       const row = this.#next(group)
       if (row === 0) return used
       if (dispatch.expire(this.queue, row)) continue
-      const seat = dispatch.pick(group.line, row)
-      if (seat === undefined) return used
-      if (this.queue.groups?.mayTake(seat, row) === false) {
+      const turn = dispatch.pick(group.line, row)
+      if (turn === undefined) return used
+      const seat = this.queue.groups === undefined ? turn : this.queue.groups.chooser(turn, row)
+      if (seat === undefined) {
         if (!this.#setAside(group)) return used
         continue
       }

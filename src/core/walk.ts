@@ -25,6 +25,18 @@ export class Walk implements Walker {
     if (this.row !== 0) this.#leave(this.#entries.get(this.row, NEXT))
   }
 
+  /** On to the next entry for as long as `visit` says so of the one it stands on; nothing may leave its list meanwhile. */
+  pass(visit: (row: number) => boolean): void {
+    if (this.row === 0) return
+    const lists = this.#lists
+    let { row } = this
+    while (row !== 0 && visit(row)) {
+      row = this.#entries.get(row, NEXT)
+      while (row === 0 && this.#at + 1 < lists.length) row = lists[++this.#at].head
+    }
+    if (row !== this.row) this.#leave(row)
+  }
+
   stepAside(next: number): void {
     this.#leave(next)
   }

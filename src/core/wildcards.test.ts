@@ -98,6 +98,21 @@ describe('a consumer of a pattern', () => {
     expect(again.error).toBeUndefined()
   })
 
+  it('is told that nothing is left when it has seen every queue', async () => {
+    const node = new CoreNode()
+    const client = node.client()
+    for (let i = 0; i < 17_000; i++) client.session.declare(node.queue(`a.${i}`), { durable: false, lifetime: 'permanent' })
+    client.send(node.queue('a.16999'), 'last')
+    await node.settled()
+    const taker = take(client, ['a', ONE])
+    let atIdle: readonly string[] | undefined
+    taker.consumer.whenIdle(() => {
+      atIdle = [...taker.texts]
+    })
+    await node.until(() => atIdle !== undefined)
+    expect(atIdle).toEqual(['last'])
+  })
+
   it('is ended when it would take from more queues than limits.wildcardQueues', async () => {
     const node = new CoreNode({ limits: { wildcardQueues: 2 } })
     const client = node.client()

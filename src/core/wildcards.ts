@@ -13,6 +13,7 @@ const LOOK_MAX = 5_000
 export class Wildcards {
   readonly #live: Live
   readonly #patterns = new PatternTree<CoreConsumer>()
+  readonly #looking = new Set<CoreConsumer>()
   #seats = 0
 
   constructor(live: Live) {
@@ -29,6 +30,11 @@ export class Wildcards {
 
   remove(consumer: CoreConsumer): void {
     if (consumer.pattern !== undefined) this.#patterns.remove(consumer.pattern, consumer)
+  }
+
+  /** The consumer has not seen all queues yet. */
+  isLooking(consumer: CoreConsumer): boolean {
+    return this.#looking.has(consumer)
   }
 
   /** A consumer of a pattern has left a queue. */
@@ -52,9 +58,14 @@ export class Wildcards {
       const queue = queues[slot]
       if (queue !== undefined && isNamed(queue)) matcher.match(queue.address.path, () => this.#join(consumer, queue))
     }
-    if (to === queues.length || consumer.over) return
+    if (to === queues.length || consumer.over) {
+      this.#looking.delete(consumer)
+      this.#live.wake()
+      return
+    }
+    this.#looking.add(consumer)
     this.#live.clock.turn(() => {
-      if (!consumer.over && this.#live.lost === undefined) this.#look(consumer, matcher, to)
+      if (this.#live.lost === undefined) this.#look(consumer, matcher, to)
     })
   }
 

@@ -15,9 +15,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const files: Readonly<Record<string, readonly [type: string, path: string]>> = {
   '/mqtt.js': ['text/javascript', join(root, 'node_modules/mqtt/dist/mqtt.min.js')],
   '/stomp.js': ['text/javascript', join(root, 'node_modules/@stomp/stompjs/bundles/stomp.umd.min.js')],
+  '/rhea.js': ['text/javascript', join(root, 'node_modules/rhea/dist/rhea-umd.js')],
   '/page.js': ['text/javascript', join(root, 'test/browser/page.js')],
 }
-const page = '<!doctype html><meta charset="utf-8"><script src="/mqtt.js"></script><script src="/stomp.js"></script><script src="/page.js"></script>'
+const scripts = Object.keys(files).map((path) => `<script src="${path}"></script>`)
+const page = `<!doctype html><meta charset="utf-8">${scripts.join('')}`
 
 function serve(): Promise<Readonly<{ server: Server; port: number }>> {
   const server = createServer((request, response) => {
@@ -65,6 +67,10 @@ describe.skipIf(!chromium.found)(`a page in Chromium${whySkipped(chromium)}`, { 
 
   it('sends and receives by @stomp/stompjs, and is closed with 1000', async () => {
     expect(await browser.run(at('127.0.0.1'), `overStomp('${broker}')`)).toEqual({ version: '1.2', got: ['grüße 😀', [255, 0, 254]], code: 1000 })
+  })
+
+  it('sends and receives by rhea', async () => {
+    expect(await browser.run(at('127.0.0.1'), `overAmqp('${broker}')`)).toEqual(['grüße 😀', [255, 0, 254], { a: [1, null] }])
   })
 
   it('gets the best subprotocol that it offers, and is refused without one', async () => {

@@ -1,4 +1,4 @@
-// What a web page does with the broker, with the libraries as pages load them (`mqtt` and `StompJs` are global). Run by chromium.test.ts.
+// What a web page does with the broker, with the libraries as pages load them (`mqtt`, `StompJs` and `rheaUmd` are global). Run by chromium.test.ts.
 
 /** QoS 0, 1 and 2 to itself; answers what came. */
 globalThis.overMqtt = (url) =>
@@ -38,6 +38,29 @@ globalThis.overStomp = (url) =>
       client.publish({ destination: '/queue/page', binaryBody: Uint8Array.of(255, 0, 254) })
     }
     client.activate()
+  })
+
+/** Text, bytes and a map to itself; answers what came. */
+globalThis.overAmqp = (url) =>
+  new Promise((resolve, reject) => {
+    const details = rheaUmd.websocket_connect(WebSocket)(url, ['amqp'], {})
+    const connection = rheaUmd.connect({ connection_details: details, reconnect: false })
+    const got = []
+    connection.on('disconnected', () => reject(new Error('disconnected')))
+    connection.on('message', ({ message }) => {
+      const { body } = message
+      got.push(body.content === undefined ? body : [...new Uint8Array(body.content)])
+      if (got.length < 3) return
+      connection.once('connection_close', () => resolve(got))
+      connection.close()
+    })
+    connection.open_receiver('page.amqp')
+    const sender = connection.open_sender('page.amqp')
+    sender.once('sendable', () => {
+      sender.send({ body: 'grüße 😀' })
+      sender.send({ body: rheaUmd.message.data_section(new Uint8Array([255, 0, 254])) })
+      sender.send({ body: { a: [1, null] } })
+    })
   })
 
 /** How a plain WebSocket of this page fares. */

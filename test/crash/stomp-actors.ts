@@ -50,7 +50,8 @@ export class StompProducer extends Producer {
         persistent: 'true',
         receipt: String(number),
         'content-length': String(body.length),
-        JMSXGroupID: `group ${number % 7}`,
+        JMSXGroupID: `${this.name} ${number % 7}`,
+        producer: this.name,
       },
       body,
     )
@@ -64,6 +65,7 @@ export interface StompConsumerOptions {
   readonly receipts: 'all' | 'none' | 'even'
   /** A durable subscription. */
   readonly clientId?: string
+  readonly selector?: string
 }
 
 export class StompConsumer extends Consumer {
@@ -85,7 +87,7 @@ export class StompConsumer extends Consumer {
     this.#asked.clear()
     this.#open = []
     this.connection++
-    const { destination, ack, clientId } = this.#options
+    const { destination, ack, clientId, selector } = this.#options
     const wire = await StompWire.connect(placeOf(ready, 'stomp', 'v12.stomp'), clientId === undefined ? {} : { headers: { 'client-id': clientId } })
     wire.onMessage = (message) => this.#take(message)
     wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
@@ -95,7 +97,7 @@ export class StompConsumer extends Consumer {
     }
     this.#wire = wire
     const durable: StompHeaders = clientId === undefined ? {} : { 'activemq.subscriptionName': 'crash' }
-    await wire.ask('SUBSCRIBE', { id: '0', destination, ack, ...durable })
+    await wire.ask('SUBSCRIBE', { id: '0', destination, ack, ...durable, ...(selector === undefined ? {} : { selector }) })
   }
 
   get closed(): boolean {

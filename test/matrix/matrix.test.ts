@@ -17,13 +17,33 @@ let stage: Stage
 /** Queues are one for each consumer. */
 const pathOf = (kind: Kind, consumer: string): readonly string[] => (kind === 'topic' ? TOPIC : ['matrix', consumer.replace(/[()]/g, '-')])
 
+/** Who was once waited for in vain is not waited for again: his cells fail, and the others are still judged. */
+const silent = new Set<string>()
+
+/** Undefined: it did not come. */
+async function inTime<T>(name: string, ask: () => Promise<T>): Promise<T | undefined> {
+  if (silent.has(name)) return undefined
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      silent.add(name)
+      resolve(undefined)
+    }, WAIT_MS)
+  })
+  const found = await Promise.race([ask(), late])
+  clearTimeout(timer)
+  return found
+}
+
+const WAIT_MS = 3000
+
 beforeAll(async () => {
   stage = await openStage()
   for (const kind of kinds) {
     const inboxes = await Promise.all(
       stage.clients.map(async (client) => {
         const name = nameOf(client.endpoint)
-        return { name, inbox: await client.subscribe(spelled(client.endpoint.frontEnd, kind, pathOf(kind, name))) }
+        return { name, inbox: await inTime(name, () => client.subscribe(spelled(client.endpoint.frontEnd, kind, pathOf(kind, name)))) }
       }),
     )
     for (const producer of stage.clients) {
@@ -32,18 +52,24 @@ beforeAll(async () => {
         if (row.said[frontEnd] === undefined || row.refused !== undefined) continue
         const said = message(row, frontEnd)
         const destinations = new Set(inboxes.map(({ name }) => spelled(frontEnd, kind, pathOf(kind, name))))
-        const answers = await Promise.all([...destinations].map((destination) => producer.send(destination, said)))
-        const answer = [...new Set(answers)].join()
-        const arrived =
-          answer !== 'accepted' ? [] : await Promise.all(inboxes.map(async ({ name, inbox }) => [name, await inbox.next(2000)] as const))
+        const answers = await Promise.all(
+          [...destinations].map((destination) => inTime(nameOf(producer.endpoint), () => producer.send(destination, said))),
+        )
+        const answer = [...new Set(answers)].map((each) => each ?? 'no answer').join()
+        const arrived = await Promise.all(
+          inboxes.map(async ({ name, inbox }) => {
+            const came = answer === 'accepted' ? await inTime(name, async () => inbox?.next(2 * WAIT_MS)) : undefined
+            return [name, came] as const
+          }),
+        )
         observed.set(keyOf(kind, nameOf(producer.endpoint), row.name), { answer, arrived: new Map(arrived), lost: stage.losses() })
       }
     }
-    for (const { inbox } of inboxes) await inbox.close()
+    for (const { name, inbox } of inboxes) await inTime(name, async () => inbox?.close())
   }
 }, 60_000)
 
-afterAll(() => stage.stop())
+afterAll(() => inTime('the stage', () => stage.stop()))
 
 describe.each(kinds)('by a %s', (kind) => {
   for (const from of endpoints) {

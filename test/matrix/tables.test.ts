@@ -1,7 +1,7 @@
 // The tables themselves: what they must say to be worth testing by.
 import { describe, expect, it } from 'vitest'
 import { losses as amqpLosses } from '../../protocols/amqp/losses.ts'
-import { ruleOf } from '../../protocols/mqtt/losses.ts'
+import { losses as mqttLosses } from '../../protocols/mqtt/losses.ts'
 import { ruleIn } from '../../protocols/shared/losses.ts'
 import { losses as stompLosses } from '../../protocols/stomp/losses.ts'
 import { outcome, rows } from './cells.ts'
@@ -30,7 +30,7 @@ describe('the tables', () => {
   })
 
   it('say of each loss what the protocol that loses it says (bascule explain)', () => {
-    const says = { mqtt: ruleOf, amqp: ruleIn(amqpLosses), stomp: ruleIn(stompLosses) }
+    const says = { mqtt: ruleIn(mqttLosses), amqp: ruleIn(amqpLosses), stomp: ruleIn(stompLosses) }
     const bad = cells.filter((cell) => {
       const { found } = cell
       const lost = found.kind === 'crosses' ? (found.cell.lost ?? []) : []

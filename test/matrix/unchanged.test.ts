@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBroker } from '../support/broker.ts'
 import { until } from '../wire/bytes.ts'
 import { type StompFrame, StompWire } from '../wire/stomp-wire.ts'
+import { amqpClient } from './clients/amqp-client.ts'
 import { connect, openStage, type Stage } from './stage.ts'
 
 let stage: Stage
@@ -107,5 +108,46 @@ describe('with stomp.propertyTypes', () => {
     await amqp.close()
     await stomp.close()
     await broker.stop()
+  })
+})
+
+/** Every section, written in every way that a client may: descriptors by name, short and long number; wide forms of small values; arrays, decimals. */
+const SECTIONS = [
+  // delivery-annotations {d: -1}
+  '00a31d616d71703a64656c69766572792d616e6e6f746174696f6e733a6d6170c10602a3016454ff',
+  // message-annotations {x-opt-m: a uuid, x-opt-a: an array of ints}
+  '00800000000000000072d10000003000000004b300000007782d6f70742d6d98000102030405060708090a0b0c0d0e0fa307782d6f70742d61e00402540102',
+  // properties: message-id, no user-id, to
+  '005373d00000001c00000003b100000002696440a10e736f6d6577686572652f656c7365',
+  // application-properties {dec: decimal64, n: a wide 1, u: a wide 5}
+  '00a31f616d71703a6170706c69636174696f6e2d70726f706572746965733a6d6170d10000002900000006a103646563840001020304050607b1000000016e7100000001a10175800000000000000005',
+  // two sequences: a described value, an array, empty lists; true in both its forms
+  '005376c01a0400a303783a79a10164e00402540102d0000000040000000045',
+  '00800000000000000076d00000000700000002415601',
+  // footer {f: 0}
+  '005378c10502a3016643',
+]
+
+describe.each([
+  ['TCP', 'tcp', 'amqp'],
+  ['WebSocket', 'ws', 'websocket'],
+] as const)('AMQP → AMQP over %s', (_, transport, listener) => {
+  it.each([
+    ['every section', SECTIONS],
+    ['no delivery annotations', SECTIONS.slice(1)],
+    ['a body alone', SECTIONS.slice(4, 6)],
+    ['no body', SECTIONS.slice(1, 4)],
+  ])('keeps every byte behind the header: %s', async (name, sections) => {
+    const amqp = await amqpClient({ frontEnd: 'amqp', transport }, stage.broker.port(listener))
+    const bytes = Buffer.from(sections.join(''), 'hex')
+    for (const address of [`queue://raw.${transport}.${name.length}`, `topic://raw.${transport}`]) {
+      for (const consumer of stage.clients.slice(2, 4)) {
+        const inbox = await consumer.subscribe(address)
+        expect(await amqp.sendRaw(address, bytes)).toBe('accepted')
+        expect((await inbox.next(2000))?.exact).toBe(sections.join(''))
+        await inbox.close()
+      }
+    }
+    await amqp.close()
   })
 })

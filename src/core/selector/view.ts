@@ -56,9 +56,9 @@ export class MessageView implements Selectable {
   #field(name: string, head: CanonicalHead): Scalar {
     switch (name) {
       case 'JMSCorrelationID':
-        return idOf(head.correlationId)
+        return scalarOf(head.correlationId)
       case 'JMSMessageID':
-        return idOf(head.messageId)
+        return scalarOf(head.messageId)
       case 'JMSType':
         return head.type
       case 'JMSTimestamp':
@@ -107,28 +107,5 @@ function scalarOf(value: Value | undefined): Scalar {
     }
     default:
       return undefined
-  }
-}
-
-/** Identifiers are compared as text, whatever they are made of. */
-function idOf(value: Value | undefined): Scalar {
-  if (value === undefined) return undefined
-  switch (value.type) {
-    case 'null':
-    case 'list':
-    case 'map':
-      return undefined
-    case 'string':
-    case 'symbol':
-    case 'char':
-      return value.value
-    case 'binary':
-      return Buffer.from(value.value).toString('hex')
-    case 'uuid':
-      return Buffer.from(value.value)
-        .toString('hex')
-        .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-    default:
-      return String(value.value)
   }
 }

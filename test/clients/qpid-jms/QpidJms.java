@@ -132,8 +132,7 @@ public class QpidJms {
   }
 
   static String text(MessageConsumer consumer) throws Exception {
-    Message message = consumer.receive(WAIT);
-    return message == null ? null : ((TextMessage) message).getText();
+    return text(consumer.receive(WAIT));
   }
 
   /** Who of several consumers gets what: message priority, groups, exclusive consumers, consumer priority. */
@@ -342,11 +341,6 @@ public class QpidJms {
     refuses("x >", () -> session.createConsumer(queue, "x >"));
     other.close();
     connection.close();
-  }
-
-  static String text(MessageConsumer consumer) throws Exception {
-    Message message = consumer.receive(WAIT);
-    return message == null ? "nothing" : ((TextMessage) message).getText();
   }
 
   static void transacted() throws Exception {

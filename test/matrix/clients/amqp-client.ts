@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import rhea, { type Connection, type ConnectionOptions, type EventContext, type Receiver, type Sender } from 'rhea'
 import { WebSocket } from 'ws'
-import { type AmqpMessage, type Endpoint, nameOf } from '../notation.ts'
+import { type Endpoint, nameOf } from '../notation.ts'
 import { decode, encode } from './amqp-sections.ts'
 import { type Arrived, Box, type Client, type SubscribeOptions } from './client.ts'
 
@@ -10,7 +10,10 @@ import { type Arrived, Box, type Client, type SubscribeOptions } from './client.
 const readByRhea = rhea.message.decode
 rhea.message.decode = (bytes) => Object.assign(readByRhea(bytes), { bytes })
 
-export async function amqpClient(endpoint: Endpoint, port: number): Promise<Client> {
+/** `sendRaw`: any bytes as a message. */
+export type AmqpClient = Client & Readonly<{ sendRaw(destination: string, bytes: Buffer): Promise<string> }>
+
+export async function amqpClient(endpoint: Endpoint, port: number): Promise<AmqpClient> {
   const container = rhea.create_container({ id: `matrix-${nameOf(endpoint)}` })
   container.on('error', () => {})
   const url = `ws://127.0.0.1:${port}`
@@ -21,12 +24,18 @@ export async function amqpClient(endpoint: Endpoint, port: number): Promise<Clie
     connection.on(event, () => {})
   await told(connection, 'connection_open')
   const senders = new Map<string, Promise<Sender>>()
+  const senderOf = (destination: string): Promise<Sender> => {
+    let sender = senders.get(destination)
+    if (sender === undefined) senders.set(destination, (sender = openSender(connection, destination)))
+    return sender
+  }
   return {
     endpoint,
     async send(destination, { amqp: message = {} }) {
-      let sender = senders.get(destination)
-      if (sender === undefined) senders.set(destination, (sender = openSender(connection, destination)))
-      return await send(await sender, message)
+      return await sendBytes(await senderOf(destination), encode(message))
+    },
+    async sendRaw(destination, bytes) {
+      return await sendBytes(await senderOf(destination), bytes)
     },
     subscribe: (destination, options = {}) => subscribe(connection, destination, options),
     async close() {
@@ -44,9 +53,9 @@ async function openSender(connection: Connection, destination: string): Promise<
   return sender
 }
 
-async function send(sender: Sender, message: AmqpMessage): Promise<string> {
+async function sendBytes(sender: Sender, bytes: Buffer): Promise<string> {
   if (!sender.sendable()) await told(sender, 'sendable')
-  const delivery = sender.send(encode(message), undefined, 0)
+  const delivery = sender.send(bytes, undefined, 0)
   return await new Promise((resolve) => {
     const names = ['accepted', 'rejected', 'released', 'modified'] as const
     const listen = (context: EventContext): void => {

@@ -91,7 +91,8 @@ export function decode(bytes: Buffer): Decoded {
   let bareAt = 0
   while (reader.remaining() > 0) {
     const section = reader.read()
-    const code = Number(section.descriptor?.value)
+    const descriptor = section.descriptor?.value
+    const code = typeof descriptor === 'string' ? (BY_NAME[descriptor] ?? 0) : Number(descriptor)
     const value = unwrap(section)
     switch (code) {
       case HEADER: {
@@ -136,6 +137,8 @@ export function decode(bytes: Buffer): Decoded {
   }
   return { ...found, body, bare: bytes.toString('hex', bareAt) }
 }
+
+const BY_NAME: Readonly<Record<string, number>> = { 'amqp:delivery-annotations:map': 0x71, 'amqp:application-properties:map': 0x74 }
 
 function mapOf(typed: Typed): TypedMap {
   return Object.fromEntries(typed[0] === 'map' ? typed[1].map(([key, value]) => [String(key[1]), value]) : [])
@@ -182,7 +185,8 @@ function unwrap({ type, value }: RheaTyped): Typed {
   const name = NAMES[type.name]
   switch (name) {
     case undefined:
-      throw new Error(`a value of type ${type.name}`)
+      // Arrays and decimals, which no row of the tables has.
+      return ['symbol', type.name]
     case 'boolean':
       return [name, value === true || value === 1]
     case 'ulong':
