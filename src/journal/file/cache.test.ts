@@ -7,6 +7,7 @@ const image = (segment: number, base: number, bytes = 1000, pinned = false): Ima
   end: base + bytes,
   buffer: Buffer.alloc(bytes, base % 251),
   pinned,
+  lent: false,
 })
 
 describe('the cache of images', () => {
@@ -46,6 +47,24 @@ describe('the cache of images', () => {
     expect([cache.read(7, 0, 1), cache.read(7, 1000, 1), cache.read(1, 0, 1)].every((one) => one !== undefined)).toBe(true)
     for (const one of waiting) cache.unpin(one)
     expect(cache.bytes).toBe(1000)
+  })
+
+  it('uses a dropped buffer again, as zeros, unless somebody may have a view of it or it is still on its way to the disk', () => {
+    const cache = new Cache(1)
+    const [read, written, underWay, newest] = [image(1, 1000), image(1, 2000), image(2, 3000, 1000, true), image(1, 4000)]
+    const view = (cache.add(read), cache.read(1, 1000, 10))
+    for (const one of [written, underWay, newest]) cache.add(one)
+    cache.dropSegment(2)
+    cache.unpin(underWay)
+    expect(cache.zeros(999)).toHaveLength(999)
+    const again = cache.zeros(1000)
+    expect(again).toBe(written.buffer)
+    expect(again.every((byte) => byte === 0)).toBe(true)
+    expect(cache.zeros(1000)).not.toBe(newest.buffer)
+    cache.dropSegment(1)
+    expect(cache.zeros(1000)).toBe(newest.buffer)
+    expect(view?.[0]).toBe(1000 % 251)
+    for (const other of [read, underWay]) expect(cache.zeros(1000)).not.toBe(other.buffer)
   })
 
   it('forgets a segment whole', () => {

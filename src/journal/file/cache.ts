@@ -1,9 +1,22 @@
 // What memory holds of the segments: images of file ranges, written by the journal or read from disk. Oldest out first, within a budget.
-// An image is never written to again where it has been, and never reused: who holds a view of one that was dropped keeps it alive.
+// An image is never written to again where it has been. One of which a view was given out is never reused: who holds it keeps it alive. One that was
+// only written, as where consumers keep up, is handed back when it is dropped, so that a fast journal needs no fresh memory, which costs a fault for
+// each page and drives the collector.
 // Hot room: `read` runs per delivery.
 
 /** `buffer[0]` lies at `base` of the segment; good up to `end`. */
-export type Image = { readonly segment: number; readonly base: number; end: number; readonly buffer: Buffer; pinned: boolean }
+export type Image = {
+  readonly segment: number
+  readonly base: number
+  end: number
+  readonly buffer: Buffer
+  pinned: boolean
+  /** Somebody may have a view of it. */
+  lent: boolean
+}
+
+/** Buffers that wait to be used again. */
+const SPARE_MAX = 2
 
 export class Cache {
   bytes = 0
@@ -13,6 +26,7 @@ export class Cache {
   readonly #images = new Map<number, Image[]>()
   /** Oldest first. */
   readonly #order = new Set<Image>()
+  #spare: Buffer[] = []
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -45,9 +59,22 @@ export class Cache {
     // Images read from disk may overlap: the one before may reach further.
     for (let at = low - 1; at >= 0 && at >= low - 3; at--) {
       const image = list[at]
-      if (offset + length <= image.end) return image.buffer.subarray(offset - image.base, offset - image.base + length)
+      if (offset + length > image.end) continue
+      image.lent = true
+      return image.buffer.subarray(offset - image.base, offset - image.base + length)
     }
     return undefined
+  }
+
+  /** A buffer of just so many zeros, which nobody else has. */
+  zeros(bytes: number): Buffer {
+    const at = this.#spare.findIndex((buffer) => buffer.length === bytes)
+    return at < 0 ? Buffer.alloc(bytes) : this.#spare.splice(at, 1)[0].fill(0)
+  }
+
+  /** Out of the cache, and no longer on its way to the disk. */
+  #dropped(image: Image): void {
+    if (!image.lent && this.#spare.length < SPARE_MAX) this.#spare.push(image.buffer)
   }
 
   /** Its bytes are on disk now: it may be dropped. */
@@ -65,6 +92,7 @@ export class Cache {
       this.#order.delete(image)
       this.bytes -= image.buffer.length
       if (image.pinned) this.#pinnedBytes -= image.buffer.length
+      else this.#dropped(image)
       image.pinned = false
     }
     this.#images.delete(segment)
@@ -73,6 +101,7 @@ export class Cache {
   clear(): void {
     this.#images.clear()
     this.#order.clear()
+    this.#spare = []
     this.bytes = this.#pinnedBytes = 0
   }
 
@@ -90,6 +119,7 @@ export class Cache {
       if (list === undefined) continue
       if (list.length === 1) this.#images.delete(image.segment)
       else list.splice(list.indexOf(image), 1)
+      this.#dropped(image)
     }
   }
 }

@@ -96,7 +96,7 @@ export class Fetcher {
       const { base, bytes, unitBytes } = found
       this.#begins(known, base, unitBytes)
       this.#begins(known, base + bytes.length, unitBytes)
-      this.#cache.add({ segment, base, end: base + bytes.length, buffer: bytes, pinned: false })
+      this.#cache.add({ segment, base, end: base + bytes.length, buffer: bytes, pinned: false, lent: true })
       return bytes.subarray(offset - base, offset - base + length)
     } finally {
       open.users -= 1

@@ -246,7 +246,7 @@ export class FileJournal implements Journal {
 
   #newImage(base: number): Image {
     const bytes = Math.min(IMAGE_BYTES, Math.max(this.#capacity - base, BATCH_ROOM_MIN))
-    const image: Image = { segment: this.#into.segment, base, end: base, buffer: Buffer.alloc(bytes), pinned: true }
+    const image: Image = { segment: this.#into.segment, base, end: base, buffer: this.#cache.zeros(bytes), pinned: true, lent: false }
     this.#cache.add(image)
     return image
   }
