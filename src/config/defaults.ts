@@ -95,6 +95,8 @@ const destinations: DestinationSettings = {
   forward: [],
   cronTimeZone: '',
   prioritized: true,
+  messageTtlMaxMs: 0,
+  lastValueKey: '',
   metrics: false,
   policies: [],
 }
