@@ -219,8 +219,21 @@ export class Dispatch {
   }
 
   #queue(queue: Queue): void {
-    // Those that choose are given first: others take what they leave.
-    if (queue.selection !== undefined) this.#budget -= queue.selection.give(this.#budget)
+    const { selection } = queue
+    // Those that choose are given first, unless others have a higher priority; these take what is left.
+    if (selection !== undefined) {
+      this.#budget -= selection.give(this.#budget, true)
+      if (selection.outranked !== undefined) {
+        this.#giveToAny(queue, selection.outranked)
+        if (queue.selection === selection) this.#budget -= selection.give(this.#budget, false)
+        if (queue.loading || !queue.alive) return
+      }
+    }
+    this.#giveToAny(queue, undefined)
+  }
+
+  /** To whoever takes what there is, of those of a higher priority than `above`. */
+  #giveToAny(queue: Queue, above: number | undefined): void {
     for (;;) {
       const pull = queue.pulls?.[0]
       let seat: Seat | undefined
@@ -240,7 +253,7 @@ export class Dispatch {
         continue
       }
       if (pull === undefined) seat ??= this.pick(queue.line, row)
-      if (pull === undefined && seat === undefined) return
+      if (pull === undefined && (seat === undefined || (above !== undefined && seat.consumer.priority <= above))) return
       const held = this.held(row)
       if (held === undefined) {
         this.#load(queue, row)
