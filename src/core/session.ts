@@ -45,7 +45,7 @@ import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
 import { given } from './selector/selector.ts'
-import { originOf } from './selecting.ts'
+import { originOf, selectorBeyond } from './selecting.ts'
 import { settleEntry } from './settlement.ts'
 import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
@@ -335,6 +335,11 @@ export class LiveSession implements Session {
           `queue ${address.path.join('.')} has an exclusive consumer, or consumers beside which this one wants to be exclusive`,
         ),
       )
+      return false
+    }
+    const tooMuch = selectorBeyond(consumer, queue, this.#live.settings.limits)
+    if (tooMuch !== undefined) {
+      this.refuse(tooMuch)
       return false
     }
     this.#live.dispatch.attach(consumer, queue)
