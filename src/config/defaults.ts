@@ -32,6 +32,7 @@ export const defaultLimits: Limits = {
   selectorBytes: 16 * KiB,
   selectorDepth: 64,
   selectorTerms: 1_024,
+  selectorTermsPerQueue: 50_000,
   consumers: 200_000,
   consumersPerSession: 10_000,
   wildcardQueues: 1_000_000,

@@ -77,6 +77,8 @@ export type Limits = Readonly<{
   selectorBytes: number
   selectorDepth: number
   selectorTerms: number
+  /** Of all selectors of a queue that are not found by a look-up. */
+  selectorTermsPerQueue: number
   consumers: number
   consumersPerSession: number
   /** Pairs of a consumer of a pattern and a queue that matches. */

@@ -1,6 +1,6 @@
 // Consumers with selectors on a queue: who gets what, in which order, whatever happens to entries and consumers meanwhile, and what it costs.
 import { describe, expect, it } from 'vitest'
-import { type Client, CoreNode, PERMANENT, type Taker } from '../../test/support/core.ts'
+import { type Client, CoreNode, PERMANENT, Taker } from '../../test/support/core.ts'
 import { headers } from '../../test/support/test-dialect.ts'
 import type { Address, Message } from '../api.ts'
 import type { CoreConsumer } from './consumer.ts'
@@ -117,6 +117,35 @@ describe('a consumer with a selector', () => {
       ['1', '2'],
       ['0', '3'],
     ])
+  })
+
+  it('is given after those of a higher consumer priority, and before others', async () => {
+    const on = stage()
+    const first = on.client.consume(on.queue, 2, { settle: 'unsettled', priority: 5 })
+    const chooser = on.client.consume(on.queue, 10, { settle: 'unsettled', selector: 'n > 0' })
+    const last = on.client.consume(on.queue, 10, { settle: 'unsettled' })
+    for (let n = 0; n < 6; n++) send(on, String(n), { n })
+    await on.node.settled()
+    expect([first.texts, chooser.texts, last.texts]).toEqual([['0', '1'], ['2', '3', '4', '5'], []])
+    first.accept(1, 2)
+    first.consumer.grant(1, 0)
+    for (const n of [6, 0]) send(on, `next ${n}`, { n })
+    await on.node.settled()
+    expect([first.texts, chooser.texts, last.texts]).toEqual([['0', '1', 'next 6'], ['2', '3', '4', '5'], ['next 0']])
+  })
+
+  it('takes every queue of a pattern, those made later too', async () => {
+    const on = stage()
+    const taker = new Taker(on.client.session, { pattern: [{ wild: 'rest' }] }, 100, {
+      settle: 'unsettled',
+      exclusive: 'no',
+      priority: 0,
+      selector: 'n > 0',
+    })
+    on.client.session.declare(on.node.queue('later'), PERMANENT)
+    for (const queue of ['q', 'later']) for (let n = 0; n < 2; n++) on.client.send(on.node.queue(queue), `${queue}${n}`, { head: headers({ n }) })
+    await on.node.settled()
+    expect(taker.texts.sort()).toEqual(['later1', 'q1'])
   })
 
   it('takes several queues', async () => {
