@@ -12,7 +12,7 @@ import { Replica } from './replica.ts'
 
 const QUEUES = ['q0', 'q1', 'sub0', 'sub1', 'sub2'] as const
 /** Where consumers stand: at a queue, or at what a selector takes of it. */
-const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE'] as const
+const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE', 'q1!wait', 'q1!5', 'sub1!wait'] as const
 /** Mostly normal, and in no group. */
 const PRIORITIES = [4, 4, 4, 4, 0, 9] as const
 const GROUPS = ['', '', '', 'g', 'h', 'i'] as const
@@ -160,8 +160,11 @@ class World {
 
   attach(name: string): void {
     if (this.takers.has(name)) return
-    const [queue, selector] = name.split('?')
-    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), { selector }), open: new Map() })
+    const [queue] = name.split(/[?!]/)
+    const selector = name.split('?')[1]
+    const asked = name.split('!')[1]
+    const options = { selector, exclusive: asked === 'wait' ? 'wait' : 'no', priority: asked === '5' ? 5 : 0 } as const
+    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), options), open: new Map() })
   }
 
   detach(name: string): void {
@@ -199,7 +202,7 @@ class World {
     for (const answer of this.answered.values()) if (answer.ticket <= this.consumer.doneUpTo) answer.told = true
     for (const [name, { taker, open }] of this.takers) {
       for (const delivery of taker.deliveries.splice(0)) {
-        const key = `${name.split('?')[0]} ${textOf(delivery)}`
+        const key = `${name.split(/[?!]/)[0]} ${textOf(delivery)}`
         assert.ok(this.answered.get(key)?.told !== true, `${key.slice(0, 20)} came back after its settlement was answered`)
         const [count, workNumber] = textOf(delivery).split(' ')
         const number = Number(count.slice(1))

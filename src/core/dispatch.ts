@@ -16,8 +16,9 @@ import { Line, Seat } from './seat.ts'
 import { Selection } from './selection.ts'
 import { EVENT, REASON } from './recorder.ts'
 
-/** Deliveries of one turn; the rest goes on in the next. */
+/** Deliveries of one turn, and queues looked at; the rest goes on in the next. */
 const DELIVERIES_MAX = 4_096
+const QUEUES_MAX = 8_192
 
 export class Dispatch {
   readonly #live: Live
@@ -167,7 +168,8 @@ export class Dispatch {
     const queues = this.#dirty
     this.#dirty = []
     let at = 0
-    for (; at < queues.length && this.#budget > 0; at++) {
+    const end = Math.min(queues.length, QUEUES_MAX)
+    for (; at < end && this.#budget > 0; at++) {
       const queue = queues[at]
       queue.scheduled = false
       if (queue.alive && !queue.loading) this.#queue(queue)

@@ -9,7 +9,7 @@ import type { Queue } from './queue.ts'
 import { selectorBeyond } from './selecting.ts'
 
 /** Queues looked at in one turn when a consumer comes. */
-const LOOK_MAX = 5_000
+const LOOK_MAX = 1_000
 
 export class Wildcards {
   readonly #live: Live
