@@ -106,10 +106,10 @@ describe('an AMQP client', () => {
     const node = await startNode({}, { destinations: { cronTimeZone: 'UTC' } })
     const stomp = await StompClient.connect(node.ports.stomp)
     await stomp.ask('SEND', { destination: '/queue/q', AMQ_SCHEDULED_CRON: '0 * * * *', AMQ_SCHEDULED_DELAY: '5' }, 'x')
-    const connection = await node.rhea()
-    const inbox = await openReceiver(connection, 'q')
+    // Before an AMQP connection is there, which would be idle for too long.
     await pass(node, 3_600_100)
-    const { message } = await inbox.next()
+    const connection = await node.rhea()
+    const { message } = await (await openReceiver(connection, 'q')).next()
     expect(message?.message_annotations).toMatchObject({ 'x-opt-delivery-cron': '0 * * * *', 'x-opt-delivery-delay': 5 })
     expect(message?.application_properties).toBeUndefined()
     await stomp.ask('SUBSCRIBE', { id: '1', destination: '/queue/r' })
