@@ -585,22 +585,24 @@ describe('a transaction', () => {
 })
 
 describe('a long transaction', () => {
-  it('lets nobody overtake it while it is unfolded under its consumer’s eyes', async () => {
-    const { node, client } = await start()
-    const count = 10_000
-    const taker = client.consume(node.queue('q'), count + 10)
-    const transaction = begin(client)
-    for (let i = 0; i < count; i++) client.send(node.queue('q'), `${i}`, {}, inside(transaction))
-    transaction.commit()
-    client.send(node.queue('q'), 'durable, behind')
-    client.send(node.queue('q'), 'volatile, behind', { durable: false })
-    await node.until(() => taker.deliveries.length > 0)
-    expect(node.core.unfolding).toBe(true)
-    client.send(node.queue('q'), 'volatile, later', { durable: false })
-    await node.until(() => taker.deliveries.length === count + 3)
-    expect(taker.texts.slice(0, count)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
-    expect(taker.texts.slice(count)).toEqual(['durable, behind', 'volatile, behind', 'volatile, later'])
-  })
+  it.each([{ behind: ['durable, behind', 'volatile, behind'] }, { behind: [] }])(
+    'lets nobody overtake it while it is unfolded under its consumer’s eyes, with $behind.length already behind it',
+    async ({ behind }) => {
+      const { node, client } = await start()
+      const count = 10_000
+      const taker = client.consume(node.queue('q'), count + 10)
+      const transaction = begin(client)
+      for (let i = 0; i < count; i++) client.send(node.queue('q'), `${i}`, {}, inside(transaction))
+      transaction.commit()
+      for (const text of behind) client.send(node.queue('q'), text, { durable: text.startsWith('durable') })
+      await node.until(() => taker.deliveries.length > 0)
+      expect(node.core.unfolding).toBe(true)
+      client.send(node.queue('q'), 'volatile, later', { durable: false })
+      await node.until(() => taker.deliveries.length === count + behind.length + 1)
+      expect(taker.texts.slice(0, count)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
+      expect(taker.texts.slice(count)).toEqual([...behind, 'volatile, later'])
+    },
+  )
 
   it('is unfolded a turn at a time, whole and in order, and nobody overtakes it', async () => {
     const { node, client } = await start()
