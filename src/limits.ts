@@ -109,6 +109,12 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reason: 'Names and literals in one selector: what it may cost a message.',
     reachedBy: 'src/core/limits.test.ts',
   },
+  selectorTermsPerQueue: {
+    unit: 'terms',
+    reason:
+      'Names and literals of all different selectors of one queue’s consumers, but for those that are one equality: what they may cost a message together.',
+    reachedBy: 'src/core/limits.test.ts',
+  },
   consumers: { unit: 'consumers', reason: 'Consumers of all sessions.', reachedBy: 'src/core/limits.test.ts' },
   consumersPerSession: { unit: 'consumers', reason: 'Consumers of one session.', reachedBy: 'src/core/limits.test.ts' },
   wildcardQueues: {

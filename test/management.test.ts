@@ -111,6 +111,15 @@ describe('a queue', () => {
     expect((await ask('GET', '/api/queues/paged/messages?limit=1&bytes=0')).body.messages[0].body).toMatchObject({ text: '', cut: true })
   })
 
+  it('is shown in pages of a megabyte at most, and one message more', async () => {
+    await send('large', ...Array.from({ length: 5 }, () => ({ body: 'x'.repeat(400_000) })))
+    const asks = await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/api/queues/large/messages?bytes=10')))
+    for (const { body } of asks) expect([body.messages.length, body.next]).toEqual([3, 3])
+    const { body } = await ask('GET', '/api/queues/large/messages?bytes=10&after=3')
+    expect([body.messages.length, body.next]).toEqual([2, undefined])
+    expect((await ask('GET', '/api/explain?queue=large&index=4&bytes=10')).body.message.sequence).toBe(5)
+  })
+
   it('is moved, and listed by pattern with what is on it', async () => {
     await send('listed.a', { body: '1' }, { body: '2' })
     expect((await ask('POST', '/api/queues/listed.a/move?to=listed.b&count=1')).body).toEqual({ moved: 1, to: { 'listed.b': 1 }, left: 0 })

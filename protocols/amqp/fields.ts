@@ -127,6 +127,16 @@ export class Fields {
     }
   }
 
+  /** True: the next field is an accepted outcome as nearly everybody writes it, and is passed. Settling is as frequent as sending. */
+  accepted(): boolean {
+    const reader = this.#reader
+    const at = reader.position
+    if (this.#left === 0 || at + 4 > this.#end || reader.buffer.readUInt32BE(at) !== ACCEPTED_BYTES) return false
+    reader.position = at + 4
+    this.#left--
+    return true
+  }
+
   term(): Term | undefined {
     if (this.#next() === NONE) return undefined
     this.#reader.position--
@@ -173,5 +183,7 @@ export class Fields {
   }
 }
 
+/** Described by 0x24, an empty list. */
+const ACCEPTED_BYTES = 0x00_53_24_45
 /** Not there, or null. No constructor has this number. */
 const NONE = -1

@@ -2,7 +2,7 @@
 import { ConnectionFault } from './errors.ts'
 import { Fields } from './fields.ts'
 import type { TermReader } from './reader.ts'
-import { type Outcome, readOutcome } from './outcome.ts'
+import { ACCEPTED, type Outcome, readOutcome } from './outcome.ts'
 import { readTerminus, type Terminus } from './terminus.ts'
 import { type Term, textOf } from './term.ts'
 
@@ -227,9 +227,13 @@ function readDisposition(fields: Fields): Disposition {
   const first = fields.must(fields.uint('first'), 'first')
   const last = fields.uint('last') ?? first
   const settled = fields.boolean('settled') ?? false
-  const state = fields.term()
+  const outcome = fields.accepted() ? ACCEPTED : outcomeOf(fields.term())
   fields.close()
-  return { kind: 'disposition', received, first, last, settled, outcome: state === undefined ? undefined : readOutcome(state) }
+  return { kind: 'disposition', received, first, last, settled, outcome }
+}
+
+function outcomeOf(state: Term | undefined): Outcome | undefined {
+  return state === undefined ? undefined : readOutcome(state)
 }
 
 function readDetach(fields: Fields): Detach {

@@ -32,6 +32,7 @@ export const defaultLimits: Limits = {
   selectorBytes: 16 * KiB,
   selectorDepth: 64,
   selectorTerms: 1_024,
+  selectorTermsPerQueue: 50_000,
   consumers: 200_000,
   consumersPerSession: 10_000,
   wildcardQueues: 1_000_000,
@@ -94,6 +95,8 @@ const destinations: DestinationSettings = {
   forward: [],
   cronTimeZone: '',
   prioritized: true,
+  messageTtlMaxMs: 0,
+  lastValueKey: '',
   metrics: false,
   policies: [],
 }

@@ -319,6 +319,17 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       default: destinations.expiredToDeadLetter,
       description: 'Expired messages go to the dead-letter queue; else they are dropped and counted.',
     },
+    messageTtlMaxMs: integer(
+      destinations.messageTtlMaxMs,
+      'Longest time to live: of messages that come with a longer one, or with none. 0: no limit.',
+      0,
+    ),
+    lastValueKey: {
+      type: 'string',
+      default: destinations.lastValueKey,
+      description:
+        'Property by which a queue keeps only the newest message of each value, of those that nobody has in hand: `_AMQ_LVQ_NAME`, or one of the application’s. Empty: it keeps all.',
+    },
     metrics: {
       type: 'boolean',
       default: destinations.metrics,

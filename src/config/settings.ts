@@ -77,6 +77,8 @@ export type Limits = Readonly<{
   selectorBytes: number
   selectorDepth: number
   selectorTerms: number
+  /** Of all selectors of a queue that are not found by a look-up. */
+  selectorTermsPerQueue: number
   consumers: number
   consumersPerSession: number
   /** Pairs of a consumer of a pattern and a queue that matches. */
@@ -175,6 +177,10 @@ export type DestinationRules = Readonly<{
   expiredToDeadLetter: boolean
   /** A higher priority goes first. */
   prioritized: boolean
+  /** Longest expiry, of messages that come with a longer one or none; 0: no limit. */
+  messageTtlMaxMs: number
+  /** Property by which a queue keeps the newest message of each value; '': it keeps all. */
+  lastValueKey: string
   /** Measured by itself in `/metrics`. */
   metrics: boolean
 }>

@@ -368,14 +368,15 @@ export class Apply {
     const queue = state.queueByNumber.get(from.u32())
     const sequence = from.f64()
     const to = state.queueByNumber.get(from.u32())
-    const reason = from.text()
-    // Without one its owner moved it: then it is no dead letter any more.
-    const origin = from.left === 0 ? undefined : readAddress(from)
+    const died = from.u8() === 1
+    // What its owner moved is no dead letter any more.
+    const dead = died ? state.deadNumber(from.text(), readAddress(from)) : 0
+    const via = state.vias.byNumber[died ? 0 : from.u32()]
     const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
     if (queue === undefined || row === 0) return
     if (to !== undefined) {
-      const moved = state.addEntry(to, entries.get(row, MESSAGE), state.vias.byNumber[0], ENTRY_FLAG.durable)
-      if (origin !== undefined) entries.set(moved, DEAD, state.deadNumber(reason, origin))
+      const moved = state.addEntry(to, entries.get(row, MESSAGE), via, ENTRY_FLAG.durable)
+      entries.set(moved, DEAD, dead)
       entries.set(moved, ATTEMPTS, 0)
     }
     state.removeEntry(queue, row)

@@ -15,6 +15,8 @@ import { settleEntry } from './settlement.ts'
 
 /** Tags between the oldest unsettled delivery and the newest: beyond this the oldest must be settled first. */
 const SPAN_MAX = 1 << 20
+/** Seats of one consumer that are roused in one turn. */
+const ROUSE_MAX = 1_000
 /** Of consumers. */
 const PRIORITY_MIN = -128
 const PRIORITY_MAX = 127
@@ -110,7 +112,8 @@ export class CoreConsumer implements Consumer {
     if (this.#resting === undefined || this.stalled || !(this.hungry || (modestToo && this.modest))) return
     const last = this.#lastResting
     let left = Math.max(1, this.credit)
-    for (let seat: Seat | undefined = this.#resting; seat !== undefined && left > 0; seat = this.#resting) {
+    let looks = ROUSE_MAX
+    for (let seat: Seat | undefined = this.#resting; seat !== undefined && left > 0 && looks-- > 0; seat = this.#resting) {
       this.#resting = seat.behind
       if (this.#resting === undefined) this.#lastResting = undefined
       seat.behind = undefined

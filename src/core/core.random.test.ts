@@ -1,10 +1,10 @@
 // Random clients against the core, with crashes, snapshots, dropped caches and compaction in between, under a seed.
 // A ledger decides: what was acknowledged is delivered or was settled (invariant 1); what was settled with an answer never comes back (3);
-// a transaction is seen whole or not at all (4); each producer's messages reach one consumer in order (5); the same facts give the same state (9).
+// a transaction is seen whole or not at all (4), and so is a message to a list of destinations; what is scheduled comes once a time; each producer's messages reach one consumer in order (5); the same facts give the same state (9).
 // `SEED=n npx vitest run src/core/core.random.test.ts` runs one seed, `SEEDS=n` more of them.
 import { strict as assert } from 'node:assert'
 import { describe, expect, it } from 'vitest'
-import { type Client, CoreNode, NO_RETAIN, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
+import { type Client, CoreNode, message, NO_RETAIN, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
 import { headers } from '../../test/support/test-dialect.ts'
 import type { Transaction } from '../api.ts'
 import { SeededRandom } from '../random.ts'
@@ -12,7 +12,7 @@ import { Replica } from './replica.ts'
 
 const QUEUES = ['q0', 'q1', 'sub0', 'sub1', 'sub2'] as const
 /** Where consumers stand: at a queue, or at what a selector takes of it. */
-const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE'] as const
+const STANDS = [...QUEUES, 'q0?odd', 'q0?n > 100', 'sub0?odd = FALSE', 'q1!wait', 'q1!5', 'sub1!wait'] as const
 /** Mostly normal, and in no group. */
 const PRIORITIES = [4, 4, 4, 4, 0, 9] as const
 const GROUPS = ['', '', '', 'g', 'h', 'i'] as const
@@ -63,6 +63,9 @@ class World {
   /** What is settled by whom, as long as that may still be undone. */
   readonly settledIn = new Map<string, Work>()
 
+  /** What is to come at the queue `ticks`, where nobody takes it before the end. */
+  readonly jobs: { readonly text: string; readonly times: number; ticket: number; acknowledged: boolean }[] = []
+
   constructor(seed: number) {
     this.random = new SeededRandom(seed)
     this.node = new CoreNode(
@@ -71,7 +74,7 @@ class World {
     )
     this.producer = this.node.client()
     this.consumer = this.node.client()
-    for (const name of [...QUEUES, 'aside']) this.producer.session.declare(this.node.queue(name), PERMANENT)
+    for (const name of [...QUEUES, 'aside', 'ticks']) this.producer.session.declare(this.node.queue(name), PERMANENT)
     for (const name of ['sub0', 'sub1', 'sub2']) {
       const pattern = name === 'sub1' ? ['t', { wild: 'one' as const }] : [{ wild: 'rest' as const }]
       const selector = name === 'sub2' ? 'odd' : undefined
@@ -130,9 +133,11 @@ class World {
     const topic = this.random.below(2) === 0 ? 't.a' : 'u'
     const queue = QUEUES[this.random.below(2)]
     const subscribed = QUEUES.slice(2).filter((name) => (name !== 'sub1' || topic !== 'u') && (name !== 'sub2' || odd))
-    const queues = toTopic ? subscribed : [queue]
+    const toBoth = this.random.below(6) === 0
+    const queues = toBoth ? [queue, ...subscribed] : toTopic ? subscribed : [queue]
+    const [first, second] = [this.node.queue(queue), this.node.topic(topic)]
     const ticket = this.producer.send(
-      toTopic ? this.node.topic(topic) : this.node.queue(queue),
+      toBoth ? this.node.core.composite([first, second]) : toTopic ? second : first,
       text,
       { head: headers({ n, odd }), priority: PRIORITIES[this.random.below(6)], group: GROUPS[this.random.below(6)], groupEnds: n % 50 === 0 },
       {
@@ -144,10 +149,22 @@ class World {
     this.sent.push({ text, queues, ticket, acknowledged: false, work })
   }
 
+  schedule(): void {
+    const repeat = this.random.below(4)
+    const text = `job${this.jobs.length}`
+    const plan = { delayMs: this.random.below(200), periodMs: 100 + this.random.below(100), repeat, cron: '' }
+    const ticket = this.producer.session.repeat(this.node.queue('ticks'), message(text), plan)
+    assert.notEqual(ticket, 0, this.producer.session.refusal?.message)
+    this.jobs.push({ text, times: repeat + 1, ticket, acknowledged: false })
+  }
+
   attach(name: string): void {
     if (this.takers.has(name)) return
-    const [queue, selector] = name.split('?')
-    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), { selector }), open: new Map() })
+    const [queue] = name.split(/[?!]/)
+    const selector = name.split('?')[1]
+    const asked = name.split('!')[1]
+    const options = { selector, exclusive: asked === 'wait' ? 'wait' : 'no', priority: asked === '5' ? 5 : 0 } as const
+    this.takers.set(name, { taker: this.consumer.consume(this.node.queue(queue), 1 + this.random.below(50), options), open: new Map() })
   }
 
   detach(name: string): void {
@@ -181,10 +198,11 @@ class World {
       if (sent.work === undefined ? sent.ticket > 0 && sent.ticket <= this.producer.doneUpTo : sent.work.fate === 'committed')
         sent.acknowledged = true
     }
+    for (const job of this.jobs) if (job.ticket > 0 && job.ticket <= this.producer.doneUpTo) job.acknowledged = true
     for (const answer of this.answered.values()) if (answer.ticket <= this.consumer.doneUpTo) answer.told = true
     for (const [name, { taker, open }] of this.takers) {
       for (const delivery of taker.deliveries.splice(0)) {
-        const key = `${name.split('?')[0]} ${textOf(delivery)}`
+        const key = `${name.split(/[?!]/)[0]} ${textOf(delivery)}`
         assert.ok(this.answered.get(key)?.told !== true, `${key.slice(0, 20)} came back after its settlement was answered`)
         const [count, workNumber] = textOf(delivery).split(' ')
         const number = Number(count.slice(1))
@@ -253,7 +271,7 @@ class World {
       work.died = true
     }
     for (const [key, { told }] of this.answered) if (!told) this.answered.delete(key)
-    for (const sent of this.sent) if (!sent.acknowledged && sent.ticket !== 0) sent.ticket = 0
+    for (const sent of [...this.sent, ...this.jobs]) if (!sent.acknowledged && sent.ticket !== 0) sent.ticket = 0
     this.producer = this.node.client()
     this.consumer = this.node.client()
   }
@@ -281,6 +299,7 @@ class World {
       assert.equal(this.node.core.digest().digest, digest, 'the state after a restart is not the one before')
     } else if (what < 97) this.crash()
     else if (what < 99) this.move(this.random.below(3) === 0)
+    else this.schedule()
     if (this.random.below(50) === 0) {
       await this.quiet()
       this.sameAsReplayed()
@@ -329,7 +348,29 @@ class World {
         assert.ok(came, `acknowledged and never delivered: ${key.slice(0, 20)}`)
       }
     }
+    await this.comeOnceATime()
+    for (const { text, queues, work } of this.sent) {
+      if (work !== undefined || queues.length < 2) continue
+      const came = queues.filter((queue) => this.delivered.has(`${queue} ${text}`)).length
+      assert.ok(came === 0 || came === queues.length, `${came} of ${queues.length} got ${text.slice(0, 20)}`)
+    }
     for (const work of this.works) if (work.fate === 'unknown' || work.fate === 'rolled back') this.allOrNone(work)
+  }
+
+  /** What was scheduled and acknowledged came as often as it should, all else as often or never. */
+  async comeOnceATime(): Promise<void> {
+    for (let i = 0; i < 20; i++) {
+      this.node.clock.advance(50)
+      await this.node.settled()
+      if (i === 5) this.crash()
+    }
+    const taker = this.consumer.consume(this.node.queue('ticks'), 1e6)
+    await this.node.settled()
+    const { texts } = taker
+    for (const { text, times, acknowledged } of this.jobs) {
+      const came = texts.filter((each) => each === text).length
+      assert.ok(came === times || (came === 0 && !acknowledged), `${text} came ${came} times of ${times}`)
+    }
   }
 
   /** Its node died before its commit was answered, or it was rolled back: then all of it happened, or nothing. */

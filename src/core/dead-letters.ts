@@ -30,7 +30,7 @@ export class DeadLetters {
       live.facts.gone(queue, row, reason, false)
       return
     }
-    const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(target.number).text(sentence.slice(0, 1000))
+    const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(target.number).u8(1).text(sentence.slice(0, 1000))
     live.facts.admit(FACT.moved, fact.raw(queue.address.encoded), 'drain')
   }
 

@@ -16,8 +16,9 @@ import { Line, Seat } from './seat.ts'
 import { Selection } from './selection.ts'
 import { EVENT, REASON } from './recorder.ts'
 
-/** Deliveries of one turn; the rest goes on in the next. */
+/** Deliveries of one turn, and queues looked at; the rest goes on in the next. */
 const DELIVERIES_MAX = 4_096
+const QUEUES_MAX = 8_192
 
 export class Dispatch {
   readonly #live: Live
@@ -167,7 +168,8 @@ export class Dispatch {
     const queues = this.#dirty
     this.#dirty = []
     let at = 0
-    for (; at < queues.length && this.#budget > 0; at++) {
+    const end = Math.min(queues.length, QUEUES_MAX)
+    for (; at < end && this.#budget > 0; at++) {
       const queue = queues[at]
       queue.scheduled = false
       if (queue.alive && !queue.loading) this.#queue(queue)
@@ -217,8 +219,21 @@ export class Dispatch {
   }
 
   #queue(queue: Queue): void {
-    // Those that choose are given first: others take what they leave.
-    if (queue.selection !== undefined) this.#budget -= queue.selection.give(this.#budget)
+    const { selection } = queue
+    // Those that choose are given first, unless others have a higher priority; these take what is left.
+    if (selection !== undefined) {
+      this.#budget -= selection.give(this.#budget, true)
+      if (selection.outranked !== undefined) {
+        this.#giveToAny(queue, selection.outranked)
+        if (queue.selection === selection) this.#budget -= selection.give(this.#budget, false)
+        if (queue.loading || !queue.alive) return
+      }
+    }
+    this.#giveToAny(queue, undefined)
+  }
+
+  /** To whoever takes what there is, of those of a higher priority than `above`. */
+  #giveToAny(queue: Queue, above: number | undefined): void {
     for (;;) {
       const pull = queue.pulls?.[0]
       let seat: Seat | undefined
@@ -238,7 +253,7 @@ export class Dispatch {
         continue
       }
       if (pull === undefined) seat ??= this.pick(queue.line, row)
-      if (pull === undefined && seat === undefined) return
+      if (pull === undefined && (seat === undefined || (above !== undefined && seat.consumer.priority <= above))) return
       const held = this.held(row)
       if (held === undefined) {
         this.#load(queue, row)

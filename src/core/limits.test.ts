@@ -32,13 +32,14 @@ const cases: readonly { limit: keyof Limits; value?: number; attempt: (client: C
   { limit: 'selectorBytes', value: 10, attempt: (client, node, time) => select(client, node, time === 0 ? 'a = 1' : "a = 'long'  ") },
   { limit: 'selectorDepth', attempt: (client, node, time) => select(client, node, time === 0 ? '(a)' : '((a))') },
   { limit: 'selectorTerms', value: 2, attempt: (client, node, time) => select(client, node, time === 0 ? 'a = 1' : 'a = 1 OR b') },
+  { limit: 'selectorTermsPerQueue', value: 4, attempt: (client, node, time) => take(client, node, time === 0 ? 'a > 1 OR b' : 'b < 2') },
   { limit: 'consumers', attempt: (client, node) => take(client, node) },
   { limit: 'consumersPerSession', attempt: (client, node) => take(client, node) },
 ]
 
-function take(client: Client, node: CoreNode): number {
+function take(client: Client, node: CoreNode, selector?: string): number {
   const sink = { deliver() {}, flush() {}, ended() {} }
-  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: 'no', priority: 0 }, sink) === undefined ? 0 : 1
+  return client.session.consume([node.queue('q')], { settle: 'unsettled', exclusive: 'no', priority: 0, selector }, sink) === undefined ? 0 : 1
 }
 
 describe('a limit', () => {

@@ -27,6 +27,7 @@ import { Router } from './router.ts'
 import { Schedule } from './schedule.ts'
 import { Selecting } from './selecting.ts'
 import type { Jobs } from './jobs.ts'
+import { LastValues } from './last-values.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import type { TransactionRecord } from './transaction.ts'
@@ -69,6 +70,7 @@ export class Live implements StateHooks {
   readonly deadLetters: DeadLetters
   readonly wildcards = new Wildcards(this)
   readonly replays: RetainedReplays
+  readonly lastValues = new LastValues(this)
   readonly transactions = new Transactions(this)
   /** Set when the core is put together. */
   jobs: Jobs | undefined
@@ -178,7 +180,7 @@ export class Live implements StateHooks {
     if (at > this.clock.wallMs()) {
       queue.unlinkReady(row)
       this.#delay(queue, row, at)
-    }
+    } else if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
   }
 
   // ---- Facts
@@ -292,6 +294,7 @@ export class Live implements StateHooks {
     }
     entries.set(row, STATE, STATE_OF.ready)
     queue.makeReady(row)
+    if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
     this.touch(queue)
   }
 
@@ -317,6 +320,7 @@ export class Live implements StateHooks {
     // Its time may have come while it was out.
     const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
     if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
+    if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
     this.touch(queue)
   }
 
@@ -356,6 +360,7 @@ export class Live implements StateHooks {
     }
     this.batches.answerIdle()
     if (this.transactions.busy && this.transactions.step()) this.wake()
+    if (this.lastValues.run()) this.wake()
     if (!this.#quiet) this.replays.run()
     if (!this.#quiet && (this.dispatch.run() || this.replays.hungry)) this.wake()
     if (!this.#quiet && this.browsing.run()) this.wake()

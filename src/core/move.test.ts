@@ -79,6 +79,8 @@ describe('a move', () => {
     await expect(administration(node).move(['q'], ['q'], 1)).rejects.toMatchObject({ code: 'invalid' })
     await expect(administration(node).move(['q'], ['volatile'], 1)).rejects.toMatchObject({ code: 'invalid' })
     await expect(administration(node).move(['none'], ['q'], 1)).rejects.toMatchObject({ code: 'not-found' })
+    await expect(administration(node).move(['q'], ['$temp', 'a', '1'], 1)).rejects.toMatchObject({ code: 'not-found' })
+    expect((await administration(node).move(['q'], ['r'], 1)).moved).toBe(1)
   })
 
   it('is whole or not at all for each message, wherever the node dies', async () => {
@@ -149,5 +151,27 @@ describe('a redrive', () => {
     await node.settled()
     client.session.remove(own)
     expect(await administration(node).redrive(['DLQ'], 1e9)).toEqual({ moved: 0, to: {}, left: 1 })
+  })
+})
+
+describe('a redrive to a subscription', () => {
+  it('tells again to which topic it was sent, and with the subscription’s number', async () => {
+    const node = new CoreNode({ destinations: { failuresMax: 1, deadLetter: 'DLQ' } })
+    const client = node.client()
+    const own = node.core.address('queue', ['durable', 'x'], 'stomp')
+    client.session.declare(own, PERMANENT)
+    client.session.bind({ pattern: ['t', { wild: 'one' }], queue: own, tag: 2, settle: 'unsettled', absent: 'keep', retained: 'never' })
+    client.send(node.topic('t.a'), 'm')
+    await node.settled()
+    const first = client.consume(own)
+    await node.until(() => first.deliveries.length === 1)
+    first.consumer.settle(1, 1, { kind: 'rejected', reason: 'no' }, false)
+    await node.settled()
+    first.consumer.close()
+    expect((await administration(node).redrive(['DLQ'], 1)).moved).toBe(1)
+    node.restart()
+    const taker = await taken(node, node.client(), own, 1)
+    expect(taker.deliveries[0]).toMatchObject({ to: { kind: 'topic', path: ['t', 'a'] }, tags: [2], dead: undefined })
+    expect(taker.deliveries[0].message.durable).toBe(true)
   })
 })

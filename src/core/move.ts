@@ -3,11 +3,14 @@
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { CoreAddress, own } from './addresses.ts'
+import type { Via } from './bindings.ts'
+import { writeVia } from './cold-facts.ts'
 import { DEAD, ENTRY_FLAG, FLAGS, MESSAGE, SEQUENCE } from './entries.ts'
 import { LENGTH } from './messages.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { noTemporary } from './temporary.ts'
 import { Walk } from './walk.ts'
 
 /** Entries looked at in one turn. */
@@ -85,10 +88,12 @@ class Moving {
       this.#left++
       return
     }
+    const via = this.#via(target)
+    if (!via.recorded && !live.facts.admit(FACT.via, writeVia(live.facts.writer.reset(), via), 'publish')) throw this.#full('The journal is full')
     const bytes = live.state.messages.get(entries.get(row, MESSAGE), LENGTH)
     if (target.isFull(bytes)) throw this.#full(`Queue ${target.address.path.join('.')} is full`)
-    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) this.#moveVolatile(row, target)
-    else if (!this.#moveDurable(row, target)) throw this.#full('The journal is full')
+    if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) this.#moveVolatile(row, target, via)
+    else if (!this.#moveDurable(row, target, via)) throw this.#full('The journal is full')
     this.moved++
     const name = target.address.path.join('.')
     if (this.#counts.has(name) || this.#counts.size < TOLD_MAX) this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
@@ -98,12 +103,13 @@ class Moving {
     return new CodedError('full', `${what}: ${this.moved} messages were moved, the others stayed.`)
   }
 
-  /** Made if it is not there, unless it is one of a front end's own: those only their sessions make. */
+  /** Made if it is not there, unless it is temporary or one of a front end's own: those only their sessions make. */
   #target(address: CoreAddress): Queue | undefined {
     const live = this.#live
     const known = live.findQueue(address)
     if (known !== undefined) return known.durable && address.kind === 'queue' ? known : this.#refuse('it is not durable')
-    if (address.namespace !== '' || address.kind !== 'queue') return undefined
+    if (address.temporary && this.#to !== undefined) throw noTemporary(address)
+    if (address.temporary || address.namespace !== '' || address.kind !== 'queue') return undefined
     if (live.state.queueByNumber.size >= live.settings.limits.queues) throw this.#full(`limits.queues (${live.settings.limits.queues}) queues exist`)
     const made = live.makeQueue(address, { durable: true, lifetime: 'permanent' }, 'publish')
     if (made === undefined) throw this.#full('The journal is full')
@@ -115,23 +121,29 @@ class Moving {
     return undefined
   }
 
-  #moveDurable(row: number, target: Queue): boolean {
+  /** What goes back to a queue that topics reach is told by the names it was sent to, and as its subscription wants it; anything else was sent to the queue. */
+  #via({ bindings }: Queue): Via {
+    const { vias } = this.#live.state
+    return this.#to !== undefined || bindings === undefined || bindings.size === 0 ? vias.byNumber[0] : vias.of([...bindings.values()])
+  }
+
+  #moveDurable(row: number, target: Queue, via: Via): boolean {
     const live = this.#live
     const from = this.#from
     const sequence = live.state.entries.double(row, SEQUENCE)
     if (!live.facts.writeSequence(target, 'publish')) return false
-    // Without an origin: it is no dead letter there.
-    const fact = live.facts.writer.reset().u32(from.number).f64(sequence).u32(target.number).text('')
+    // It is no dead letter there.
+    const fact = live.facts.writer.reset().u32(from.number).f64(sequence).u32(target.number).u8(0).u32(via.number)
     if (!live.facts.admit(FACT.moved, fact, 'publish')) return false
     live.recorder.note(EVENT.moved, from.number, sequence, REASON.none, target.number)
     return true
   }
 
-  #moveVolatile(row: number, target: Queue): void {
+  #moveVolatile(row: number, target: Queue, via: Via): void {
     const { state, recorder } = this.#live
     const { entries } = state
     recorder.note(EVENT.moved, this.#from.number, entries.double(row, SEQUENCE), REASON.none, target.number)
-    state.addEntry(target, entries.get(row, MESSAGE), state.vias.byNumber[0], 0)
+    state.addEntry(target, entries.get(row, MESSAGE), via, 0)
     state.removeEntry(this.#from, row)
   }
 }

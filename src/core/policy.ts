@@ -22,6 +22,7 @@ export function policyFrom(settings: DestinationSettings, address: CoreAddress, 
     redeliveryDelayMaxMs: declared.redeliveryDelayMaxMs ?? rules.redeliveryDelayMaxMs,
     expiredToDeadLetter: rules.expiredToDeadLetter && !isDeadLetter,
     prioritized: rules.prioritized,
+    lastValueKey: address.kind === 'queue' ? rules.lastValueKey : '',
     metrics: rules.metrics,
   }
 }

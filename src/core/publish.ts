@@ -89,7 +89,7 @@ export class Publisher {
     const record = message.durable && (this.#durable.length > 0 || keeps)
     if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
     const nowMs = live.clock.wallMs()
-    const expiresAtMs = message.expiresAtMs === 0 ? this.#timeToLive(sentTo, nowMs) : message.expiresAtMs
+    const expiresAtMs = this.#expiry(sentTo, message.expiresAtMs, nowMs)
     let row = 0
     if (record) {
       this.recorded = true
@@ -255,11 +255,14 @@ export class Publisher {
     return this.#refuse(new CodedError('full', `limits.entries (${limits.entries}) messages are queued`))
   }
 
-  #timeToLive(to: CoreAddress, nowMs: number): number {
+  /** As its sender wants it, within what the configuration says. */
+  #expiry(to: CoreAddress, wantedMs: number, nowMs: number): number {
     const { destinations } = this.#live.settings
-    if (destinations.policies.length === 0 && destinations.messageTtlMs === 0) return 0
-    const { messageTtlMs } = rulesFor(destinations, to)
-    return messageTtlMs === 0 ? 0 : nowMs + messageTtlMs
+    if (destinations.policies.length === 0 && destinations.messageTtlMs === 0 && destinations.messageTtlMaxMs === 0) return wantedMs
+    const { messageTtlMs, messageTtlMaxMs } = rulesFor(destinations, to)
+    const expiresAtMs = wantedMs !== 0 || messageTtlMs === 0 ? wantedMs : nowMs + messageTtlMs
+    if (messageTtlMaxMs === 0) return expiresAtMs
+    return expiresAtMs === 0 ? nowMs + messageTtlMaxMs : Math.min(expiresAtMs, nowMs + messageTtlMaxMs)
   }
 
   /** Writes the message fact and applies it. Answers its row; -1: full. */

@@ -28,6 +28,7 @@ export type QueuePolicy = Readonly<{
   expiredToDeadLetter: boolean
   /** Entries of a higher priority go first. */
   prioritized: boolean
+  lastValueKey: string
   /** `/metrics` has figures of its own for it. */
   metrics: boolean
 }>

@@ -29,7 +29,8 @@ const REMEMBERED_MAX = 1_024
 export class RouteFilter {
   readonly #base: Reached
   readonly #vias: Vias
-  readonly #selectors = new SelectorSet<readonly [Asking, Binding]>()
+  /** Of equal texts one is asked. */
+  readonly #selectors = new SelectorSet<(readonly [Asking, Binding])[]>()
   /** Of bindings without a selector: they hold unless the message is the subscriber's own. */
   readonly #open: (readonly [Asking, Binding])[] = []
   #touched: Asking[] = []
@@ -38,13 +39,21 @@ export class RouteFilter {
   constructor(base: Reached, asking: ReadonlyMap<Queue, readonly Binding[]>, vias: Vias, selecting: Selecting) {
     this.#base = base
     this.#vias = vias
+    const byText = new Map<string, (readonly [Asking, Binding])[]>()
     for (const [queue, bindings] of asking) {
       const one: Asking = { queue, bindings, holds: [], vias: new Map() }
       for (const binding of bindings) {
-        if (binding.selector === '') this.#open.push([one, binding])
-        else {
-          const selector = selecting.selectorOf(binding)
-          if (selector !== undefined) this.#selectors.add(selector, [one, binding])
+        if (binding.selector === '') {
+          this.#open.push([one, binding])
+          continue
+        }
+        const same = byText.get(binding.selector)
+        const selector = same === undefined ? selecting.selectorOf(binding) : undefined
+        if (same !== undefined) same.push([one, binding])
+        else if (selector !== undefined) {
+          const pairs = [[one, binding] as const]
+          byText.set(binding.selector, pairs)
+          this.#selectors.add(selector, pairs)
         }
       }
     }
@@ -58,7 +67,9 @@ export class RouteFilter {
       one.holds.push(binding)
     }
     for (const pair of this.#open) hold(pair)
-    this.#selectors.match(message, hold)
+    this.#selectors.match(message, (pairs) => {
+      for (const pair of pairs) hold(pair)
+    })
     const touched = this.#touched
     if (touched.length === 0) return this.#base
     this.#touched = []

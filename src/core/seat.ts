@@ -125,6 +125,15 @@ export class Line {
     return level
   }
 
+  /** Somebody of a higher priority than this could take. */
+  outranks(priority: number): boolean {
+    for (const { priority: own, hungry } of this.#levels) {
+      if (own <= priority) return false
+      if (hungry.front?.consumer.hungry === true) return true
+    }
+    return false
+  }
+
   /** Whose turn it is. */
   pick(): Seat | undefined {
     for (const { hungry } of this.#levels) {

@@ -4,6 +4,8 @@ import type { CanonicalHead, Dialect, Identity, Log, Message } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Binding } from './bindings.ts'
+import type { CoreConsumer } from './consumer.ts'
+import type { Queue } from './queue.ts'
 import type { SelectorBounds } from './selector/parse.ts'
 import { given, Selector } from './selector/selector.ts'
 import { MessageView } from './selector/view.ts'
@@ -79,6 +81,16 @@ export class Selecting {
       return NOTHING_KNOWN
     }
   }
+}
+
+/** The selector would make messages of this queue too dear to judge. */
+export function selectorBeyond({ selector }: CoreConsumer, queue: Queue, limits: Limits): CodedError | undefined {
+  const { selectorTermsPerQueue } = limits
+  if (selector === undefined || queue.selection?.wouldExceed(selector, selectorTermsPerQueue) !== true) return undefined
+  return new CodedError(
+    'limit',
+    `the selectors of queue ${queue.address.path.join('.')} have as many names and literals as limits.selectorTermsPerQueue (${selectorTermsPerQueue}) allows`,
+  )
 }
 
 /** Who sends or subscribes, for no-local: the client by its name, so that it outlives a connection; else the connection. */

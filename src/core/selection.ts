@@ -47,6 +47,8 @@ export class Selection {
   readonly queue: Queue
   readonly #live: Live
   readonly #groups = new Map<string, Group>()
+  /** Of all groups. */
+  #terms = 0
   readonly #selectors = new SelectorSet<Group>()
   /** Those that may have something for somebody. */
   readonly #due = new Set<Group>()
@@ -54,6 +56,10 @@ export class Selection {
   readonly #fresh = new Set<Group>()
   #sweep: Sweep | undefined
   #anyAside = false
+  /** Consumers without a selector, whose priority is looked at. */
+  #rival: Line | undefined
+  /** Highest priority of those that were passed by because one of those has a higher one. */
+  outranked: number | undefined = undefined
   /** A matched message is being read. */
   #loading = false
 
@@ -69,6 +75,11 @@ export class Selection {
     return matched
   }
 
+  /** Would a message then cost more than this to judge? */
+  wouldExceed(selector: Selector, termsMax: number): boolean {
+    return !this.#groups.has(selector.text) && this.#terms + selector.terms > termsMax
+  }
+
   /** Where consumers with this selector wait. */
   join(selector: Selector): Line {
     let group = this.#groups.get(selector.text)
@@ -77,6 +88,7 @@ export class Selection {
       this.#groups.set(selector.text, group)
       this.#selectors.add(selector, group)
       this.#fresh.add(group)
+      this.#terms += selector.terms
       const joined = group
       group.line.woken = () => {
         if (joined.matches.count > 0) this.#due.add(joined)
@@ -95,6 +107,7 @@ export class Selection {
     this.#selectors.remove(group.selector, group)
     this.#due.delete(group)
     this.#fresh.delete(group)
+    this.#terms -= group.selector.terms
     if (this.#groups.size > 0) return
     this.end()
     this.queue.selection = undefined
@@ -149,7 +162,7 @@ export class Selection {
   swept(sweep: Sweep): void {
     for (const group of sweep.groups) if (group.matches.count > 0) this.#due.add(group)
     if (sweep.over) {
-      for (const group of this.#groups.values()) if (group.matches.count > 0) this.#due.add(group)
+      this.#allDue()
       if (this.#sweep === sweep) this.#sweep = undefined
       this.#look()
     }
@@ -162,8 +175,14 @@ export class Selection {
     return group !== undefined && (group.unswept || this.#loading || this.unjudged.count > 0)
   }
 
-  /** Gives what was taken to those that have credit, at most `budget`. Answers how much of it was used. */
-  give(budget: number): number {
+  /**
+   * Gives what was taken to those that have credit, at most `budget`, and nothing while others of a higher priority could take it, if those are to be
+   * heeded. Answers how much of the budget was used.
+   */
+  give(budget: number, heedRank: boolean): number {
+    this.#rival = heedRank ? this.queue.line : undefined
+    if (this.outranked !== undefined) this.#allDue()
+    this.outranked = undefined
     if (this.#anyAside) this.#bringBack()
     if (this.#due.size === 0 || this.#loading) return 0
     let left = budget
@@ -190,6 +209,10 @@ export class Selection {
       if (dispatch.expire(this.queue, row)) continue
       const turn = dispatch.pick(group.line, row)
       if (turn === undefined) return used
+      if (this.#rival?.outranks(turn.consumer.priority) === true) {
+        this.outranked = Math.max(turn.consumer.priority, this.outranked ?? turn.consumer.priority)
+        return used
+      }
       const seat = this.queue.groups === undefined ? turn : this.queue.groups.chooser(turn, row)
       if (seat === undefined) {
         if (!this.#setAside(group)) return used
@@ -273,9 +296,13 @@ export class Selection {
       this.#loading = false
       if (queue.selection !== this || !queue.alive) return
       if (!read) live.dispatch.passOver(queue, sequence)
-      for (const group of this.#groups.values()) if (group.matches.count > 0) this.#due.add(group)
+      this.#allDue()
       live.touch(queue)
     })
+  }
+
+  #allDue(): void {
+    for (const group of this.#groups.values()) if (group.matches.count > 0) this.#due.add(group)
   }
 
   #groupOf({ consumer }: Seat): Group | undefined {

@@ -45,7 +45,7 @@ import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { SessionRecord } from './sessions.ts'
 import { given } from './selector/selector.ts'
-import { originOf } from './selecting.ts'
+import { originOf, selectorBeyond } from './selecting.ts'
 import { settleEntry } from './settlement.ts'
 import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
 
@@ -337,6 +337,11 @@ export class LiveSession implements Session {
       )
       return false
     }
+    const tooMuch = selectorBeyond(consumer, queue, this.#live.settings.limits)
+    if (tooMuch !== undefined) {
+      this.refuse(tooMuch)
+      return false
+    }
     this.#live.dispatch.attach(consumer, queue)
     return true
   }
@@ -362,22 +367,29 @@ export class LiveSession implements Session {
   browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
     const live = this.#live
     const queue = live.findQueue(own(address))
-    const { browsers } = live.settings.limits
-    if (queue === undefined) this.refuse(noQueue(address))
-    else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
-    else {
-      const selector = live.selecting.compile(options.selector)
-      if (selector instanceof CodedError) {
-        this.refuse(selector)
-        return undefined
-      }
-      const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
-      this.#browses ??= new Set()
-      this.#browses.add(browse)
-      live.browsing.add(browse)
-      return browse
+    if (queue === undefined) {
+      this.refuse(noQueue(address))
+      return undefined
     }
-    return undefined
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return undefined
+    }
+    const { browsers } = live.settings.limits
+    if (live.browsing.count >= browsers) {
+      this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
+      return undefined
+    }
+    const selector = live.selecting.compile(options.selector)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
+    this.#browses ??= new Set()
+    this.#browses.add(browse)
+    live.browsing.add(browse)
+    return browse
   }
 
   browseClosed(browse: CoreBrowse): void {

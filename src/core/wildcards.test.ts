@@ -89,12 +89,12 @@ describe('a consumer of a pattern', () => {
     // Made while it still looks, and found once.
     make(node, client, 'a.meanwhile')
     for (const i of [0, 11_999]) client.send(node.queue(`a.${i}`), `${i}`)
-    await node.settled()
+    await node.until(() => taker.deliveries.length === 3)
     expect(taker.texts.sort()).toEqual(['0', '11999', 'a.meanwhile'])
     expect(taker.error).toBeUndefined()
     taker.consumer.close()
     const again = take(client, ['a', ONE])
-    await node.settled()
+    await node.until(() => again.deliveries.length === 3)
     expect(again.error).toBeUndefined()
   })
 

@@ -6,9 +6,10 @@ import type { CoreConsumer } from './consumer.ts'
 import type { Live } from './live.ts'
 import { PatternTree } from './pattern-tree.ts'
 import type { Queue } from './queue.ts'
+import { selectorBeyond } from './selecting.ts'
 
 /** Queues looked at in one turn when a consumer comes. */
-const LOOK_MAX = 5_000
+const LOOK_MAX = 1_000
 
 export class Wildcards {
   readonly #live: Live
@@ -78,6 +79,11 @@ export class Wildcards {
         consumer,
         new CodedError('limit', `limits.wildcardQueues (${wildcardQueues}) is reached: its pattern matches too many queues`),
       )
+      return
+    }
+    const tooMuch = selectorBeyond(consumer, queue, this.#live.settings.limits)
+    if (tooMuch !== undefined) {
+      consumer.session.endConsumer(consumer, tooMuch)
       return
     }
     this.#seats++

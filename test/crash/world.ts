@@ -1,4 +1,4 @@
-// Everybody who takes part in the crash test, and the judge: producers, consumers, a retained topic, one broker that dies.
+// Everybody who takes part in the crash test, and the judge: producers, consumers, relays, a retained topic, one broker that dies.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../../src/random.ts'
 import { addressOf, until } from '../wire/bytes.ts'
@@ -6,9 +6,11 @@ import { MqttWire } from '../wire/mqtt-wire.ts'
 import { NodeProcess, type Ready } from '../wire/node-process.ts'
 import type { Actor, Producer, Stage } from './actor.ts'
 import { AmqpConsumer, AmqpProducer } from './amqp-actors.ts'
+import { AmqpRelay } from './amqp-relay.ts'
 import { Ledger } from './ledger.ts'
 import { MqttConsumer, MqttOnceProducer, MqttProducer } from './mqtt-actors.ts'
 import { StompConsumer, StompProducer } from './stomp-actors.ts'
+import { StompRelay } from './stomp-relay.ts'
 
 /** An unanswered settlement may be lost if it was sent in the last 20 ms before the crash. What this test adds: the settlement's way to a
  *  broker that shares two cores with all these clients, and the commit under way, which a busy disk can hold up. Both were seen to stay below this. */
@@ -39,12 +41,14 @@ export class World {
       new StompProducer('stomp-1', '/queue/crash.one', 20, stage),
       new StompProducer('stomp-2', '/queue/crash.two', 50, stage),
       new StompProducer('stomp-3', '/queue/wild.crash', 20, stage),
+      new StompProducer('stomp-x', '/queue/crash.relayed', 50, stage),
       new StompProducer('stomp-4', '/queue/crash.two', 20, stage),
       new StompProducer('stomp-t', '/topic/crash.stomp', 10, stage),
       new MqttProducer('mqtt-1', 'crash/one', { window: 20 }, stage),
       new MqttOnceProducer('mqtt-2', 'crash/two', 10, stage),
       new AmqpProducer('amqp-1', 'queue://crash.three', { window: 20, receiverSettles: 'first' }, stage),
       new AmqpProducer('amqp-2', 'queue://crash.four', { window: 50, receiverSettles: 'second' }, stage),
+      new AmqpProducer('amqp-x', 'queue://crash.amqp.relayed', { window: 50, receiverSettles: 'first' }, stage),
       new AmqpProducer('amqp-t', 'topic://crash.amqp', { window: 10, receiverSettles: 'first' }, stage),
       this.#keeper,
     ]
@@ -54,6 +58,8 @@ export class World {
     this.ledger.recipient('selector', { producers: ['stomp-4'] })
     this.ledger.recipient('selected', { producers: ['stomp-t'] })
     this.ledger.recipient('wildcard', { producers: ['stomp-3'] })
+    this.ledger.recipient('relayed', { producers: ['stomp-x'] })
+    this.ledger.recipient('amqp-relayed', { producers: ['amqp-x'] })
     this.ledger.recipient('queue-three', { producers: ['amqp-1'] })
     this.ledger.recipient('queue-four', { producers: ['amqp-2'] })
     this.ledger.recipient('durable', { producers: topics })
@@ -74,6 +80,10 @@ export class World {
         stage,
       ),
       new StompConsumer('wildcard', { destination: '/queue/wild.>', ack: 'client-individual', receipts: 'even' }, stage),
+      new AmqpRelay('amqp-relay', { from: 'queue://crash.amqp.relayed', to: 'queue://crash.amqp.relay.out', most: 20 }, stage),
+      new AmqpConsumer('amqp-relayed', { address: 'queue://crash.amqp.relay.out', receiverSettles: 'second', dispositions: 'ranges' }, stage),
+      new StompRelay('relay', { from: '/queue/crash.relayed', to: '/queue/crash.relay.out', most: 20 }, stage),
+      new StompConsumer('relayed', { destination: '/queue/crash.relay.out', ack: 'client-individual', receipts: 'all' }, stage),
       new StompConsumer('durable', { destination: '/topic/crash.>', ack: 'client-individual', receipts: 'even', clientId: 'durable' }, stage),
       new AmqpConsumer('queue-three', { address: 'queue://crash.three', receiverSettles: 'first', dispositions: 'ranges' }, stage),
       new AmqpConsumer('queue-four', { address: 'queue://crash.four', receiverSettles: 'second', dispositions: 'ranges' }, stage),

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningBroker, startBroker } from '../support/broker.ts'
+import { spawnBroker } from '../support/process.ts'
 import { program } from '../wire/node-process.ts'
 import { bascule } from './program.ts'
 
@@ -25,6 +26,43 @@ async function done(...args: string[]): Promise<string> {
 function urls(protocol: string): readonly string[] {
   return [`${protocol}://${broker.address(protocol)}`, `${protocol}+ws://${broker.address('websocket')}`]
 }
+
+describe('a move', () => {
+  it('that kill -9 breaks off has each message on exactly one of both queues, and can be taken up again', async () => {
+    const node = await spawnBroker()
+    try {
+      const url = { BASCULE_URL: node.address('http') }
+      const total = 20_000
+      const sent = await bascule(['send', `amqp://${node.address('amqp')}`, 'from', 'x'.repeat(100), '--count', String(total)], url, 60_000)
+      expect(sent.out).toBe(`sent ${total}\n`)
+      const counts = async () => {
+        const { out } = await bascule(['destinations', '--json'], { BASCULE_URL: node.address('http') })
+        const { queues } = JSON.parse(out) as { queues: { name: string; messages: number }[] }
+        return (name: string): number => queues.find((one) => one.name === name)?.messages ?? 0
+      }
+      const moving = fetch(`http://${node.address('http')}/api/queues/from/move?to=to`, { method: 'POST' }).catch(() => {})
+      // It goes in slices, and requests are answered between them.
+      for (let begun = false; !begun; ) {
+        const { queues } = (await (await fetch(`http://${node.address('http')}/api/destinations`)).json()) as {
+          queues: { name: string; ready: number }[]
+        }
+        begun = queues.some(({ name, ready }) => name === 'to' && ready > 0)
+      }
+      await node.kill('SIGKILL')
+      await moving
+      await node.restart()
+      const left = await counts()
+      expect(left('from') + left('to')).toBe(total)
+      const again = await bascule(['move', 'from', 'to', '--json'], { BASCULE_URL: node.address('http') }, 60_000)
+      expect(JSON.parse(again.out)).toMatchObject({ moved: left('from') })
+      await node.restart()
+      const after = await counts()
+      expect([after('from'), after('to')]).toEqual([0, total])
+    } finally {
+      await node.stop()
+    }
+  })
+})
 
 describe('send and receive', () => {
   it.each([

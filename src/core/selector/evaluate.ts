@@ -184,7 +184,7 @@ function approximate(operator: '+' | '-' | '*', a: number, b: number): number {
 }
 
 function quotient(a: number | bigint, b: number | bigint, exact: boolean): Scalar {
-  if (!exact) return Number(a) / Number(b)
+  if (!exact || !Number.isInteger(Number(a)) || !Number.isInteger(Number(b))) return Number(a) / Number(b)
   if (Number(b) === 0) return undefined
   return exactOf(BigInt(a) / BigInt(b))
 }

@@ -12,10 +12,12 @@ type Type = 'boolean' | 'number' | 'string' | 'any'
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>='])
 const LONG_MAX = 2n ** 63n
 
-export function parseSelector(text: string, bounds: SelectorBounds, hyphenated: boolean): Expression {
+export function parseSelector(text: string, bounds: SelectorBounds, hyphenated: boolean): Readonly<{ condition: Expression; terms: number }> {
   const bytes = Buffer.byteLength(text)
   if (bytes > bounds.bytes) throw new CodedError('limit', `a selector of ${bytes} bytes exceeds limits.selectorBytes (${bounds.bytes})`)
-  return new Parser(tokenize(text, hyphenated), bounds).whole()
+  const parser = new Parser(tokenize(text, hyphenated), bounds)
+  const condition = parser.whole()
+  return { condition, terms: parser.terms }
 }
 
 class Parser {
@@ -23,7 +25,7 @@ class Parser {
   readonly #bounds: SelectorBounds
   #next = 0
   #depth = 0
-  #terms = 0
+  terms = 0
 
   constructor(tokens: readonly Token[], bounds: SelectorBounds) {
     this.#tokens = tokens
@@ -68,7 +70,7 @@ class Parser {
   }
 
   #term<T>(expression: T): T {
-    if (++this.#terms > this.#bounds.terms)
+    if (++this.terms > this.#bounds.terms)
       throw new CodedError('limit', `the selector has more names and literals than limits.selectorTerms (${this.#bounds.terms})`)
     return expression
   }

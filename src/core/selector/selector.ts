@@ -13,6 +13,8 @@ const HYPHENATED = 'hyphenated_props:'
 export class Selector {
   readonly text: string
   readonly equality: Equality | undefined
+  /** Names and literals that a message may cost it; 0: it is found by a look-up. */
+  readonly terms: number
   readonly #evaluate: Evaluate
 
   /** Throws `CodedError` `invalid` (with the place) or `limit`. */
@@ -29,10 +31,11 @@ export class Selector {
         rest = blanked(rest, HYPHENATED)
       } else break
     }
-    const expression = parseSelector(rest.padStart(text.length), bounds, hyphenated)
+    const { condition, terms } = parseSelector(rest.padStart(text.length), bounds, hyphenated)
     this.text = text
-    this.equality = convert ? undefined : equalityOf(expression)
-    this.#evaluate = compile(expression, convert)
+    this.equality = convert ? undefined : equalityOf(condition)
+    this.terms = this.equality?.alone === true ? 0 : terms
+    this.#evaluate = compile(condition, convert)
   }
 
   takes(message: Selectable): boolean {
