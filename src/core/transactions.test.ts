@@ -148,6 +148,16 @@ describe('what is sent in a transaction', () => {
     expect(node.core.figures().entries).toBe(10)
   })
 
+  it('makes the same state in whatever order two of them became known', async () => {
+    const { node, client } = await start()
+    const first = begin(client)
+    const second = begin(client)
+    client.send(node.queue('q'), 'of the second', {}, inside(second))
+    client.send(node.queue('q'), 'of the first', {}, inside(first))
+    await node.settled()
+    expectReplayed(node)
+  })
+
   it('stands in a snapshot while it is open, and the log goes on from there', async () => {
     const { node, client } = await start({}, ['q', 'sub'])
     client.session.bind({ pattern: ['t'], queue: node.queue('sub'), tag: 1, settle: 'unsettled', absent: 'keep', retained: 'never' })
