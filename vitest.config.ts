@@ -9,6 +9,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // No test depends on speed: a busy machine is not a failure.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           include: ['src/**/*.test.ts', 'protocols/**/*.test.ts', 'conformance/**/*.test.ts', 'scripts/**/*.test.ts', 'test/*.test.ts'],
         },
       },

@@ -368,6 +368,7 @@ export interface Identity {
   readonly principal: string
   /** For logs, limits and management only. */
   readonly protocol: string
+  /** `''`: the broker's own, which management does not list. */
   readonly remote: string
   /** Names the session within `namespace`; `''`: nameless, ends with its connection. */
   readonly clientId: string

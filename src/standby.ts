@@ -48,9 +48,11 @@ export class Standby {
 
   /** The batch last applied and the digest of the state (invariant 9). */
   digest(): Readonly<{ batch: number; digest: string }> {
-    const { state } = this.status
+    const { state, batch } = this.status
     if (state !== 'warm') throw new CodedError('not-leading', `This standby is ${state}: it has no state that could be compared.`)
-    return this.#replica.digest()
+    // A snapshot does not tell the replica of which batch it is.
+    const told = this.#replica.digest()
+    return { ...told, batch: Math.max(told.batch, batch) }
   }
 
   /** Undefined: nothing that could be taken over from; the journal is read from its start. */

@@ -102,6 +102,22 @@ describe('an AMQP client', () => {
     ])
   })
 
+  it('is told what a STOMP client asked for in annotations, and the other way round', async () => {
+    const node = await startNode({}, { destinations: { cronTimeZone: 'UTC' } })
+    const stomp = await StompClient.connect(node.ports.stomp)
+    await stomp.ask('SEND', { destination: '/queue/q', AMQ_SCHEDULED_CRON: '0 * * * *', AMQ_SCHEDULED_DELAY: '5' }, 'x')
+    // Before an AMQP connection is there, which would be idle for too long.
+    await pass(node, 3_600_100)
+    const connection = await node.rhea()
+    const { message } = await (await openReceiver(connection, 'q')).next()
+    expect(message?.message_annotations).toMatchObject({ 'x-opt-delivery-cron': '0 * * * *', 'x-opt-delivery-delay': 5 })
+    expect(message?.application_properties).toBeUndefined()
+    await stomp.ask('SUBSCRIBE', { id: '1', destination: '/queue/r' })
+    await sendRhea(await openSender(connection, 'r'), { body: 'y', message_annotations: { 'x-opt-delivery-cron': '30 * * * *' } })
+    await pass(node, 3_600_000)
+    expect((await stomp.message()).headers.get('AMQ_SCHEDULED_CRON')).toBe('30 * * * *')
+  })
+
   it('is refused a pattern that is none', async () => {
     const node = await startNode()
     const sender = await openSender(await node.rhea(), 'q')

@@ -1,6 +1,7 @@
 // The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
+import { SCHEDULED, scheduledValue } from '../shared/schedule-names.ts'
 import { listToJson, repeatsKey } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
@@ -137,11 +138,11 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     if (target !== undefined) {
       // The same key twice is no map, and a key that is not ASCII no symbol: whoever reads that ends the connection.
       const key = name.slice(ANNOTATION_PREFIX.length)
-      if (FIELDS.has(key) || !ASCII.test(key)) lost('annotations')
+      if (FIELDS.has(key) || (RENAMED.has(key) && target === annotations) || !ASCII.test(key)) lost('annotations')
       else target.push([symbol(key), value])
     } else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
     else if (name === 'reply-to' && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
-    else applications.push([{ type: 'string', value: name }, simple(value, lost)])
+    else if (!addScheduled(annotations, name, value)) applications.push([{ type: 'string', value: name }, simple(value, lost)])
   }
   const written = writeBody(canonical.body, footer)
   if (canonical.body.kind === 'map' && repeatsKey(canonical.body.entries)) lost('bodyEntries')
@@ -153,7 +154,9 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   }
   if (canonical.qos !== undefined) annotations.push([symbol('x-opt-mqtt-qos'), ubyte(canonical.qos)])
   if (canonical.retain) annotations.push([symbol('x-opt-retain'), { type: 'boolean', value: true }])
-  if (message.deliverAtMs > 0) annotations.push([symbol('x-opt-delivery-time'), { type: 'int64', value: BigInt(message.deliverAtMs) }])
+  // A delay that is told says the same.
+  if (message.deliverAtMs > 0 && !seen.has('AMQ_SCHEDULED_DELAY'))
+    annotations.push([symbol('x-opt-delivery-time'), { type: 'int64', value: BigInt(message.deliverAtMs) }])
 
   const contentType = canonical.contentType ?? (canonical.body.kind === 'object' ? canonical.body.contentType : undefined)
   const writer = new TermWriter(512)
@@ -176,6 +179,15 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
   ])
   if (applications.length > 0) section(writer, APPLICATION_PROPERTIES).term(pairs(applications))
   return { head: writer.bytes(), body: written.bytes }
+}
+
+/** What ActiveMQ's scheduling fields are here; false: it is none of them, or has another value than they have. */
+function addScheduled(annotations: (readonly [Term, Term])[], name: string, value: Value): boolean {
+  const known = SCHEDULED.get(name)
+  const said = known === undefined ? undefined : scheduledValue(known.type, value)
+  if (known === undefined || said === undefined) return false
+  annotations.push([symbol(known.annotation), said])
+  return true
 }
 
 /** Application properties are simple values (part 3.2.5): what is not goes as JSON. */
@@ -247,13 +259,10 @@ const FIELDS: ReadonlySet<string> = new Set([
   'x-opt-jms-dest',
   'x-opt-jms-reply-to',
   'x-opt-delivery-time',
-  'x-opt-delivery-delay',
   'x-opt-mqtt-qos',
   'x-opt-retain',
 ])
 const RENAMED: ReadonlyMap<string, string> = new Map([
   ['x-opt-dedup-id', '_AMQ_DUPL_ID'],
-  ['x-opt-delivery-repeat', 'AMQ_SCHEDULED_REPEAT'],
-  ['x-opt-delivery-period', 'AMQ_SCHEDULED_PERIOD'],
-  ['x-opt-delivery-cron', 'AMQ_SCHEDULED_CRON'],
+  ...[...SCHEDULED].map(([name, { annotation }]) => [annotation, name] as const),
 ])

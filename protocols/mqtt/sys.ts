@@ -23,7 +23,7 @@ export function publishSys(front: Front): () => void {
     },
   }
   session = broker.open(
-    { principal: 'broker', protocol: 'mqtt', remote: '$SYS', clientId: '', clash: 'refuse', keepMs: 0, fresh: true, will: undefined },
+    { principal: 'broker', protocol: 'mqtt', remote: '', clientId: '', clash: 'refuse', keepMs: 0, fresh: true, will: undefined },
     replies,
   )
   const renew = (): void => {

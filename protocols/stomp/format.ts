@@ -5,6 +5,7 @@ import type { Address, Body, Broker, Canonical, CanonicalHead, Dialect, Lost, Me
 import { listToJson, lostInJson, mapToJson } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { identifierToText, textToIdentifier, valueToText } from '../shared/values.ts'
+import { SCHEDULED } from '../shared/schedule-names.ts'
 import { formatAddress, parseAddress } from './address.ts'
 import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
@@ -97,8 +98,8 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost, prope
   // First, where subscription.ts looks for it.
   const id = canonical.messageId === undefined ? '' : identifierToText(canonical.messageId)
   if (id !== '') add(MESSAGE_ID, id)
-  // Its delay is over when somebody reads it, and STOMP has no header for a time.
-  if (message.deliverAtMs > 0) lost('deliverAt')
+  // Its delay is over when somebody reads it, and STOMP has no header for a time; a delay that was asked for as such is among the properties.
+  if (message.deliverAtMs > 0 && !canonical.properties.some(([name]) => name === 'AMQ_SCHEDULED_DELAY')) lost('deliverAt')
   if (message.durable) add('persistent', 'true')
   add('priority', String(message.priority))
   if (message.expiresAtMs > 0) add('expires', String(message.expiresAtMs))
@@ -131,8 +132,9 @@ function addProperties({ properties, replyTo }: Canonical, add: (name: string, v
       lost('properties')
       continue
     }
-    kept.push(property)
-    typesLost ||= value.type !== 'string' && (!propertyTypes || value.type === 'list' || value.type === 'map')
+    // Their types are known by their names.
+    if (!SCHEDULED.has(name)) kept.push(property)
+    typesLost ||= value.type !== 'string' && !SCHEDULED.has(name) && (!propertyTypes || value.type === 'list' || value.type === 'map')
     add(name, valueToText(value))
   }
   const types = propertyTypes ? writeTypes(kept) : undefined

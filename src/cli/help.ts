@@ -10,6 +10,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule explain          shows one message as every protocol would, and what each loses
   bascule move             moves messages to another queue, or dead letters back
   bascule purge            removes what is on a queue
+  bascule remove           removes a queue
   bascule send             sends messages to a broker, by any protocol
   bascule receive          takes messages from a broker, by any protocol
   bascule failover         the active node hands over to the standby
@@ -137,6 +138,16 @@ Removes what is on a queue and in nobody's hands.
   --json                   one JSON object
 
 Exit code: 0 removed, 1 no such queue, not reached or not active, 2 wrong usage.
+`,
+  remove: `bascule remove QUEUE [flags]
+
+Removes a queue, and its bindings to topics. One that is not empty, or has consumers, stays unless forced.
+
+  --force                  with what is on it; its consumers are told that it was removed
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 removed, 1 no such queue, in use, not reached or not active, 2 wrong usage.
 `,
   send: `bascule send URL DESTINATION [BODY] [flags]
 

@@ -7,7 +7,7 @@ import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
 import type { ScheduledFigures } from './jobs.ts'
 import type { Loss, Losses } from './losses.ts'
-import { lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
+import { findEntries, lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
 import type { Queue } from './queue.ts'
 
@@ -69,6 +69,8 @@ export type Measures = Readonly<{
 /** `sequence`, else the last one, else the one at `index` of what is ready. */
 export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
 
+export type Explained = Readonly<{ looked: Looked; views: readonly View[] }>
+
 /** How deep into a queue `index` may point. */
 const INDEX_MAX = 1_000
 /** Queues looked at for one page. */
@@ -79,6 +81,7 @@ export class Administration {
   readonly #dialects: ReadonlyMap<string, Dialect>
   readonly #losses: Losses
   readonly #figures: () => Figures
+  #looking: Promise<unknown> = Promise.resolve()
 
   constructor(live: Live, dialects: ReadonlyMap<string, Dialect>, losses: Losses, figures: () => Figures) {
     this.#live = live
@@ -136,7 +139,7 @@ export class Administration {
 
   /** What is on a queue, without taking it. */
   async look(path: readonly string[], options: LookOptions): Promise<Page> {
-    return lookAt(this.#live, queueNamed(this.#live, path), options)
+    return this.#oneByOne(() => lookAt(this.#live, queueNamed(this.#live, path), options))
   }
 
   /** The message's own protocol says what is in it. */
@@ -146,7 +149,11 @@ export class Administration {
   }
 
   /** One message as every protocol would show it. */
-  async explain(path: readonly string[], which: Which): Promise<Readonly<{ looked: Looked; views: readonly View[] }>> {
+  async explain(path: readonly string[], which: Which): Promise<Explained> {
+    return this.#oneByOne(() => this.#explain(path, which))
+  }
+
+  async #explain(path: readonly string[], which: Which): Promise<Explained> {
     const live = this.#live
     const queue = queueNamed(live, path)
     const sequence = which.sequence ?? (which.last ? lastReady(live, queue) : await this.#sequenceAt(queue, which.index))
@@ -156,10 +163,17 @@ export class Administration {
     return { looked, views: explain(this.#dialects.values(), looked.delivery) }
   }
 
+  /** Each look holds a page of messages in memory: however many ask at once, that is one page. */
+  #oneByOne<T>(look: () => Promise<T>): Promise<T> {
+    const mine = this.#looking.then(look)
+    this.#looking = mine.catch(() => {})
+    return mine
+  }
+
   async #sequenceAt(queue: Queue, index: number): Promise<number> {
     if (index >= INDEX_MAX) throw new CodedError('invalid', `An index is less than ${INDEX_MAX}: further in, name a sequence.`)
-    const { entries } = await lookAt(this.#live, queue, { after: 0, limit: index + 1, held: false })
-    return entries[index]?.sequence ?? 0
+    const { sequences } = await findEntries(this.#live, queue, { after: 0, limit: index + 1, held: false })
+    return sequences[index] ?? 0
   }
 
   /** Sessions of connected clients, oldest connection first: those behind `after`. */
@@ -167,7 +181,8 @@ export class Administration {
     const connections: ConnectionFigures[] = []
     let last = after
     for (const session of this.#live.sessions) {
-      if (session.order <= after) continue
+      // Those without a remote side are the broker's own.
+      if (session.order <= after || session.remote === '') continue
       if (connections.length === limit) return { connections, next: last }
       const { record, remote, principal } = session
       connections.push({ protocol: record.protocol, remote, user: principal, clientId: record.clientId, ...session.figures() })
@@ -183,6 +198,23 @@ export class Administration {
     const tooLong = beyond(address, live.settings.limits)
     if (tooLong !== undefined) throw tooLong
     return move(live, queueNamed(live, from), address, count)
+  }
+
+  /**
+   * A queue goes, with what is on it; one that is not empty, or has consumers, only with `force`: they are told that it was removed.
+   * Ends when that is committed; answers how many messages went with it.
+   */
+  async remove(path: readonly string[], force: boolean): Promise<number> {
+    const live = this.#live
+    const queue = queueNamed(live, path)
+    const { count } = queue
+    const consumers = queue.seats?.length ?? 0
+    if (!force && (count > 0 || consumers > 0))
+      throw new CodedError('in-use', `queue ${path.join('.')} has ${count} messages and ${consumers} consumers: it is removed by force only`)
+    live.dropQueue(queue)
+    live.journal.urge()
+    await live.journal.drained()
+    return count
   }
 
   async redrive(from: readonly string[], count: number): Promise<Moved> {

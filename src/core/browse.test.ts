@@ -156,6 +156,24 @@ describe('a browse', () => {
     expect(looker.texts).toEqual(['p9', 'p9', '0', '1', 'p1'])
   })
 
+  it('shows messages of groups behind the others, group by group, each once, while consumers take some', async () => {
+    const { node, client, queue } = await filled(2)
+    for (let i = 0; i < 30; i++) client.send(queue, `g${i % 3} ${i}`, { group: `g${i % 3}` })
+    await node.settled()
+    const looker = new Looker(client, queue, 5)
+    await node.until(() => looker.deliveries.length === 5)
+    const taker = client.consume(queue, 4)
+    await node.until(() => taker.deliveries.length === 4)
+    taker.consumer.close()
+    looker.browse.grant(100, 0)
+    await node.until(() => looker.drains === 1)
+    expect(new Set(looker.texts).size).toBe(looker.texts.length)
+    expect(looker.texts.slice(0, 2)).toEqual(['0', '1'])
+    const groups = looker.texts.slice(2).map((text) => text.split(' ')[0])
+    expect(groups.filter((group, i) => group !== groups[i - 1])).toHaveLength(3)
+    expect(looker.texts.length).toBeGreaterThanOrEqual(28)
+  })
+
   it('does not show what has expired', async () => {
     const node = new CoreNode()
     const client = node.client()

@@ -11,7 +11,7 @@ import { Walk } from './walk.ts'
 /** Entries passed in one turn. */
 const VISITS_MAX = 5_000
 /** A page ends with the message that reaches this many bytes. */
-const PAGE_BYTES = 8 * 1024 * 1024
+const PAGE_BYTES = 1024 * 1024
 
 export interface LookOptions {
   /** Begin behind the entry of this sequence; 0: with the first. */
@@ -30,7 +30,7 @@ export type Looked = Readonly<{ sequence: number; state: EntryState; delivery: D
 export type Page = Readonly<{ entries: readonly Looked[]; next: number | undefined }>
 
 export async function lookAt(live: Live, queue: Queue, options: LookOptions): Promise<Page> {
-  const { sequences, more } = await find(live, queue, options)
+  const { sequences, more } = await findEntries(live, queue, options)
   const entries: Looked[] = []
   let bytes = 0
   for (const sequence of sequences) {
@@ -69,7 +69,12 @@ export function lastReady(live: Live, queue: Queue): number {
   return row === 0 ? 0 : live.state.entries.double(row, SEQUENCE)
 }
 
-async function find(live: Live, queue: Queue, { after, limit, held }: LookOptions): Promise<Readonly<{ sequences: number[]; more: boolean }>> {
+/** Names of entries, without their messages. */
+export async function findEntries(
+  live: Live,
+  queue: Queue,
+  { after, limit, held }: LookOptions,
+): Promise<Readonly<{ sequences: number[]; more: boolean }>> {
   const { entries } = live.state
   const anchor = after === 0 ? 0 : entries.find(queue.slot, after)
   const walk = new Walk(entries, queue, held, anchor)

@@ -79,6 +79,8 @@ describe('a move', () => {
     await expect(administration(node).move(['q'], ['q'], 1)).rejects.toMatchObject({ code: 'invalid' })
     await expect(administration(node).move(['q'], ['volatile'], 1)).rejects.toMatchObject({ code: 'invalid' })
     await expect(administration(node).move(['none'], ['q'], 1)).rejects.toMatchObject({ code: 'not-found' })
+    await expect(administration(node).move(['q'], ['$temp', 'a', '1'], 1)).rejects.toMatchObject({ code: 'not-found' })
+    expect((await administration(node).move(['q'], ['r'], 1)).moved).toBe(1)
   })
 
   it('is whole or not at all for each message, wherever the node dies', async () => {

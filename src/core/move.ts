@@ -10,6 +10,7 @@ import { LENGTH } from './messages.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { noTemporary } from './temporary.ts'
 import { Walk } from './walk.ts'
 
 /** Entries looked at in one turn. */
@@ -102,12 +103,13 @@ class Moving {
     return new CodedError('full', `${what}: ${this.moved} messages were moved, the others stayed.`)
   }
 
-  /** Made if it is not there, unless it is one of a front end's own: those only their sessions make. */
+  /** Made if it is not there, unless it is temporary or one of a front end's own: those only their sessions make. */
   #target(address: CoreAddress): Queue | undefined {
     const live = this.#live
     const known = live.findQueue(address)
     if (known !== undefined) return known.durable && address.kind === 'queue' ? known : this.#refuse('it is not durable')
-    if (address.namespace !== '' || address.kind !== 'queue') return undefined
+    if (address.temporary && this.#to !== undefined) throw noTemporary(address)
+    if (address.temporary || address.namespace !== '' || address.kind !== 'queue') return undefined
     if (live.state.queueByNumber.size >= live.settings.limits.queues) throw this.#full(`limits.queues (${live.settings.limits.queues}) queues exist`)
     const made = live.makeQueue(address, { durable: true, lifetime: 'permanent' }, 'publish')
     if (made === undefined) throw this.#full('The journal is full')

@@ -379,22 +379,29 @@ export class LiveSession implements Session {
   browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
     const live = this.#live
     const queue = live.findQueue(own(address))
-    const { browsers } = live.settings.limits
-    if (queue === undefined) this.refuse(noQueue(address))
-    else if (live.browsing.count >= browsers) this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
-    else {
-      const selector = live.selecting.compile(options.selector)
-      if (selector instanceof CodedError) {
-        this.refuse(selector)
-        return undefined
-      }
-      const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
-      this.#browses ??= new Set()
-      this.#browses.add(browse)
-      live.browsing.add(browse)
-      return browse
+    if (queue === undefined) {
+      this.refuse(noQueue(address))
+      return undefined
     }
-    return undefined
+    if (!mayConsume(this.record, queue)) {
+      this.refuse(notYours(address))
+      return undefined
+    }
+    const { browsers } = live.settings.limits
+    if (live.browsing.count >= browsers) {
+      this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
+      return undefined
+    }
+    const selector = live.selecting.compile(options.selector)
+    if (selector instanceof CodedError) {
+      this.refuse(selector)
+      return undefined
+    }
+    const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
+    this.#browses ??= new Set()
+    this.#browses.add(browse)
+    live.browsing.add(browse)
+    return browse
   }
 
   browseClosed(browse: CoreBrowse): void {

@@ -120,7 +120,9 @@ export function digestState(state: State): string {
       hash.add(fact.buffer.subarray(0, fact.length))
     }
   }
-  for (const record of state.transactions.values()) if (record.recorded) digestTransaction(state, record, hash, fact)
+  // A leader knows them since they began, a reader since a fact told of them.
+  const transactions = [...state.transactions.values()].filter(({ recorded }) => recorded).sort((a, b) => a.number - b.number)
+  for (const record of transactions) digestTransaction(state, record, hash, fact)
   const topics = [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()].filter(([, { durable }]) => durable)
   topics.sort(([a], [b]) => (a.join('\u0000') < b.join('\u0000') ? -1 : 1))
   for (const [, { address, message }] of topics) {

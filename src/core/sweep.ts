@@ -10,20 +10,36 @@ import { Walk } from './walk.ts'
 
 /** Entries judged in one turn, all sweeps together: some 0.4 ms. */
 const SLICE_MAX = 128
-/** Turns in which others had something to do are left to them, so many in a row. */
-const LEFT_MAX = 3
+/** Between slices while others are at work: their messages find the loop, and the processor, free. */
+const PAUSE_MS = 1
+/** Slices before the first pause: what is on most queues is judged at once. */
+const FIRST = 4
 
 export class Sweeps {
   readonly #live: Live
   #due: Sweep[] = []
-  #left = 0
   /** Messages in and out when last looked. */
   #seen = 0
+  /** Those that wait for the disk included. */
+  #begun = 0
+  /** Since none was under way. */
+  #slices = 0
+  #pauses = false
+  #paused = false
 
   constructor(live: Live) {
     this.#live = live
   }
 
+  begun(): void {
+    if (this.#begun++ === 0) this.#slices = 0
+  }
+
+  ended(): void {
+    this.#begun--
+  }
+
+  /** It can go on. */
   add(sweep: Sweep): void {
     this.#due.push(sweep)
     this.#live.wake()
@@ -31,20 +47,30 @@ export class Sweeps {
 
   /** A slice of each. True: more is left for the next turn. */
   run(): boolean {
-    if (this.#due.length === 0) return false
+    if (this.#due.length === 0 || this.#pauses) return false
     const { messagesIn, messagesOut } = this.#live.counters
     const busy = messagesIn + messagesOut !== this.#seen
     this.#seen = messagesIn + messagesOut
-    if (busy && this.#left < LEFT_MAX) {
-      this.#left++
-      return true
+    if (busy && !this.#paused && this.#slices >= FIRST) {
+      this.#pause()
+      return false
     }
-    this.#left = 0
+    this.#paused = false
+    this.#slices++
     const due = this.#due
     this.#due = []
     const share = Math.max(1, Math.floor(SLICE_MAX / due.length))
     for (const sweep of due) sweep.slice(share)
     return this.#due.length > 0
+  }
+
+  #pause(): void {
+    this.#pauses = true
+    this.#live.clock.after(PAUSE_MS, () => {
+      this.#pauses = false
+      this.#paused = true
+      this.#live.wake()
+    })
   }
 }
 
@@ -74,11 +100,13 @@ export class Sweep {
     this.#until = selection.queue.next
     this.#walk = new Walk(live.state.entries, selection.queue, false)
     if (groups.length === 0) this.#walk.end()
+    live.sweeps.begun()
   }
 
   end(): void {
     if (this.over) return
     this.over = true
+    this.#live.sweeps.ended()
     this.#walk.end()
     for (const group of this.groups) {
       group.sweep = undefined

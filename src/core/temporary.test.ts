@@ -34,6 +34,10 @@ describe('temporary destinations', () => {
     expect(other.session.declare(name, TEMPORARY)).toBe(0)
     expect(other.session.refusal?.code).toBe('denied')
     expect(other.session.pull(name, { max: 1, bytes: 1, waitMs: 0, lockMs: 1 }, { deliver() {}, flush() {}, ended() {} })).toBeUndefined()
+    const looker = { deliver() {}, flush() {}, ended() {}, drained() {} }
+    expect(other.session.browse(name, { held: false }, looker)).toBeUndefined()
+    expect(other.session.refusal?.code).toBe('denied')
+    expect(owner.session.browse(name, { held: false }, looker)).toBeDefined()
     const taker = owner.consume(name)
     other.send(name, 'reply')
     await node.settled()

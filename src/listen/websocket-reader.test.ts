@@ -66,7 +66,7 @@ describe('a WebSocket reader', () => {
         expect(stream.equals(Buffer.concat(frames.filter(({ opcode }) => opcode < 8).map(({ payload }) => payload)))).toBe(true)
         expect(Buffer.concat(reader.control).equals(Buffer.concat(frames.filter(({ opcode }) => opcode >= 8).map(frame)))).toBe(true)
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     )
   })
 

@@ -33,8 +33,6 @@ export class AmqpWire {
   closed = false
   readonly #link: AmqpLink
   #socket: TurnSocket | undefined
-  #rest: Buffer | undefined
-  #greeted = false
   #mute = false
   #attached: () => void = () => {}
   // What we send.
@@ -59,8 +57,9 @@ export class AmqpWire {
   /** Ends with the broker's attach; refuses with an error if that is refused or the connection closes first. */
   static async connect(place: Place, link: AmqpLink, prepare: (wire: AmqpWire) => void): Promise<AmqpWire> {
     const wire = new AmqpWire(link)
+    const frames = new FrameReader((code, fields, payload) => wire.#frame(code, fields, payload))
     const socket = await TurnSocket.open(place, {
-      data: (bytes) => wire.#data(bytes),
+      data: (bytes) => frames.push(bytes),
       closed: () => {
         wire.closed = true
         wire.onClosed()
@@ -99,7 +98,7 @@ export class AmqpWire {
 
   /** We received these, and accept them. */
   accept(first: number, last: number, settled: boolean): void {
-    this.#write(frame(DISPOSITION, [bool(true), uint(first), uint(last), bool(settled), ACCEPTED]))
+    this.#write(frame(DISPOSITION, [bool(true), uint(first), uint(last), bool(settled), accepted]))
   }
 
   /** We sent these, and know what became of them. */
@@ -143,7 +142,51 @@ export class AmqpWire {
     }
   }
 
-  #data(bytes: Buffer): void {
+  #frame(code: number, fields: readonly Value[], payload: Buffer): void {
+    const at = (index: number): number => (typeof fields[index] === 'number' ? fields[index] : 0)
+    if (code === OPEN) this.#frameBytesOut = Math.min(at(2) || 65_536, 65_536)
+    else if (code === BEGIN) this.#remoteWindow = at(2)
+    else if (code === FLOW) {
+      this.#remoteWindow = at(0) + at(1) - this.#transfers
+      // Of our link, or of the session only.
+      if (fields[4] !== undefined) this.#credit = at(5) + at(6) - this.#deliveries
+      this.#pump()
+    } else if (code === ATTACH) {
+      // One that is refused has no terminus of the broker's; what became of it comes with the detach that follows.
+      if (fields[this.#link.receives ? 5 : 6] !== undefined) this.#attached()
+    } else if (code === TRANSFER) this.#transfer(at(1), fields[5] === true, payload)
+    else if (code === DISPOSITION) {
+      const state = fields[4]
+      const accepted = typeof state === 'object' && 'code' in state && state.code === 0x24
+      this.onDisposition({ first: at(1), last: fields[2] === undefined ? at(1) : at(2), settled: fields[3] === true, accepted })
+    } else this.onEnded(`the broker says ${code.toString(16)}: ${fields.map(String).join(' ')}`)
+  }
+
+  #transfer(deliveryId: number, more: boolean, payload: Buffer): void {
+    this.#transfersIn++
+    if (this.#pieces.length === 0) this.#deliveryId = deliveryId
+    this.#pieces.push(payload)
+    if (more) return
+    const message = Buffer.concat(this.#pieces)
+    this.#pieces = []
+    this.#deliveriesIn++
+    this.onMessage(this.#deliveryId, bodyOf(message))
+  }
+}
+
+// ---- Bytes
+
+/** Tells each frame of the broker's: its performative's code and fields, and what follows it. */
+export class FrameReader {
+  readonly #told: (code: number, fields: readonly Value[], payload: Buffer) => void
+  #rest: Buffer | undefined
+  #greeted = false
+
+  constructor(told: (code: number, fields: readonly Value[], payload: Buffer) => void) {
+    this.#told = told
+  }
+
+  push(bytes: Buffer): void {
     const chunk = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes])
     this.#rest = undefined
     let at = 0
@@ -164,49 +207,21 @@ export class AmqpWire {
   #frame(bytes: Buffer): void {
     const { value, next } = read(bytes, 0)
     const { code, fields } = performativeOf(value)
-    const at = (index: number): number => (typeof fields[index] === 'number' ? fields[index] : 0)
-    if (code === OPEN) this.#frameBytesOut = Math.min(at(2) || 65_536, 65_536)
-    else if (code === BEGIN) this.#remoteWindow = at(2)
-    else if (code === FLOW) {
-      this.#remoteWindow = at(0) + at(1) - this.#transfers
-      // Of our link, or of the session only.
-      if (fields[4] !== undefined) this.#credit = at(5) + at(6) - this.#deliveries
-      this.#pump()
-    } else if (code === ATTACH) {
-      // One that is refused has no terminus of the broker's; what became of it comes with the detach that follows.
-      if (fields[this.#link.receives ? 5 : 6] !== undefined) this.#attached()
-    } else if (code === TRANSFER) this.#transfer(at(1), fields[5] === true, bytes.subarray(next))
-    else if (code === DISPOSITION) {
-      const state = fields[4]
-      const accepted = typeof state === 'object' && 'code' in state && state.code === 0x24
-      this.onDisposition({ first: at(1), last: fields[2] === undefined ? at(1) : at(2), settled: fields[3] === true, accepted })
-    } else this.onEnded(`the broker says ${code.toString(16)}: ${bytes.toString('latin1')}`)
-  }
-
-  #transfer(deliveryId: number, more: boolean, payload: Buffer): void {
-    this.#transfersIn++
-    if (this.#pieces.length === 0) this.#deliveryId = deliveryId
-    this.#pieces.push(payload)
-    if (more) return
-    const message = Buffer.concat(this.#pieces)
-    this.#pieces = []
-    this.#deliveriesIn++
-    this.onMessage(this.#deliveryId, bodyOf(message))
+    this.#told(code, fields, bytes.subarray(next))
   }
 }
 
-// ---- Bytes
-
-const HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
-const [OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION] = [0x10, 0x11, 0x12, 0x13, 0x14, 0x15] as const
+export const HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
+export const CODE = { open: 0x10, begin: 0x11, attach: 0x12, flow: 0x13, transfer: 0x14, disposition: 0x15 } as const
+const { open: OPEN, begin: BEGIN, attach: ATTACH, flow: FLOW, transfer: TRANSFER, disposition: DISPOSITION } = CODE
 /** A transfer's frame without its payload is never longer. */
 const TRANSFER_BYTES = 64
-const NULL = Buffer.from([0x40])
-const ACCEPTED = composite(0x24, [])
+export const NULL = Buffer.from([0x40])
+export const accepted = composite(0x24, [])
 /** The header section of a durable message. */
 const DURABLE = composite(0x70, [bool(true)])
 
-function bool(value: boolean): Buffer {
+export function bool(value: boolean): Buffer {
   return Buffer.from([value ? 0x41 : 0x42])
 }
 
@@ -214,11 +229,11 @@ function ubyte(value: number): Buffer {
   return Buffer.from([0x50, value])
 }
 
-function uint(value: number): Buffer {
+export function uint(value: number): Buffer {
   return sized(0x70, value, [])
 }
 
-function text(value: string): Buffer {
+export function text(value: string): Buffer {
   return sized(0xb1, Buffer.byteLength(value), [Buffer.from(value)])
 }
 
@@ -226,7 +241,7 @@ function symbol(value: string): Buffer {
   return sized(0xb3, value.length, [Buffer.from(value)])
 }
 
-function binary(value: Buffer): Buffer {
+export function binary(value: Buffer): Buffer {
   return sized(0xb0, value.length, [value])
 }
 
@@ -236,14 +251,14 @@ function sized(code: number, size: number, parts: readonly Buffer[]): Buffer {
   return Buffer.concat([head, ...parts])
 }
 
-function composite(code: number, fields: readonly Buffer[]): Buffer {
+export function composite(code: number, fields: readonly Buffer[]): Buffer {
   const body = Buffer.concat(fields)
   const count = Buffer.alloc(4)
   count.writeUInt32BE(fields.length)
   return Buffer.concat([Buffer.from([0, 0x53, code]), sized(0xd0, body.length + 4, [count, body])])
 }
 
-function frame(code: number, fields: readonly Buffer[], payload: Buffer = Buffer.alloc(0)): Buffer {
+export function frame(code: number, fields: readonly Buffer[], payload: Buffer = Buffer.alloc(0)): Buffer {
   const body = composite(code, fields)
   const head = Buffer.from([0, 0, 0, 0, 2, 0, 0, 0])
   head.writeUInt32BE(head.length + body.length + payload.length)
@@ -260,8 +275,14 @@ function attachFrame({ name, receives, address, receiverSettles, durable = false
   return frame(ATTACH, [text(name), uint(0), bool(receives), ...settles, source, target, NULL, NULL, ...(receives ? [] : [uint(0)])])
 }
 
+/** Of the simplest kind. */
+export function attachOf(handle: number, name: string, receives: boolean, source: Buffer, target: Buffer): Buffer {
+  const settles = [ubyte(receives ? 2 : 0), ubyte(0)]
+  return frame(ATTACH, [text(name), uint(handle), bool(receives), ...settles, source, target, NULL, NULL, ...(receives ? [] : [uint(0)])])
+}
+
 /** Lists, maps and arrays stay as they are: their elements, with the count before them cut off. */
-type Value = number | boolean | Buffer | undefined | Readonly<{ code: number; of: Value }>
+export type Value = number | boolean | Buffer | undefined | Readonly<{ code: number; of: Value }>
 
 /** The width of a value is the upper half of its code (part 1.2). */
 function read(bytes: Buffer, at: number): Readonly<{ value: Value; next: number }> {
@@ -305,7 +326,7 @@ function performativeOf(value: Value): Readonly<{ code: number; fields: readonly
 }
 
 /** Of data sections, or of the text of a value. */
-function bodyOf(message: Buffer): Buffer {
+export function bodyOf(message: Buffer): Buffer {
   const parts: Buffer[] = []
   for (let at = 0; at < message.length; ) {
     const { value, next } = read(message, at)

@@ -6,6 +6,7 @@ import { MqttWire } from '../wire/mqtt-wire.ts'
 import { NodeProcess, type Ready } from '../wire/node-process.ts'
 import type { Actor, Producer, Stage } from './actor.ts'
 import { AmqpConsumer, AmqpProducer } from './amqp-actors.ts'
+import { AmqpRelay } from './amqp-relay.ts'
 import { Ledger } from './ledger.ts'
 import { MqttConsumer, MqttOnceProducer, MqttProducer } from './mqtt-actors.ts'
 import { StompConsumer, StompProducer } from './stomp-actors.ts'
@@ -47,6 +48,7 @@ export class World {
       new MqttOnceProducer('mqtt-2', 'crash/two', 10, stage),
       new AmqpProducer('amqp-1', 'queue://crash.three', { window: 20, receiverSettles: 'first' }, stage),
       new AmqpProducer('amqp-2', 'queue://crash.four', { window: 50, receiverSettles: 'second' }, stage),
+      new AmqpProducer('amqp-x', 'queue://crash.amqp.relayed', { window: 50, receiverSettles: 'first' }, stage),
       new AmqpProducer('amqp-t', 'topic://crash.amqp', { window: 10, receiverSettles: 'first' }, stage),
       this.#keeper,
     ]
@@ -57,6 +59,7 @@ export class World {
     this.ledger.recipient('selected', { producers: ['stomp-t'] })
     this.ledger.recipient('wildcard', { producers: ['stomp-3'] })
     this.ledger.recipient('relayed', { producers: ['stomp-x'] })
+    this.ledger.recipient('amqp-relayed', { producers: ['amqp-x'] })
     this.ledger.recipient('queue-three', { producers: ['amqp-1'] })
     this.ledger.recipient('queue-four', { producers: ['amqp-2'] })
     this.ledger.recipient('durable', { producers: topics })
@@ -77,6 +80,8 @@ export class World {
         stage,
       ),
       new StompConsumer('wildcard', { destination: '/queue/wild.>', ack: 'client-individual', receipts: 'even' }, stage),
+      new AmqpRelay('amqp-relay', { from: 'queue://crash.amqp.relayed', to: 'queue://crash.amqp.relay.out', most: 20 }, stage),
+      new AmqpConsumer('amqp-relayed', { address: 'queue://crash.amqp.relay.out', receiverSettles: 'second', dispositions: 'ranges' }, stage),
       new StompRelay('relay', { from: '/queue/crash.relayed', to: '/queue/crash.relay.out', most: 20 }, stage),
       new StompConsumer('relayed', { destination: '/queue/crash.relay.out', ack: 'client-individual', receipts: 'all' }, stage),
       new StompConsumer('durable', { destination: '/topic/crash.>', ack: 'client-individual', receipts: 'even', clientId: 'durable' }, stage),

@@ -154,6 +154,7 @@ export class Faults {
       case 'jump':
         if (process === undefined) return
         process.wallOffsetMs += random.below(20_000) - 10_000
+        process.jumped = true
         break
       case 'handOver':
         if (node?.term?.isOpen !== true) return

@@ -1,6 +1,8 @@
 // What everybody was told, and whether it fits together: the invariants of design.md 9 as checks. It knows no disk and no schedule; whoever sees something says it here,
 // and the first thing that does not fit is kept.
 import { crc32 } from '../../src/journal/crc.ts'
+import { bodyOf, Place, type Sent, type ToSend } from './sent.ts'
+import { Work } from './work.ts'
 
 /** The properties that a violation can be of, with what each promises. */
 export const INVARIANTS = {
@@ -8,8 +10,12 @@ export const INVARIANTS = {
   'successor-has-all': 'invariant 2: what was acknowledged, every successor has',
   'no-late-commit': 'invariant 2: nothing is acknowledged by a commit whose look came after a higher claim, or after a successor began to read',
   'settled-stays-settled': 'invariant 3: what was settled and answered, or settled in a committed batch, is not delivered again',
-  'all-or-none': 'invariant 4: a publish to a topic reaches all its durable queues or none',
+  'all-or-none': 'invariant 4: a publish to several queues reaches all its durable ones or none; a transaction is seen whole or not at all',
   'in-order': 'invariant 5: per queue and producer, order is kept',
+  'as-often-as-planned': 'a message that is sent again and again is sent as often as its plan says, each time as one entry',
+  'not-early': 'nobody is given a message before its time',
+  'as-selected': 'a consumer with a selector is given what that takes, and nothing else',
+  'one-consumer-a-group': 'the messages of a group that are in hands are in those of one consumer',
   'same-state': 'invariant 9: equal digests at equal batches',
   'one-history': 'a batch that anybody was told stays what it was: nothing that a reader applied is ever undone',
   'one-number-once': 'queue and sequence name one message for life',
@@ -36,31 +42,6 @@ export class Violation extends Error {
   }
 }
 
-type Told = 'unknown' | 'acknowledged' | 'refused'
-type Settled = 'no' | 'asked' | 'answered'
-
-/** One message on one queue. */
-export class Place {
-  delivered = false
-  settled: Settled = 'no'
-  /** In which epoch it was settled, and by which batch of it the fact is committed at the latest. */
-  epoch = 0
-  batch = Number.POSITIVE_INFINITY
-}
-
-export type Sent = {
-  readonly id: string
-  readonly client: string
-  readonly number: number
-  readonly body: Buffer
-  /** Others may go with their leader. */
-  readonly durable: boolean
-  told: Told
-  readonly places: Map<string, Place>
-}
-
-export type ToSend = Readonly<{ client: string; number: number; sizeBytes: number; durable: boolean; queues: readonly string[] }>
-
 export class History {
   violation: Violation | undefined
   /** Bits were flipped: what is read may be damaged, and a node may refuse to read it. Then the history ends. */
@@ -69,7 +50,22 @@ export class History {
   /** A read failed: what cannot be read stays on its queue, and those behind it go first. */
   mayPassOver = false
   readonly sent = new Map<string, Sent>()
-  readonly counts = { acknowledged: 0, delivered: 0, answered: 0, refused: 0, batches: 0, digests: 0, servedDamaged: 0 }
+  readonly works: Work[] = []
+  readonly counts = {
+    acknowledged: 0,
+    delivered: 0,
+    answered: 0,
+    refused: 0,
+    batches: 0,
+    digests: 0,
+    servedDamaged: 0,
+    committed: 0,
+    undone: 0,
+    repeated: 0,
+    delayed: 0,
+    selected: 0,
+    grouped: 0,
+  }
   /** The newest epoch whose leader has read and begun, and the newest whose claimant may read. */
   activeEpoch = 0
   readingEpoch = 0
@@ -83,8 +79,9 @@ export class History {
   #lastCommitted = 0
   readonly #digests = new Map<number, Readonly<{ digest: string; by: string }>>()
   readonly #numbers = new Map<string, string>()
-  /** By queue and producer, the newest number that was given out. */
-  readonly #newest = new Map<string, number>()
+  /** By queue, producer and stream, the newest that was given out. */
+  readonly #newest = new Map<string, Sent>()
+  #order = 0
 
   violate(invariant: Invariant, sentence: string): void {
     if (this.violation !== undefined) return
@@ -166,12 +163,46 @@ export class History {
 
   // ---- Messages
 
-  send({ client, number, sizeBytes, durable, queues }: ToSend): Sent {
+  send(to: ToSend): Sent {
+    const { client, number, sizeBytes, durable, queues, priority = 4, group = '', colour = '', deliverAtMs = 0, times = 0 } = to
     const id = `${client}-${number}`
     const places = new Map(queues.map((queue) => [queue, new Place()]))
-    const sent: Sent = { id, client, number, body: bodyOf(id, sizeBytes), durable, told: 'unknown', places }
+    const stream = deliverAtMs > 0 || times > 0 ? undefined : `${priority} ${group} ${colour}`
+    const order = ++this.#order
+    const rest = { priority, group, colour, deliverAtMs, times, work: undefined }
+    const sent: Sent = { id, client, number, body: bodyOf(id, sizeBytes), durable, told: 'unknown', places, order, stream, ...rest }
     this.sent.set(id, sent)
     return sent
+  }
+
+  // ---- Transactions
+
+  begin(name: string, epoch: number): Work {
+    const work = new Work(name, epoch)
+    this.works.push(work)
+    return work
+  }
+
+  /** Its messages take their places now, if it is committed. */
+  commits(work: Work): void {
+    this.trace(`${work.name} is to be committed`)
+    work.fate = 'asked'
+    for (const sent of work.sends) sent.order = ++this.#order
+  }
+
+  committedWork(work: Work): void {
+    this.counts.committed += 1
+    this.trace(`${work.name} is committed`)
+    work.commit()
+  }
+
+  undone(work: Work): void {
+    this.counts.undone += 1
+    this.trace(`${work.name} is undone`)
+    work.undo()
+    for (const sent of work.sends)
+      for (const [queue, place] of sent.places)
+        if (place.delivered) this.violate('all-or-none', `${sent.id} of ${work.name}, which is undone, had been delivered from ${queue}`)
   }
 
   acknowledged(sent: Sent): void {
@@ -206,7 +237,7 @@ export class History {
     const id = begin.slice(0, Math.max(0, begin.indexOf(';')))
     this.trace(`${by} delivers ${id} from ${queue}`)
     const sent = this.sent.get(id)
-    const place = sent?.places.get(queue)
+    const place = this.#placeOf(sent, queue, number)
     if (sent === undefined || place === undefined || sent.body.compare(body) !== 0) {
       if (this.mayBeDamaged && sent !== undefined && sent.body.length === body.length) {
         this.ended = true
@@ -227,18 +258,49 @@ export class History {
         'settled-stays-settled',
         `${id} was settled by batch ${place.batch} of epoch ${place.epoch}, and ${by} delivers it again from ${queue} in epoch ${epoch}`,
       )
+    const { work } = sent
+    if (work?.fate === 'open') this.violate('all-or-none', `${id} of ${work.name}, which is open, is delivered by ${by}`)
+    if (place.settled === 'claimed') this.#cameBack(id, place, epoch, deposed, by)
     if (!deposed && !place.delivered) this.#inOrder(sent, queue, by)
     place.delivered = true
     return { sent, place }
   }
 
+  #placeOf(sent: Sent | undefined, queue: string, number: string): Place | undefined {
+    const place = sent?.places.get(queue)
+    if (sent === undefined || place === undefined || sent.times === 0) return place
+    let copy = place.copies.get(number)
+    if (copy === undefined) {
+      this.counts.repeated += 1
+      place.copies.set(number, (copy = new Place()))
+      if (place.copies.size > sent.times)
+        this.violate('as-often-as-planned', `${sent.id} is on ${queue} for the ${place.copies.size}th time, and is to be sent ${sent.times} times`)
+    }
+    return copy
+  }
+
+  /** A transaction has settled it. */
+  #cameBack(id: string, place: Place, epoch: number, deposed: boolean, by: string): void {
+    const { work } = place
+    if (work === undefined || epoch < work.epoch) return
+    const decided = work.fate === 'committed' || (work.fate === 'asked' && work.batch <= (this.#lastOf.get(work.epoch) ?? 0))
+    if (epoch === work.epoch || (decided && !deposed)) {
+      this.violate('settled-stays-settled', `${id} was settled by ${work.name} (${work.fate}), and ${by} delivers it again in epoch ${epoch}`)
+      return
+    }
+    work.back.add(place)
+    place.work = undefined
+    place.settled = 'no'
+  }
+
   /** What is given out for the first time keeps its producer's order, whoever gets it; what comes again comes when it comes. */
   #inOrder(sent: Sent, queue: string, by: string): void {
-    const key = `${queue} ${sent.client}`
-    const newest = this.#newest.get(key) ?? 0
-    if (sent.number < newest && !this.mayPassOver)
-      this.violate('in-order', `${by} delivers ${sent.id} from ${queue} for the first time after number ${newest} of its producer`)
-    this.#newest.set(key, Math.max(newest, sent.number))
+    if (sent.stream === undefined) return
+    const key = `${queue} ${sent.client} ${sent.stream}`
+    const newest = this.#newest.get(key)
+    if (newest !== undefined && sent.order < newest.order && !this.mayPassOver)
+      this.violate('in-order', `${by} delivers ${sent.id} from ${queue} for the first time after ${newest.id} of its producer`)
+    if (newest === undefined || sent.order > newest.order) this.#newest.set(key, sent)
   }
 
   /** Everything that is on the queues in the end, in the order in which it comes. */
@@ -248,17 +310,18 @@ export class History {
       let damaged = this.mayBeDamaged ? (unread.get(queue) ?? 0) : 0
       const there = new Set(ids)
       if (there.size < ids.length) this.violate('one-history', `${queue} holds a message twice`)
-      const newest = new Map<string, number>()
+      const newest = new Map<string, Sent>()
       for (const id of ids) {
         const sent = this.sent.get(id)
-        if (sent === undefined) continue
-        if (sent.number < (newest.get(sent.client) ?? 0))
-          this.violate('in-order', `${queue} gives ${id} after number ${newest.get(sent.client)} of its producer`)
-        newest.set(sent.client, Math.max(newest.get(sent.client) ?? 0, sent.number))
+        if (sent?.stream === undefined) continue
+        const key = `${sent.client} ${sent.stream}`
+        const before = newest.get(key)
+        if (before !== undefined && sent.order < before.order) this.violate('in-order', `${queue} gives ${id} after ${before.id} of its producer`)
+        newest.set(key, sent)
       }
       for (const sent of this.sent.values()) {
         const place = sent.places.get(queue)
-        if (place === undefined || !sent.durable || there.has(sent.id) || place.settled !== 'no') continue
+        if (place === undefined || !sent.durable || there.has(sent.id) || place.settled !== 'no' || sent.times > 0) continue
         if ((sent.told === 'acknowledged' || place.delivered) && damaged-- > 0) continue
         if (sent.told === 'acknowledged')
           this.violate('acknowledged-is-kept', `${sent.id} was acknowledged, nobody settled it, and it is not on ${queue}`)
@@ -267,18 +330,31 @@ export class History {
       }
     }
     if (this.mayBeDamaged) return
+    const isThere = (sent: Sent, queue: string): boolean =>
+      sent.places.get(queue)?.delivered === true || queues.get(queue)?.includes(sent.id) === true
+    for (const work of this.works) {
+      const halves = work.halves(isThere)
+      if (halves !== undefined) this.violate('all-or-none', halves)
+    }
     for (const sent of this.sent.values()) {
-      if (sent.places.size < 2 || !sent.durable) continue
-      const reached = [...sent.places].map(([queue, place]) => place.delivered || queues.get(queue)?.includes(sent.id) === true)
+      if (sent.places.size < 2 || !sent.durable || sent.times > 0) continue
+      const reached = [...sent.places.keys()].map((queue) => isThere(sent, queue))
       if (reached.includes(true) && reached.includes(false))
         this.violate('all-or-none', `${sent.id} reached ${reached.filter(Boolean).length} of ${reached.length} queues`)
     }
   }
 }
 
-/** Says whose it is, and each part can be told from each other's. */
-function bodyOf(id: string, sizeBytes: number): Buffer {
-  const body = Buffer.alloc(Math.max(sizeBytes, id.length + 1), `${id}.`)
-  body.write(`${id};`)
-  return body
+/** Whether what is sent again and again came as often as it should. Once nobody is to send it any more. */
+export function timesOf(history: History): void {
+  for (const sent of history.sent.values()) {
+    if (sent.times === 0) continue
+    for (const [queue, { copies }] of sent.places) {
+      if (copies.size === sent.times || (copies.size === 0 && sent.told !== 'acknowledged')) continue
+      history.violate(
+        'as-often-as-planned',
+        `${sent.id} (${sent.told}) came to ${queue} ${copies.size} times, and was to be sent ${sent.times} times`,
+      )
+    }
+  }
 }

@@ -24,7 +24,7 @@ export function makeTree(mutant: Mutant): Readonly<{ path: string; remove: () =>
   const path = mkdtempSync(join(tmpdir(), 'bascule-mutant-'))
   const remove = (): void => rmSync(path, { recursive: true, force: true })
   try {
-    for (const part of ['src', 'protocols', 'test/simulation', 'package.json', 'tsconfig.json'])
+    for (const part of ['src', 'protocols', 'test/simulation', 'test/support', 'package.json', 'tsconfig.json'])
       cpSync(join(root, part), join(path, part), { recursive: true })
     symlinkSync(join(root, 'node_modules'), join(path, 'node_modules'))
     for (const { file, from, to } of mutant.patches) {
@@ -47,6 +47,8 @@ const FILE_JOURNAL = 'src/journal/file/file-journal.ts'
 const WRITER = 'src/journal/file/batch-writer.ts'
 const OPEN = 'src/journal/file/open.ts'
 const CLAIM = 'src/failover/claim.ts'
+const LIVE_TRANSACTION = 'src/core/live-transaction.ts'
+const JOBS = 'src/core/jobs.ts'
 
 export const mutants: readonly Mutant[] = [
   {
@@ -211,7 +213,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'delivers before the commit',
     caughtBy: ['acknowledged-is-kept', 'one-number-once'],
-    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0) {', to: 'if (row < 0) {' }],
+    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0 || behind) {', to: 'if (row < 0) {' }],
   },
   {
     name: 'a snapshot holds what is not committed',
@@ -260,6 +262,121 @@ export const mutants: readonly Mutant[] = [
         file: 'src/core/apply.ts',
         from: 'i < set.queues.length; i++) if (set.queues[i].alive) state',
         to: 'i < 1; i++) if (set.queues[i].alive) state',
+      },
+    ],
+  },
+  {
+    name: 'of the messages of a transaction a commit places the first half',
+    caughtBy: ['all-or-none', 'acknowledged-is-kept'],
+    patches: [
+      {
+        file: 'src/core/unfolding.ts',
+        from: '  for (let i = 0; i < record.rows.length; i++) {\n    row = record.rows[i]',
+        to: '  for (let i = 0; i < Math.ceil(record.rows.length / 2); i++) {\n    row = record.rows[i]',
+      },
+    ],
+  },
+  {
+    name: 'a commit forgets what was settled',
+    caughtBy: ['all-or-none', 'settled-stays-settled'],
+    patches: [
+      {
+        file: 'src/core/unfolding.ts',
+        from: 'run < record.goneQueues.length; run++',
+        to: 'run < record.goneQueues.length && record.rows.length === 0; run++',
+      },
+    ],
+  },
+  {
+    name: 'a commit is answered before it is durable',
+    caughtBy: ['all-or-none', 'acknowledged-is-kept', 'settled-stays-settled'],
+    patches: [
+      {
+        file: LIVE_TRANSACTION,
+        from: 'return this.#live.batches.ticket(session, this.#commit())',
+        to: 'this.#commit()\n    return this.#live.batches.ticket(session, false)',
+      },
+    ],
+  },
+  {
+    name: 'a transaction is seen before its commit is durable',
+    caughtBy: ['all-or-none', 'acknowledged-is-kept', 'one-number-once'],
+    patches: [{ file: 'src/core/transactions.ts', from: 'const batch = live.facts.uncommitted ? live.facts.batch : 0', to: 'const batch = 0' }],
+  },
+  {
+    name: 'a transaction is kept over a takeover',
+    caughtBy: ['all-or-none', 'refused-has-no-effect', 'same-state'],
+    patches: [
+      {
+        file: 'src/core/transactions.ts',
+        from: "live.facts.admit(FACT.rollback, live.facts.writer.reset().f64(number), 'drain')",
+        to: "live.facts.admit(FACT.commit, live.facts.writer.reset().f64(number).u32(1_000), 'drain')",
+      },
+    ],
+  },
+  {
+    name: 'what a transaction settled is not given back when it is rolled back',
+    caughtBy: ['acknowledged-is-kept'],
+    patches: [
+      {
+        file: LIVE_TRANSACTION,
+        from: 'if (!live.dispatch.unclaim(row)) live.putBack(queue, row, 0)',
+        to: 'if (queue.alive) live.dispatch.unclaim(row)',
+      },
+    ],
+  },
+  {
+    name: 'what a transaction settled is given to the next when it is rolled back',
+    caughtBy: ['settled-stays-settled', 'one-consumer-a-group'],
+    patches: [
+      {
+        file: LIVE_TRANSACTION,
+        from: 'if (!live.dispatch.unclaim(row)) live.putBack(queue, row, 0)',
+        to: 'live.dispatch.forget(row)\n      live.putBack(queue, row, 0)',
+      },
+    ],
+  },
+  {
+    name: 'that a scheduled message was sent is recorded after it, not with it',
+    caughtBy: ['as-often-as-planned', 'same-state'],
+    patches: [
+      { file: JOBS, from: '    publisher.firing = job\n', to: '' },
+      {
+        file: JOBS,
+        from: '    if (!publisher.recorded) {\n',
+        to: "    const again = job.fired + 1\n    const tell = (): unknown =>\n      live.lost === undefined && live.facts.admit(FACT.jobFired, live.facts.writer.reset().u32(number).u32(again).f64(nowMs), 'drain')\n    live.state.jobFired(number, again, nowMs)\n    live.clock.after(2, tell)\n    if (job.number < 0) {\n",
+      },
+    ],
+  },
+  {
+    name: 'a message is given out before its time by a leader that finds it',
+    caughtBy: ['not-early'],
+    patches: [
+      {
+        file: 'src/core/live.ts',
+        from: 'const at = Math.max(notBefore.get(row) ?? 0, messages.deliverAt.get(entries.get(row, MESSAGE)) ?? 0)',
+        to: 'const at = notBefore.get(row) ?? 0',
+      },
+    ],
+  },
+  {
+    name: 'a group that nobody owns goes to another while messages of it are out',
+    caughtBy: ['one-consumer-a-group'],
+    patches: [{ file: 'src/core/groups.ts', from: '(owner === undefined && bucket.out > 0)', to: '(owner === undefined && bucket.out < 0)' }],
+  },
+  {
+    name: 'who chooses by a selector does not see what was there before',
+    caughtBy: ['acknowledged-is-kept'],
+    patches: [{ file: 'src/core/sweep.ts', from: 'this.#until = selection.queue.next\n', to: 'this.#until = 0\n' }],
+  },
+  {
+    name: 'what one selector takes goes to every one',
+    caughtBy: ['as-selected'],
+    patches: [
+      {
+        file: 'src/core/selector/selector-set.ts',
+        from: 'of this.#others) if (selector.takes(message)) taken(what)',
+        to: 'of this.#others) if (selector.equality === undefined) taken(what)',
       },
     ],
   },

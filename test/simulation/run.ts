@@ -86,9 +86,9 @@ async function runSeeds(): Promise<void> {
   )
   console.log(`${done} worlds in ${((Date.now() - begunMs) / 1_000).toFixed(1)} s: ${JSON.stringify(sum)}`)
   // A simulation in which nothing happens proves nothing.
-  const idle = ['acknowledged', 'answered', 'terms', 'kill', 'pause', 'decay', 'fail', 'snapshot', 'handOver'].filter(
-    (name) => done >= 100 && (sum[name] ?? 0) < done / 20,
-  )
+  const things = ['acknowledged', 'answered', 'committed', 'undone', 'repeated', 'delayed', 'selected', 'grouped']
+  const faults = ['terms', 'kill', 'pause', 'decay', 'fail', 'snapshot', 'handOver']
+  const idle = [...things, ...faults].filter((name) => done >= 100 && (sum[name] ?? 0) < done / 20)
   for (const name of idle) console.log(`too little happened: ${name} ${sum[name] ?? 0} in ${done} worlds`)
   failed += idle.length
 }

@@ -86,6 +86,8 @@ export class Process {
   dead = false
   pausedUntilMs = 0
   wallOffsetMs: number
+  /** Its wall clock was set while it ran. */
+  jumped = false
   /** When the last stretch ended in which nothing of it ran for longer than `stallMs`. */
   wokeMs = 0
   readonly rate: number

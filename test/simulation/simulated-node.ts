@@ -17,6 +17,8 @@ import type { Random } from '../../src/random.ts'
 import { makeSnapshot } from '../../src/snapshot.ts'
 import { Standby, type Warm } from '../../src/standby.ts'
 import { openCore } from '../../src/term.ts'
+import { TestDialect } from '../support/test-dialect.ts'
+import { GroupWatch } from './group-watch.ts'
 import type { History } from './history.ts'
 import { Reader } from './reader.ts'
 import type { Process } from './scheduler.ts'
@@ -66,6 +68,7 @@ export class SimulatedNode {
       journal: { ...defaults.journal, segmentBytes: 1024 * 1024, reserveBytes: 64 * 1024, cacheBytes: 256 * 1024, ...options.journal },
       failover: { ...defaults.failover, leaseMs: LEASE_MS, lockPollMs: 20, followPollMs: 25 },
       destinations: { ...defaults.destinations, failuresMax: 0 },
+      limits: { ...defaults.limits, schedulePeriodMs: 20 },
     }
     this.node = new Node({
       name: () => options.id,
@@ -120,6 +123,7 @@ export class SimulatedNode {
     const { epoch } = leadership
     let reader: Reader | undefined
     const admitted = { batch: 0 }
+    let isUnfolding = (): boolean => false
     const { core, journal } = await openCore(
       {
         settings,
@@ -139,8 +143,9 @@ export class SimulatedNode {
             ...options,
             visitor: reader,
             listener: this.#listener(leadership, options.listener, (batch) => {
-              // Nothing gathers: what the leader has is what is committed.
-              if (admitted.batch <= batch && (batch % 4 === 0 || history.hasDigest(batch))) history.digest(batch, digest(), process.name)
+              // Nothing gathers, and no transaction is on its way to its queues: what the leader has is what is committed.
+              if (admitted.batch <= batch && !isUnfolding() && (batch % 4 === 0 || history.hasDigest(batch)))
+                history.digest(batch, digest(), process.name)
             }),
           })
           reader.end()
@@ -159,7 +164,9 @@ export class SimulatedNode {
       lost,
     )
     history.leads(epoch, reader?.last ?? (reader?.hasSnapshot === true ? journal.committed - 1 : 0), process.name)
+    isUnfolding = () => core.unfolding
     core.lead(journal)
+    core.setDialects([new TestDialect()])
     const term = new SimulatedTerm(this, core, journal, epoch)
     this.#deposed = (error) => journal.lose(error)
     this.term = term
@@ -226,6 +233,7 @@ export class SimulatedTerm implements Term {
   readonly epoch: number
   /** Clients may connect, and what they send is read. */
   isOpen = true
+  readonly groups = new GroupWatch()
 
   constructor(node: SimulatedNode, core: Core, journal: Journal, epoch: number) {
     this.node = node

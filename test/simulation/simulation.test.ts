@@ -20,6 +20,6 @@ describe('a simulated world', () => {
     [926, 'the same'],
     [1446, 'the same'],
   ])('keeps every promise with seed %i, which once found that %s', async (seed) => {
-    expect((await simulate({ seed, steps: 3_000 })).violation).toBeUndefined()
+    expect((await simulate({ seed, steps: 3_000, plain: true })).violation).toBeUndefined()
   })
 })

@@ -1,5 +1,5 @@
 // A seeded simulation of two or three whole nodes on one directory: the real `Node` with claim, follower, journal and core, without sockets, on a simulated disk and
-// clocks, and clients that publish and consume. One seed is one history, the same for ever. What must hold is `history.ts`; what goes wrong on purpose is `faults.ts`.
+// clocks, and clients that publish and consume, in transactions, at times, in groups and by selectors. One seed is one history, the same for ever. What must hold is `history.ts`; what goes wrong on purpose is `faults.ts`.
 import process from 'node:process'
 import { codeOf } from '../../src/disk.ts'
 import { claimPath } from '../../src/failover/claim-file.ts'
@@ -20,6 +20,8 @@ export type SimulationOptions = Readonly<{
   steps: number
   /** `cached`: names are seen late, and claimants wait (rule 19). By seed when not given. */
   lookup?: 'exact' | 'cached'
+  /** Clients only publish, consume and settle, each message by itself: for seeds that found something before they did more. */
+  plain?: boolean
   /** How many times the age of old answers they wait; less than 2 is a mistake. */
   settle?: number
   /** Each line of the trace. */
@@ -71,6 +73,7 @@ export class World {
   readonly faults: Faults
   readonly lookup: 'exact' | 'cached'
   readonly counts = { started: 0, claims: 0, terms: 0, found: 0, foundElsewhere: 0, failed: 0 }
+  readonly clients: SimulatedClient[] = []
   /** By place: two or three nodes. */
   readonly nodes: (SimulatedNode | undefined)[]
   /** Bits were flipped in these files. */
@@ -105,8 +108,8 @@ export class World {
     await this.#prepare()
     for (let i = 0; i < this.nodes.length; i++) this.start(i, false)
     this.faults.start()
-    const clients = Array.from({ length: 2 + this.random.below(3) }, (_, i) => this.#client(`c${i}`))
-    for (const client of clients) client.start()
+    this.clients.push(...Array.from({ length: 2 + this.random.below(3) }, (_, i) => this.#client(`c${i}`, i)))
+    for (const client of this.clients) client.start()
     while (scheduler.steps < options.steps && !this.isOver) await scheduler.step()
     if (!this.isOver) await finish(this)
   }
@@ -122,8 +125,8 @@ export class World {
     disk.written = (_name, path) => this.#wrote(path)
   }
 
-  #client(name: string): SimulatedClient {
-    const { scheduler, history, random } = this
+  #client(name: string, place: number): SimulatedClient {
+    const { scheduler, history, random, options } = this
     return new SimulatedClient({
       name,
       scheduler,
@@ -131,6 +134,7 @@ export class World {
       random: new SeededRandom(random.below(2 ** 31)),
       thinkMs: 4 + random.below(12),
       large: [0, 2, 10][random.below(3)],
+      depth: options.plain === true ? undefined : new SeededRandom(options.seed * 8 + place + 0xdee9),
       terms: () => this.openTerms,
       deposed: (epoch) => this.deposed(epoch),
       stopped: () => this.stopped,

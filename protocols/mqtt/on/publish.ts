@@ -1,5 +1,6 @@
 // PUBLISH from a client. The hottest handler: it reads in place, makes the message and nothing else.
 import type { Address, PublishOptions, Session } from '../../../src/api.ts'
+import { isTemporary } from '../../shared/naming.ts'
 import { NOTHING, SEND_PUBACK, SEND_PUBREC, withReason } from '../answers.ts'
 import { ProtocolError } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
@@ -69,7 +70,11 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   if (ticket > 0) {
     if (qos > 0) connection.owe(ticket, five !== undefined && session.unheard ? withReason(answer, NO_MATCHING_SUBSCRIBERS) : answer, packetId)
   } else if (ticket < 0) connection.park(answer, packetId)
-  else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)
+  else if (isTemporary(to) && session.refusal?.code === 'not-found' && (five === undefined || qos === 0)) {
+    // It is gone and never comes back: a client whose connection ended would send it again for ever. MQTT 5 has a word for it.
+    connection.front.reservedDropped++
+    if (qos > 0) acknowledge(connection, answer, packetId)
+  } else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)
   else throw new Error('a publish was refused and nothing says why')
 }
 

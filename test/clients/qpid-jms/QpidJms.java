@@ -400,6 +400,8 @@ public class QpidJms {
     Session session = session(connection);
     Queue queue = session.createQueue("jms.browse");
     MessageProducer producer = session.createProducer(queue);
+    // More than the library prefetches; not persistent, since it is not the disk that is asked here.
+    producer.setDeliveryMode(DeliveryMode.NON_PERSISTENT);
     for (int i = 0; i < 1500; i++) producer.send(session.createTextMessage("" + i));
     for (int round = 0; round < 2; round++) {
       QueueBrowser browser = session.createBrowser(queue);

@@ -211,6 +211,37 @@ export const fields: readonly Row[] = [
     to: { mqtt: unsayable('deliverAt'), stomp: { rules: ['stomp-delays'], lost: ['deliverAt'] } },
   },
   {
+    name: 'delivery delay',
+    table: '3.3 deliverAt',
+    said: { amqp: { messageAnnotations: { 'x-opt-delivery-delay': ['long', 1n] } }, stomp: header('AMQ_SCHEDULED_DELAY', '1') },
+    to: {
+      mqtt: unsayable('deliverAt', 'properties'),
+      amqp: { seen: { messageAnnotations: { ...jms(3), 'x-opt-delivery-delay': ['long', 1n] } } },
+      stomp: { seen: header('AMQ_SCHEDULED_DELAY', '1') },
+    },
+  },
+  // One without the other is carried and changes nothing: together they would send copies.
+  {
+    name: 'period',
+    table: '3.3 period',
+    said: { amqp: { messageAnnotations: { 'x-opt-delivery-period': ['long', 60_000n] } }, stomp: header('AMQ_SCHEDULED_PERIOD', '60000') },
+    to: {
+      mqtt: unsayable('properties'),
+      amqp: { seen: { messageAnnotations: { ...jms(3), 'x-opt-delivery-period': ['long', 60_000n] } } },
+      stomp: { seen: header('AMQ_SCHEDULED_PERIOD', '60000') },
+    },
+  },
+  {
+    name: 'repeat',
+    table: '3.3 repeat',
+    said: { amqp: { messageAnnotations: { 'x-opt-delivery-repeat': ['int', 2] } }, stomp: header('AMQ_SCHEDULED_REPEAT', '2') },
+    to: {
+      mqtt: unsayable('properties'),
+      amqp: { seen: { messageAnnotations: { ...jms(3), 'x-opt-delivery-repeat': ['int', 2] } } },
+      stomp: { seen: header('AMQ_SCHEDULED_REPEAT', '2') },
+    },
+  },
+  {
     name: 'reply-to that is no address of ours',
     table: '3.3 replyTo',
     said: { amqp: properties({ 'reply-to': string('http://elsewhere/r') }), stomp: header('reply-to', 'http://elsewhere/r') },
