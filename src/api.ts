@@ -164,8 +164,10 @@ export interface Binding {
   readonly pattern: Pattern
   /** To which queue. A second binding of the same pattern and queue replaces the first. */
   readonly queue: Address
-  /** The front end's own small number (0 to 255: granted QoS, later an index of identifiers); comes back in `Delivery.tags`. */
+  /** The front end's own small number (0 to 255, of which it uses few: granted QoS); comes back in `Delivery.tags`, and in `Bound`. */
   readonly tag: number
+  /** Another one, of 32 bits, that is kept with the binding and comes back in `Bound` only; 0 if absent (MQTT 5's subscription identifier). */
+  readonly label?: number
   /** `settled`: copies are settled when sent. `unsettled`: the consumer settles. `if-durable`: unsettled for durable messages only.
    *  Where several bindings of one queue match, the queue gets one copy and the strongest wins. */
   readonly settle: 'settled' | 'unsettled' | 'if-durable'
@@ -180,7 +182,7 @@ export interface Binding {
 }
 
 /** What is bound to a queue. */
-export type Bound = Readonly<{ pattern: Pattern; selector: string | undefined; noLocal: boolean }>
+export type Bound = Readonly<{ pattern: Pattern; selector: string | undefined; noLocal: boolean; tag: number; label: number }>
 
 // ---- Publishing -----------------------------------------------------------------------------------------------------
 
@@ -356,14 +358,17 @@ export interface Will {
   readonly to: Address
   readonly message: Message
   readonly retain: 'no' | 'set' | 'clear'
-  /** Counted from the loss of the connection. */
+  /** Counted from the loss of the connection. The end of the session is never waited beyond. */
   readonly delayMs: number
+  /** How long its message lives from when it is sent; absent or 0: as the message says. */
+  readonly ttlMs?: number
 }
 
 export interface Identity {
   readonly principal: string
   /** For logs, limits and management only. */
   readonly protocol: string
+  /** `''`: the broker's own, which management does not list. */
   readonly remote: string
   /** Names the session within `namespace`; `''`: nameless, ends with its connection. */
   readonly clientId: string
@@ -403,6 +408,10 @@ export interface Session {
   readonly opened: Ticket
   /** An earlier session of this name was found and continued. */
   readonly resumed: boolean
+  /** What became of `Identity.keepMs`. */
+  readonly keepMs: number
+  /** The last publish that was not parked or refused reached no queue. */
+  readonly unheard: boolean
   /** Why the last call answered 0, false or undefined. */
   readonly refusal: BrokerError | undefined
   /** Numbers set by `publish` or `note`, kept as long as the session. */
@@ -426,7 +435,7 @@ export interface Session {
   /** Removes the queue, its bindings and messages. */
   remove(queue: Address): Ticket
   /**
-   * Keeps a queue of lifetime `held` alive for this session, with a small number of the front end's own. Holding again changes the number.
+   * Keeps a queue of lifetime `held` alive for this session, with a number of the front end's own (32 bits). Holding again changes the number.
    * With `owner`: takes a temporary one that is there and that nobody has, if it is that owner's.
    */
   hold(queue: Address, tag: number, owner?: string): Ticket
@@ -452,9 +461,10 @@ export interface Session {
   note(key: number, set: boolean): Ticket
   /**
    * `clean`: the will is forgotten; a kept session stays for its time. `lost`: the connection broke; the will is sent (after its delay).
-   * Consumers are closed, what was parked is dropped unanswered, and no reply follows.
+   * Consumers are closed, what was parked is dropped unanswered, and no reply follows. `keepMs` takes the place of the identity's, from now on;
+   * not for a session that was not to be kept.
    */
-  close(how: 'clean' | 'lost'): void
+  close(how: 'clean' | 'lost', keepMs?: number): void
 }
 
 // ---- The broker, as a front end sees it -----------------------------------------------------------------------------
@@ -559,6 +569,8 @@ export interface Connection {
 
 export interface FrontEnd {
   readonly dialect: Dialect
+  /** Further ones, of other versions of the protocol. */
+  readonly otherDialects?: readonly Dialect[]
   /** A new connection. */
   accept(wire: Wire): Connection
   /** The node leads: periodic work (`$SYS`) may begin. */

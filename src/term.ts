@@ -65,7 +65,7 @@ export async function takeOver(
   core.countConnections(tcp)
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
-    core.setDialects([...frontEnds.values()].map((frontEnd) => frontEnd.dialect))
+    core.setDialects([...frontEnds.values()].flatMap(({ dialect, otherDialects = [] }) => [dialect, ...otherDialects]))
     const listeners = await listen(options, tcp, frontEnds)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {

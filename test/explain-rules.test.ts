@@ -3,14 +3,17 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { losses as amqp } from '../protocols/amqp/losses.ts'
 import { losses as mqtt } from '../protocols/mqtt/losses.ts'
+import { lossesFive as mqtt5 } from '../protocols/mqtt/losses-five.ts'
 import { losses as stomp } from '../protocols/stomp/losses.ts'
 import { rules } from './matrix/tables/rules.ts'
 
-const catalogues = { amqp, mqtt, stomp }
+const catalogues = { amqp, mqtt, mqtt5, stomp }
+/** Where those that are not a front end's only dialect are. */
+const paths: Readonly<Record<string, string>> = { mqtt5: 'mqtt/format-five.ts' }
 
 /** The names in `lost('…')` and in calls that hand the field on. */
 function fieldsOf(protocol: string): readonly string[] {
-  const source = readFileSync(new URL(`../protocols/${protocol}/format.ts`, import.meta.url), 'utf8')
+  const source = readFileSync(new URL(`../protocols/${paths[protocol] ?? `${protocol}/format.ts`}`, import.meta.url), 'utf8')
   return [...new Set([...source.matchAll(/lost\('(\w+)'\)/g), ...source.matchAll(/asciiSymbol\([\w.]+, '(\w+)'/g)].map(([, field]) => field))]
 }
 

@@ -149,6 +149,7 @@ describe('connections', () => {
     expect(await one()).toMatchObject({ user: 'anonymous', consumers: 1, credit: 3, unsettled: 2, parked: 0 })
     const { body } = await ask('GET', '/api/connections')
     expect(body.connections).toContainEqual(expect.objectContaining({ protocol: 'mqtt', clientId: 'listed' }))
+    expect(body.connections).not.toContainEqual(expect.objectContaining({ user: 'broker' }))
     expect((await ask('GET', '/api/connections?limit=1')).body).toMatchObject({ connections: [expect.anything()], next: expect.any(Number) })
     receiver.close()
     await client.endAsync()
@@ -262,6 +263,20 @@ describe('hostile requests', () => {
   ])('%s %s is answered %i', async (method, path, status) => {
     await ask('PUT', '/api/queues/q')
     expect((await ask(method, path)).status).toBe(status)
+  })
+
+  it('a queue that is empty and without consumers is removed, any other by force only', async () => {
+    await send('retired', { body: 'x' })
+    expect((await ask('DELETE', '/api/queues/retired')).status).toBe(409)
+    await ask('POST', '/api/queues/retired/purge')
+    expect(await ask('DELETE', '/api/queues/retired')).toEqual({ status: 200, body: { removed: 0 } })
+    expect((await ask('DELETE', '/api/queues/retired')).status).toBe(404)
+    const receiver = amqp.open_receiver('retired')
+    await new Promise((resolve) => receiver.once('receiver_open', resolve))
+    expect(await ask('DELETE', '/api/queues/retired')).toMatchObject({ status: 409, body: { error: 'in-use' } })
+    const told = new Promise((resolve) => receiver.once('receiver_error', () => resolve(receiver.error)))
+    expect((await ask('DELETE', '/api/queues/retired?force=true')).status).toBe(200)
+    expect(await told).toMatchObject({ condition: 'amqp:resource-deleted' })
   })
 
   it('a name longer than a queue may have is refused', async () => {

@@ -20,8 +20,8 @@ export function parseNode(broker: Broker, name: string, hint: Kind | undefined):
   const kind: Kind = match === null ? (hint ?? 'queue') : match[0].endsWith('queue://') ? 'queue' : 'topic'
   if (bare === '') return fault('invalid', 'An address has no name.')
   if (bare.includes('\0')) return fault('invalid', 'An address holds a NUL.')
-  if (bare.includes('://')) return fault('invalid', `The address ${quote(name)} has a scheme that is not known: there are queue:// and topic://.`)
   if (bare.includes(',')) return fault('unsupported', 'A list of addresses (with commas) is only to send to.')
+  if (bare.includes('://')) return fault('invalid', `The address ${quote(name)} has a scheme that is not known: there are queue:// and topic://.`)
   if (bare.includes('::')) return fault('unsupported', 'Addresses of a queue within an address (with ::) are not offered.')
   if (OPTIONS.test(bare)) return fault('unsupported', 'Options in an address (after a question mark) are not offered.')
   // A copy: a piece of a longer string would keep the whole frame.

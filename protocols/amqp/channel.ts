@@ -314,6 +314,8 @@ export class Channel {
     }
     const within = told.outcome?.kind === 'transactional' ? told.outcome : undefined
     if (!told.settled && within?.outcome === undefined && (told.outcome === undefined || !isTerminal(told.outcome))) return
+    // Of a transaction that is lost, what is not settled is as it was: nobody makes us look through a range again and again.
+    if (within !== undefined && !told.settled && this.connection.transactions.find(within.id)?.transaction.doomed !== undefined) return
     let run: Run | undefined
     const take = (id: number, unsettled: Unsettled): void => {
       // What waits for a discharge and is not settled by the client is spoken of once more.

@@ -291,6 +291,7 @@ describe('an address', () => {
     ['', 'amqp:invalid-field'],
     ['queue://', 'amqp:invalid-field'],
     ['a,b', 'amqp:not-implemented'],
+    ['queue://a,queue://b', 'amqp:not-implemented'],
     ['queue://a.>.b', 'amqp:invalid-field'],
     ['topic://a.>.b', 'amqp:invalid-field'],
     ['ftp://a', 'amqp:invalid-field'],

@@ -10,6 +10,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Address, Broker, Pattern } from '../../src/api.ts'
 import { fromSlashed, patternFromSlashed, toSlashed } from '../shared/naming.ts'
 import { ProtocolError } from './codec.ts'
+import { PROTOCOL_ERROR, TOPIC_INVALID } from './reasons.ts'
 import type { MqttSettings } from './settings.ts'
 
 export const NAMESPACE = 'mqtt'
@@ -76,6 +77,11 @@ export class Topics {
     return bytes
   }
 
+  /** Would a publish to its name come there? */
+  reaches(address: Address): boolean {
+    return address.kind === 'topic' || this.#queuePrefix !== ''
+  }
+
   /** Undefined: the filter has no valid form. */
   filter(text: string): Filter | undefined {
     if (Buffer.byteLength(text) > this.#settings.topicBytesMax || levels(text) > this.#settings.topicLevelsMax) return undefined
@@ -101,17 +107,19 @@ export class Topics {
   }
 
   #parse(buffer: Buffer, start: number, end: number): Address {
-    if (start === end) throw new ProtocolError('the topic is empty [MQTT-4.7.3-1]')
-    if (end - start > this.#settings.topicBytesMax) throw new ProtocolError(`the topic is longer than ${this.#settings.topicBytesMax} bytes`)
+    if (start === end) throw new ProtocolError('the topic is empty [MQTT-4.7.3-1]', PROTOCOL_ERROR)
+    if (end - start > this.#settings.topicBytesMax)
+      throw new ProtocolError(`the topic is longer than ${this.#settings.topicBytesMax} bytes`, TOPIC_INVALID)
     const bytes = buffer.subarray(start, end)
     if (!isUtf8(bytes)) throw new ProtocolError('the topic is not UTF-8 [MQTT-1.5.3-1]')
     if (bytes.includes(0)) throw new ProtocolError('the topic holds U+0000 [MQTT-4.7.3-2]')
     // U+FEFF is a character like any other [MQTT-1.5.3-3]: Buffer keeps it.
     const text = bytes.toString('utf8')
-    if (WILDCARD.test(text)) throw new ProtocolError('the topic holds a wildcard [MQTT-3.3.2-2]')
-    if (levels(text) > this.#settings.topicLevelsMax) throw new ProtocolError(`the topic has more than ${this.#settings.topicLevelsMax} levels`)
+    if (WILDCARD.test(text)) throw new ProtocolError('the topic holds a wildcard [MQTT-3.3.2-2]', TOPIC_INVALID)
+    if (levels(text) > this.#settings.topicLevelsMax)
+      throw new ProtocolError(`the topic has more than ${this.#settings.topicLevelsMax} levels`, TOPIC_INVALID)
     if (this.#queuePrefix !== '' && text.startsWith(this.#queuePrefix)) {
-      if (text.length === this.#queuePrefix.length) throw new ProtocolError('the topic names no queue')
+      if (text.length === this.#queuePrefix.length) throw new ProtocolError('the topic names no queue', TOPIC_INVALID)
       return this.#broker.address('queue', fromSlashed(text.slice(this.#queuePrefix.length)))
     }
     return this.#broker.address('topic', fromSlashed(text))

@@ -7,6 +7,10 @@ export const SEND_PUBACK = 0x40
 export const SEND_PUBREC = 0x50
 export const SEND_PUBREL = 0x62
 export const SEND_PUBCOMP = 0x70
+/** With MQTT 5: `what` with a reason code in its next eight bits. */
+export function withReason(what: number, reason: number): number {
+  return what | (reason << 8)
+}
 /** A packet identifier may be used again. */
 export const FREE_ID = 1
 /** The next of the whole packets that were put aside. */

@@ -7,6 +7,8 @@
 // What a packet claims to be is judged when its fixed header is there, before a byte of it is kept. A packet that is split over
 // several reads gathers in a buffer that grows with what came, so that a lying length costs its sender and not us.
 
+import { MALFORMED } from './reasons.ts'
+
 /** Control packet types, the high half of byte 1 [MQTT-2.2.1]. */
 export const CONNECT = 1
 export const CONNACK = 2
@@ -22,10 +24,19 @@ export const UNSUBACK = 11
 export const PINGREQ = 12
 export const PINGRESP = 13
 export const DISCONNECT = 14
+/** MQTT 5 only. */
+export const AUTH = 15
 
 /** The client broke the protocol: its connection ends, and nothing else. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
+  /** What a client of MQTT 5 is told. */
+  readonly reason: number
+
+  constructor(message: string, reason = MALFORMED) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 export interface Frames {
@@ -210,11 +221,6 @@ export function connack(sessionPresent: boolean, code: number): Uint8Array {
   return Buffer.from([CONNACK << 4, 2, sessionPresent ? 1 : 0, code])
 }
 
-/** MQTT 5's form: no session, the reason, no properties. */
-export function connackFive(reason: number): Uint8Array {
-  return Buffer.from([CONNACK << 4, 3, 0, reason, 0])
-}
-
 /** `granted`: 0, 1, 2 or 0x80 for each filter, in order. */
 export function suback(packetId: number, granted: readonly number[]): Uint8Array {
   const header = lengthBytes(2 + granted.length)
@@ -237,6 +243,16 @@ export function writeAcknowledgement(bytes: Uint8Array, at: number, first: numbe
   bytes[at + 2] = packetId >> 8
   bytes[at + 3] = packetId & 255
   return at + 4
+}
+
+/** The same with a reason code, in MQTT 5's form without properties. */
+export function writeReasoned(bytes: Uint8Array, at: number, first: number, packetId: number, reason: number): number {
+  bytes[at] = first
+  bytes[at + 1] = 3
+  bytes[at + 2] = packetId >> 8
+  bytes[at + 3] = packetId & 255
+  bytes[at + 4] = reason
+  return at + 5
 }
 
 export function lengthBytes(length: number): number {

@@ -70,7 +70,6 @@ describe('CONNECT', () => {
   })
 
   it.each([
-    ['MQTT 5, in its own form', '100e 0004 4d515454 05 02 003c 00 0001 61', '2003008400'],
     ['another level', '100d 0004 4d515454 06 02 003c 0001 61', '20020001'],
     ['no identifier and a session to keep', '100c 0004 4d515454 04 00 003c 0000', '20020002'],
     ['no identifier in 3.1', '100e 0006 4d5149736470 03 02 003c 0000', '20020002'],

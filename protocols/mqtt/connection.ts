@@ -7,10 +7,12 @@
 import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
 import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isSessionQueue } from './address.ts'
-import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBREC } from './answers.ts'
+import { acknowledgement, connackAccepted, disconnect } from './answers-five.ts'
+import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP, SEND_PUBREC } from './answers.ts'
 import * as codec from './codec.ts'
 import { ProtocolError } from './codec.ts'
 import { ACCEPTED, REFUSED_PUBLISH } from './errors.ts'
+import type { Five } from './five.ts'
 import type { Front } from './front.ts'
 import { onConnect } from './on/connect.ts'
 import { onDisconnect } from './on/disconnect.ts'
@@ -23,6 +25,15 @@ import { onPubrel } from './on/pubrel.ts'
 import { onSubscribe } from './on/subscribe.ts'
 import { onUnsubscribe } from './on/unsubscribe.ts'
 import { type Link, Outgoing } from './outgoing.ts'
+import {
+  DISCONNECT_REASON,
+  KEEP_ALIVE_TIMEOUT,
+  PACKET_TOO_LARGE,
+  PROTOCOL_ERROR,
+  PUBLISH_REASON,
+  UNSPECIFIED,
+  USE_ANOTHER_SERVER,
+} from './reasons.ts'
 import { newSessionState, type SessionState } from './session-state.ts'
 
 /** Longest CONNECT: fixed fields and five strings of 65,535 bytes. A peer that nobody knows yet may make us keep no more. */
@@ -79,7 +90,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   }
 
   shutdown(error: BrokerError): void {
-    // MQTT 3.1.1 has no word for it. What is in flight is neither acknowledged nor refused, and wills wait for the successor.
+    // MQTT 3.1.1 has no word for it, MQTT 5 may say where to go. What is in flight is neither acknowledged nor refused, and wills wait for the successor.
     this.ended(error)
   }
 
@@ -88,13 +99,15 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   expect(first: number, remaining: number): void {
     const type = first >> 4
     if (this.state === 'fresh') {
-      if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]')
+      if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
       if (remaining > CONNECT_BYTES_MAX) throw new ProtocolError('CONNECT is longer than its fields can be')
     }
     if (type === codec.PUBLISH) {
-      if (remaining > this.front.settings.packetBytesMax) throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`)
+      if (remaining > this.front.settings.packetBytesMax)
+        throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
       return
     }
+    if (this.own.five !== undefined) return this.#expectFive(type, first & 0x0f, remaining)
     // MQTT 3.1 sets DUP on PUBREL, SUBSCRIBE and UNSUBSCRIBE that it sends again.
     const flags = first & (this.own.version === 3 ? 0x07 : 0x0f)
     switch (type) {
@@ -133,16 +146,16 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
         onPublish(this, session, first, buffer, start, end)
         break
       case codec.PUBACK:
-        onPuback(this, buffer, start)
+        onPuback(this, buffer, start, end)
         break
       case codec.PUBREC:
-        onPubrec(this, buffer, start)
+        onPubrec(this, buffer, start, end)
         break
       case codec.PUBREL:
-        onPubrel(this, session, buffer, start)
+        onPubrel(this, session, buffer, start, end)
         break
       case codec.PUBCOMP:
-        onPubcomp(this, buffer, start)
+        onPubcomp(this, buffer, start, end)
         break
       case codec.SUBSCRIBE:
         onSubscribe(this, session, buffer, start, end)
@@ -154,10 +167,10 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
         onPingreq(this)
         break
       case codec.DISCONNECT:
-        onDisconnect(this)
+        onDisconnect(this, buffer, start, end)
         break
       default:
-        throw new ProtocolError('a second CONNECT [MQTT-3.1.0-2]')
+        throw new ProtocolError('a second CONNECT [MQTT-3.1.0-2], or AUTH where none was agreed', PROTOCOL_ERROR)
     }
     // An answer, a refusal or DISCONNECT may have ended the connection meanwhile.
     return this.state === 'connected'
@@ -202,10 +215,13 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     if (this.state === 'closed') return
     // The core has ended the session itself: no will, no word more to it.
     this.session = undefined
+    const { five } = this.own
+    const told = five !== undefined && this.state === 'connected'
+    if (told) this.#sayGoodbye(error)
     this.#leave('lost')
     this.front.log.debug({ client: this.own.clientId, remote: this.wire.remote, code: error.code }, 'MQTT connection ended by the broker')
     // A taken-over socket may be dead; it must not linger beside its successor.
-    if (error.code === 'taken-over') this.wire.destroy()
+    if (error.code === 'taken-over' && !told) this.wire.destroy()
     else this.wire.end()
   }
 
@@ -216,7 +232,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   /** [MQTT-3.1.2-24] One and a half times the keep-alive without a packet. */
   silent(): void {
-    this.lose('silent for longer than its keep-alive')
+    this.lose('silent for longer than its keep-alive', KEEP_ALIVE_TIMEOUT)
   }
 
   get paused(): boolean {
@@ -241,7 +257,8 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   /** The publish just made was refused. */
   refusePublish(error: BrokerError, what: number, packetId: number): void {
     // Those that are parked must be answered before it [MQTT-4.6.0-2], and whoever they wait for may be long.
-    if (what !== NOTHING && this.#parked !== undefined && this.#parked.size > 0) return this.lose(`a publish was refused: ${error.message}`)
+    if (what !== NOTHING && this.#parked !== undefined && this.#parked.size > 0)
+      return this.lose(`a publish was refused: ${error.message}`, PUBLISH_REASON[error.code] ?? DISCONNECT_REASON[error.code])
     this.#refuse(error, what, packetId)
   }
 
@@ -266,17 +283,19 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     return this.outgoing
   }
 
-  /** Ends the connection because of what came or did not come: the will is sent. */
-  lose(reason: string): void {
+  /** Ends the connection because of what came or did not come: the will is sent. `code`: what a client of MQTT 5 is told. */
+  lose(reason: string, code = UNSPECIFIED): void {
     if (this.state === 'closed') return
+    const { five } = this.own
+    if (five !== undefined && this.state === 'connected') this.wire.write(disconnect(five, code, reason, ''))
     this.front.log.debug({ client: this.own.clientId, remote: this.wire.remote, reason }, 'MQTT connection ended')
     this.#leave('lost')
     this.wire.end()
   }
 
-  /** DISCONNECT: the will is forgotten. */
-  leaveCleanly(): void {
-    this.#leave('clean')
+  /** DISCONNECT. `keepMs`: how long its session stays, if it says that anew. */
+  leave(how: 'clean' | 'lost', keepMs: number | undefined): void {
+    this.#leave(how, keepMs)
     this.wire.end()
   }
 
@@ -289,11 +308,12 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       this.outgoing?.flush()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.lose(error.message)
+      this.lose(error.message, error.reason)
     }
   }
 
   #refuse(error: BrokerError, what: number, packetId: number): void {
+    if (this.own.five !== undefined) return this.#refuseFive(this.own.five, error, what, packetId)
     if (REFUSED_PUBLISH[error.code] === 'close') return this.lose(`a publish was refused: ${error.message}`)
     this.front.log.debug({ client: this.own.clientId, code: error.code }, 'MQTT publish refused, and acknowledged')
     if (what === NOTHING) return
@@ -301,7 +321,89 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     this.answer()
   }
 
+  #refuseFive(five: Five, error: BrokerError, what: number, packetId: number): void {
+    const reason = PUBLISH_REASON[error.code]
+    this.front.log.debug({ client: this.own.clientId, code: error.code, reason }, 'MQTT publish refused')
+    if (what === NOTHING && error.code === 'denied') return
+    if (what === NOTHING || reason === undefined) return this.lose(`a publish was refused: ${error.message}`, reason ?? DISCONNECT_REASON[error.code])
+    five.incoming--
+    this.answers.pushPacket(this.lastTicket, acknowledgement(five, what, packetId, reason, error.message))
+    this.answer()
+  }
+
+  /** MQTT 5: the connection ends by the broker's wish, and its client is told why, and where to go if another node is known. */
+  #sayGoodbye(error: BrokerError): void {
+    const { five } = this.own
+    if (five === undefined) return
+    const leaving = error.code === 'shutting-down' || error.code === 'not-leading'
+    const [server = '', ...others] = leaving ? this.front.broker.pairAddresses('mqtt') : []
+    const elsewhere = others.length > 0 ? server : ''
+    this.wire.write(disconnect(five, elsewhere === '' ? DISCONNECT_REASON[error.code] : USE_ANOTHER_SERVER, error.message, elsewhere))
+  }
+
+  #expectFive(type: number, flags: number, remaining: number): void {
+    if (remaining > this.front.settings.packetBytesMax)
+      throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
+    switch (type) {
+      case codec.CONNECT:
+      case codec.DISCONNECT:
+      case codec.AUTH:
+        if (flags === 0) return
+        break
+      case codec.PUBACK:
+      case codec.PUBREC:
+      case codec.PUBCOMP:
+        if (flags === 0 && remaining >= 2) return
+        break
+      case codec.PUBREL:
+      case codec.SUBSCRIBE:
+      case codec.UNSUBSCRIBE:
+        if (flags === 2 && remaining >= 2) return
+        break
+      case codec.PINGREQ:
+        if (flags === 0 && remaining === 0) return
+        break
+      case codec.CONNACK:
+      case codec.SUBACK:
+      case codec.UNSUBACK:
+      case codec.PINGRESP:
+        throw new ProtocolError('a packet that no client sends', PROTOCOL_ERROR)
+      default:
+    }
+    throw new ProtocolError('a packet with wrong flags [MQTT5-2.1.3-1], or of an impossible length')
+  }
+
+  /** As `#write`, with the reasons of MQTT 5; what is answered to its end is one publish less that waits. */
+  #writeFive(five: Five, count: number): void {
+    const bytes = Buffer.allocUnsafe(count * 5)
+    let from = 0
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const code = this.answers.shift()
+      const what = Math.floor(code / 65_536)
+      const first = what & 0xff
+      const packetId = code % 65_536
+      if (first >= SEND_PUBACK) {
+        if ((first === SEND_PUBACK || first === SEND_PUBCOMP) && five.incoming > 0) five.incoming--
+        const reason = what >> 8
+        at = reason === 0 ? codec.writeAcknowledgement(bytes, at, first, packetId) : codec.writeReasoned(bytes, at, first, packetId, reason)
+        continue
+      }
+      if (at > from) this.wire.write(bytes.subarray(from, at))
+      from = at
+      this.#act(what, packetId)
+    }
+    if (at > from) this.wire.write(bytes.subarray(from, at))
+  }
+
+  #act(what: number, packetId: number): void {
+    if (what === SEND_PACKET) this.wire.write(this.answers.shiftPacket())
+    else if (what === FREE_ID) this.outgoing?.free(packetId)
+    else if (what === CONNECTED) this.#connected(packetId === 1)
+  }
+
   #write(count: number): void {
+    if (this.own.five !== undefined) return this.#writeFive(this.own.five, count)
     const bytes = Buffer.allocUnsafe(count * 4)
     let from = 0
     let at = 0
@@ -315,9 +417,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       }
       if (at > from) this.wire.write(bytes.subarray(from, at))
       from = at
-      if (what === SEND_PACKET) this.wire.write(this.answers.shiftPacket())
-      else if (what === FREE_ID) this.outgoing?.free(packetId)
-      else if (what === CONNECTED) this.#connected(packetId === 1)
+      this.#act(what, packetId)
     }
     if (at > from) this.wire.write(bytes.subarray(from, at))
   }
@@ -327,7 +427,9 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     this.front.connected++
     if (this.front.connected > this.front.connectedMax) this.front.connectedMax = this.front.connected
     this.#cancelConnectTimeout()
-    this.wire.write(codec.connack(sessionPresent, ACCEPTED))
+    const { five, clientId } = this.own
+    if (five === undefined || this.session === undefined) this.wire.write(codec.connack(sessionPresent, ACCEPTED))
+    else this.wire.write(connackAccepted(five, sessionPresent, this.session, this.front.settings, clientId))
     if (this.#silenceMaxMs > 0) this.#keepAlive = new HeartBeat(this.front.broker, this, { beatAfterMs: 0, silenceMaxMs: this.#silenceMaxMs })
     // Not from inside the core's call: what was kept meanwhile goes to the core in its turn.
     this.front.broker.clock.turn(() => this.#begin())
@@ -352,7 +454,10 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   /** A session that is continued takes from what it held. */
   #takeHeld(session: Session): void {
     for (const { queue, tag } of session.held) {
-      if (isSessionQueue(queue)) this.own.queueMade = true
+      if (isSessionQueue(queue)) {
+        this.own.queueMade = true
+        this.own.five?.restore(session.boundTo(queue))
+      }
       if (!this.outgoingOf(session).take(queue, tag)) throw new Error(`cannot take from a held queue: ${session.refusal?.message}`)
     }
   }
@@ -363,7 +468,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     return outgoing
   }
 
-  #leave(how: 'clean' | 'lost'): void {
+  #leave(how: 'clean' | 'lost', keepMs?: number): void {
     if (this.state === 'closed') return
     if (this.state === 'connected') this.front.connected--
     this.state = 'closed'
@@ -372,6 +477,6 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     this.#framer.clear()
     const session = this.session
     this.session = undefined
-    session?.close(how)
+    session?.close(how, keepMs)
   }
 }

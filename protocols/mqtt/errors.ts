@@ -9,9 +9,6 @@ export const SERVER_UNAVAILABLE = 3
 export const BAD_USER_OR_PASSWORD = 4
 export const NOT_AUTHORIZED = 5
 
-/** MQTT 5's "Unsupported Protocol Version", the one thing said in its form. */
-export const FIVE_UNSUPPORTED_VERSION = 0x84
-
 /** SUBACK's failure [MQTT-3.9.3-2]. */
 export const SUBSCRIPTION_REFUSED = 0x80
 

@@ -158,6 +158,8 @@ export class FakeSession implements Session {
   readonly notes = new Set<number>()
   readonly opened: number
   resumed = false
+  keepMs = 0
+  unheard = false
   refusal: BrokerError | undefined = undefined
   held: Held[] = []
   consumer: FakeConsumer | undefined = undefined

@@ -17,4 +17,8 @@ export interface Front {
   connectedMax: number
   /** Publishes of clients to topics that are the broker's own, acknowledged and dropped. */
   reservedDropped: number
+  /** Messages that were larger than their client of MQTT 5 takes, and dropped for it. */
+  tooLargeDropped: number
+  /** Messages that a client of MQTT 5 acknowledged with a reason for not having taken them. */
+  refusedByClients: number
 }

@@ -1,12 +1,15 @@
-// The MQTT front end: 3.1 and 3.1.1. README.md has the mapping, the life cycles and the known limits.
+// The MQTT front end: 3.1, 3.1.1 and 5. README.md has the mapping, the life cycles and the known limits.
 import type { Broker, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { Topics } from './address.ts'
 import { MqttConnection } from './connection.ts'
 import { describe } from './describe.ts'
+import { describeFive } from './describe-five.ts'
 import { dialect } from './format.ts'
+import { dialectFive } from './format-five.ts'
 import type { Front } from './front.ts'
 import { losses } from './losses.ts'
+import { lossesFive } from './losses-five.ts'
 import { PublishWriter } from './publish-writer.ts'
 import { defaults, type MqttSettings, schema } from './settings.ts'
 import { publishSys } from './sys.ts'
@@ -25,6 +28,13 @@ const mqtt: Protocol = {
     let stopSys = () => {}
     return {
       dialect: { ...dialect, describe: (message, delivery) => describe(front.topics, message, delivery), ruleOf: ruleIn(losses) },
+      otherDialects: [
+        {
+          ...dialectFive(front.topics),
+          describe: (message, delivery) => describeFive(front.topics, message, delivery, broker.clock.wallMs()),
+          ruleOf: ruleIn(lossesFive),
+        },
+      ],
       accept: (wire: Wire) => new MqttConnection(front, wire),
       started() {
         stopSys()
@@ -38,7 +48,8 @@ export default mqtt
 
 export function newFront(broker: Broker, settings: MqttSettings, log: Log): Front {
   const topics = new Topics(broker, settings)
-  return { broker, settings, log, topics, writer: new PublishWriter(topics), nameless: 0, connected: 0, connectedMax: 0, reservedDropped: 0 }
+  const counted = { nameless: 0, connected: 0, connectedMax: 0, reservedDropped: 0, tooLargeDropped: 0, refusedByClients: 0 }
+  return { broker, settings, log, topics, writer: new PublishWriter(topics), ...counted }
 }
 
 /** What passed the schema is complete. Absent: when nothing is configured, the schema need not even be loaded. */

@@ -9,10 +9,23 @@
 // record of them. Shared and plain queues take what is free. Who finds his identifier in use waits, and those after him, so that order is kept.
 import type { Address, BrokerError, Consumer, Delivery, Message, Outcome, Session, Sink, Wire } from '../../src/api.ts'
 import { isSessionQueue, sentTo } from './address.ts'
-import { type Answers, FREE_ID, SEND_PUBREL } from './answers.ts'
+import { type Answers, FREE_ID, SEND_PUBREL, withReason } from './answers.ts'
 import { ProtocolError } from './codec.ts'
+import type { Five } from './five.ts'
 import { DIALECT, qosOf } from './format.ts'
+import { DIALECT_FIVE } from './format-five.ts'
 import type { Front } from './front.ts'
+import { writeFive } from './publish-writer-five.ts'
+import { PACKET_ID_NOT_FOUND, PROTOCOL_ERROR } from './reasons.ts'
+
+/** What a binding's tag and a hold's number say of a subscription: QoS, and with MQTT 5 the options that a delivery asks for. */
+export const QOS = 3
+export const AS_PUBLISHED = 4
+/** Not what this client sends itself. */
+export const NOT_OWN = 8
+/** From here on a hold's number is the subscription identifier, as many times as this. */
+export const IDENTIFIER = 16
+const NO_IDENTIFIERS: readonly number[] = []
 
 const SENT_1 = 0
 const SENT_2 = 1
@@ -32,6 +45,8 @@ export interface Link {
   readonly front: Front
   readonly wire: Wire
   readonly answers: Answers
+  /** Who it is; `five` is undefined for the other versions. */
+  readonly own: Readonly<{ five: Five | undefined }>
   /** The ticket of the session's last call. */
   lastTicket: number
   /** Writes the answers that are due. */
@@ -42,6 +57,7 @@ export interface Link {
 export class Outgoing implements Sink {
   readonly #link: Link
   readonly #session: Session
+  readonly #five: Five | undefined
   #consumer: Consumer | undefined = undefined
   /** Packet identifier → tag × 4 + state. */
   readonly #state = new Map<number, number>()
@@ -56,10 +72,10 @@ export class Outgoing implements Sink {
   #settleLast = 0
   #owedMessages = 0
   #owedBytes = 0
-  /** Granted QoS of the bindings that matched last: equal sets are the same array. */
+  /** Options of the bindings that matched last, the widest of each: equal sets are the same array. */
   #tags: readonly number[] = []
   #tagsGranted = 0
-  /** Granted QoS of shared and plain queues, by name. */
+  /** What was granted of shared and plain queues, by name: options, and above them a subscription identifier. */
   readonly #granted = new Map<string, number>()
   #lastQueue: Address | undefined = undefined
   #lastGranted = 0
@@ -67,6 +83,7 @@ export class Outgoing implements Sink {
   constructor(link: Link, session: Session) {
     this.#link = link
     this.#session = session
+    this.#five = link.own.five
   }
 
   // ---- Queues ---------------------------------------------------------------------------------------------------------
@@ -80,7 +97,8 @@ export class Outgoing implements Sink {
         if (this.#consumer === undefined) return false
         const { inflightMax, outputCreditBytes } = this.#link.front.settings
         if (this.#congested) this.#consumer.stall(true)
-        this.#consumer.grant(inflightMax, outputCreditBytes)
+        // [MQTT5-3.3.4-9] No more than the client lets be unanswered.
+        this.#consumer.grant(Math.min(inflightMax, this.#five?.receiveMaximum ?? inflightMax), outputCreditBytes)
       } else if (!this.#consumer.add(queue)) return false
     }
     this.#granted.set(key, granted)
@@ -138,11 +156,13 @@ export class Outgoing implements Sink {
     if (message === undefined) return this.#reject(delivery, UNREPRESENTABLE)
     const own = this.#isOwn(delivery)
     // Of other origin: durable → 1, else 0. Never above what the publisher gave nor what the subscription was granted [MQTT-3.8.4-6].
-    const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), own ? this.#grantedBy(delivery.tags) : this.#grantedFor(delivery.queue))
-    const retain = delivery.retained ? 1 : 0
-    const { writer } = this.#link.front
+    const options = own ? this.#grantedBy(delivery.tags) : this.#grantedFor(delivery.queue)
+    const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), options & QOS)
+    // [MQTT5-3.3.1-12] [MQTT5-3.3.1-13]
+    const asPublished = this.#five !== undefined && (options & AS_PUBLISHED) !== 0 && (message.head[0] & 4) !== 0
+    const retain = delivery.retained || asPublished ? 1 : 0
     if (qos === 0) {
-      if (!writer.write(this.#link.wire, message, sentTo(delivery), 0x30 | retain, 0)) return this.#reject(delivery, UNNAMEABLE)
+      if (!this.#write(delivery, message, own, options, 0x30 | retain, 0)) return true
       this.#settle(delivery.tag)
       return true
     }
@@ -155,17 +175,40 @@ export class Outgoing implements Sink {
     }
     // [MQTT-3.3.1-1] What another member of a group may have seen is no re-delivery to this client.
     const duplicate = own && delivery.maybeSeen ? 8 : 0
-    if (!writer.write(this.#link.wire, message, sentTo(delivery), 0x30 | duplicate | (qos << 1) | retain, packetId))
-      return this.#reject(delivery, UNNAMEABLE)
+    if (!this.#write(delivery, message, own, options, 0x30 | duplicate | (qos << 1) | retain, packetId)) return true
     this.#state.set(packetId, delivery.tag * STATES + (qos === 1 ? SENT_1 : SENT_2))
     return true
   }
 
+  /** false: it was not, and the delivery is settled. */
+  #write(delivery: Delivery, message: Message, own: boolean, options: number, first: number, packetId: number): boolean {
+    const { front, wire } = this.#link
+    const five = this.#five
+    if (five === undefined) return front.writer.write(wire, message, sentTo(delivery), first, packetId) || !this.#reject(delivery, UNNAMEABLE)
+    const packet = { first, packetId, identifiers: this.#identifiersOf(five, delivery, own, options), nowMs: front.broker.clock.wallMs() }
+    switch (writeFive(wire, front.topics, five, message, delivery, packet)) {
+      case 'written':
+        return true
+      case 'unnameable':
+        return !this.#reject(delivery, UNNAMEABLE)
+      case 'too-large':
+        // [MQTT5-3.1.2-25] As if it had been sent.
+        front.tooLargeDropped++
+        return !this.#reject(delivery, ACCEPTED)
+    }
+  }
+
+  #identifiersOf(five: Five, delivery: Delivery, own: boolean, options: number): readonly number[] {
+    if (own) return five.identifiers.of(delivery.to, (options & NOT_OWN) === 0)
+    return options < IDENTIFIER ? NO_IDENTIFIERS : [Math.floor(options / IDENTIFIER)]
+  }
+
   #ours(message: Message): Message | undefined {
-    if (message.dialect === DIALECT) return message
+    const { dialect } = message
+    if (dialect === DIALECT || (dialect === DIALECT_FIVE && this.#five !== undefined)) return message
     const { broker, log } = this.#link.front
     try {
-      return broker.translate(message, DIALECT)
+      return broker.translate(message, this.#five === undefined ? DIALECT : DIALECT_FIVE)
     } catch (error) {
       // Called from the core's turn: a message that one of the two dialects stumbles over must cost this message, not the node.
       log.error({ err: error, from: message.dialect }, 'a message could not be translated to MQTT')
@@ -189,8 +232,13 @@ export class Outgoing implements Sink {
 
   #grantedBy(tags: readonly number[]): number {
     if (tags === this.#tags) return this.#tagsGranted
-    let granted = 0
-    for (let i = 0; i < tags.length; i++) if (tags[i] > granted) granted = tags[i]
+    let qos = 0
+    let others = 0
+    for (let i = 0; i < tags.length; i++) {
+      qos = Math.max(qos, tags[i] & QOS)
+      others |= tags[i] & ~QOS
+    }
+    const granted = others | qos
     this.#tags = tags
     this.#tagsGranted = granted
     return granted
@@ -217,7 +265,7 @@ export class Outgoing implements Sink {
     const state = this.#state.get(packetId)
     // Unknown: of an earlier connection. The message comes again, or is gone.
     if (state === undefined) return
-    if (state % STATES !== SENT_1) throw new ProtocolError('PUBACK for a message of QoS 2')
+    if (state % STATES !== SENT_1) throw new ProtocolError('PUBACK for a message of QoS 2', PROTOCOL_ERROR)
     this.#state.delete(packetId)
     this.#settle(Math.floor(state / STATES))
     this.#sendWaiting()
@@ -226,11 +274,11 @@ export class Outgoing implements Sink {
   pubrec(packetId: number): void {
     const state = this.#state.get(packetId)
     // Unknown: whatever it was, the client's half is finished by the usual answer [MQTT-4.3.3-1].
-    if (state === undefined) return this.#answer(SEND_PUBREL, packetId)
+    if (state === undefined) return this.#answer(this.#five === undefined ? SEND_PUBREL : withReason(SEND_PUBREL, PACKET_ID_NOT_FOUND), packetId)
     const tag = Math.floor(state / STATES)
     switch (state % STATES) {
       case SENT_1:
-        throw new ProtocolError('PUBREC for a message of QoS 1')
+        throw new ProtocolError('PUBREC for a message of QoS 1', PROTOCOL_ERROR)
       case SENT_2: {
         this.#state.set(packetId, tag * STATES + RELEASED)
         const ticket = this.#consumer?.mark(tag, MARK_RECEIVED) ?? 0
@@ -243,15 +291,28 @@ export class Outgoing implements Sink {
     }
   }
 
+  /** PUBREC with a reason that it was not taken (MQTT 5): it is over, and was for this client. */
+  refused(packetId: number): void {
+    const state = this.#state.get(packetId)
+    if (state === undefined) return
+    if (state % STATES === SENT_1) throw new ProtocolError('PUBREC for a message of QoS 1', PROTOCOL_ERROR)
+    if (state % STATES !== SENT_2) return
+    const tag = Math.floor(state / STATES)
+    this.#state.set(packetId, tag * STATES + COMPLETED)
+    this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
+    this.#owedMessages++
+    this.#answer(FREE_ID, packetId)
+  }
+
   pubcomp(packetId: number): void {
     const state = this.#state.get(packetId)
     if (state === undefined) return
     const tag = Math.floor(state / STATES)
     switch (state % STATES) {
       case SENT_1:
-        throw new ProtocolError('PUBCOMP for a message of QoS 1')
+        throw new ProtocolError('PUBCOMP for a message of QoS 1', PROTOCOL_ERROR)
       case SENT_2:
-        throw new ProtocolError('PUBCOMP before PUBREC')
+        throw new ProtocolError('PUBCOMP before PUBREC', PROTOCOL_ERROR)
       case RELEASED: {
         // Not used again before its settlement is durable: after a crash the same number must not mean two messages.
         this.#state.set(packetId, tag * STATES + COMPLETED)

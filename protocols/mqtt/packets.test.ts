@@ -30,7 +30,6 @@ describe('CONNECT', () => {
   })
 
   it.each([
-    ['5', '0004 4d515454 05 02 0000 00 0001 61', 5],
     ['6', '0004 4d515454 06', 6],
     ['3.1.1 with the level of 3.1', '0004 4d515454 03 02 0000 0001 61', 3],
     ['a bridge of mosquitto', '0004 4d515454 84 02 0000 0001 61', 0x84],
@@ -72,7 +71,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
   }
 
   it('reads them', () => {
-    expect(subscribe('000a 0003 612f62 01 0003 632f64 02')).toEqual({ packetId: 10, filters: ['a/b', 'c/d'], qos: [1, 2] })
+    expect(subscribe('000a 0003 612f62 01 0003 632f64 02')).toEqual({ packetId: 10, filters: ['a/b', 'c/d'], options: [1, 2], identifier: 0 })
     expect(unsubscribe('000a 0003 612f62 0003 632f64')).toEqual({ packetId: 10, filters: ['a/b', 'c/d'] })
   })
 
@@ -231,7 +230,7 @@ function ourMeaning(bytes: Buffer): string {
       }
       case 8: {
         const read = decodeSubscribe(bytes, start, bytes.length, 1000)
-        return JSON.stringify([read.packetId, read.filters, read.qos])
+        return JSON.stringify([read.packetId, read.filters, read.options])
       }
       default: {
         const read = decodeUnsubscribe(bytes, start, bytes.length, 1000)

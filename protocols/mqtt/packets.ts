@@ -2,19 +2,28 @@
 // UTF-8, and nothing left over. PUBLISH and the acknowledgements are read where they are handled (`on/`), in place.
 import { isUtf8 } from 'node:buffer'
 import { ProtocolError } from './codec.ts'
+import { ALLOWED, PROPERTY, type Properties, readProperties } from './properties.ts'
+import { type PublishProperties, readPublishProperties } from './publish-properties.ts'
+import { PROTOCOL_ERROR, QUOTA_EXCEEDED } from './reasons.ts'
+
+/** Of MQTT 5, and where they lie. */
+export type WillProperties = Readonly<{ found: PublishProperties; packet: Buffer }>
 
 export type Connect = Readonly<{
-  /** 3: MQTT 3.1; 4: MQTT 3.1.1. */
-  version: 3 | 4
+  /** 3: MQTT 3.1; 4: MQTT 3.1.1; 5: MQTT 5. */
+  version: 3 | 4 | 5
   clean: boolean
   keepAliveSeconds: number
   clientId: string
-  will: Readonly<{ topic: Buffer; payload: Buffer; qos: number; retain: boolean }> | undefined
+  /** `properties`: of MQTT 5. */
+  will: Readonly<{ topic: Buffer; payload: Buffer; qos: number; retain: boolean; properties: WillProperties | undefined }> | undefined
   user: string | undefined
   password: Buffer | undefined
+  /** Of MQTT 5. */
+  properties: Properties | undefined
 }>
 
-/** The protocol level that this broker does not speak; 5 wants an answer of its own form. */
+/** The protocol level that this broker does not speak. */
 export type UnknownLevel = Readonly<{ version: 0; level: number }>
 
 export function decodeConnect(buffer: Buffer, start: number, end: number): Connect | UnknownLevel {
@@ -23,7 +32,7 @@ export function decodeConnect(buffer: Buffer, start: number, end: number): Conne
   const level = fields.u8()
   if (name !== 'MQTT' && name !== 'MQIsdp') throw new ProtocolError('the protocol name is not MQTT [MQTT-3.1.2-1]')
   // [MQTT-3.1.2-2] Answered with a code, so it is no error here. What follows is of a form not known.
-  if (!(name === 'MQTT' ? level === 4 : level === 3)) return { version: 0, level }
+  if (!(name === 'MQTT' ? level === 4 || level === 5 : level === 3)) return { version: 0, level }
   const flags = fields.u8()
   if ((flags & 1) !== 0) throw new ProtocolError('the reserved connect flag is set [MQTT-3.1.2-3]')
   const hasWill = (flags & 4) !== 0
@@ -33,46 +42,63 @@ export function decodeConnect(buffer: Buffer, start: number, end: number): Conne
   if (willQos === 3) throw new ProtocolError('the will QoS is 3 [MQTT-3.1.2-14]')
   const hasUser = (flags & 128) !== 0
   const hasPassword = (flags & 64) !== 0
-  if (hasPassword && !hasUser) throw new ProtocolError('a password without a user name [MQTT-3.1.2-22]')
+  if (hasPassword && !hasUser && level !== 5) throw new ProtocolError('a password without a user name [MQTT-3.1.2-22]')
   const keepAliveSeconds = fields.u16()
+  const properties = level === 5 ? fields.properties(ALLOWED.connect) : undefined
   // [MQTT-3.1.3-1] In this order.
   const clientId = fields.text('client identifier')
-  const will = hasWill ? { topic: fields.bytes(), payload: fields.bytes(), qos: willQos, retain: willRetain } : undefined
+  const willProperties = hasWill && level === 5 ? fields.willProperties() : undefined
+  const will = hasWill ? { topic: fields.bytes(), payload: fields.bytes(), qos: willQos, retain: willRetain, properties: willProperties } : undefined
   const user = hasUser ? fields.text('user name') : undefined
   const password = hasPassword ? fields.bytes() : undefined
   fields.end()
-  return { version: level === 3 ? 3 : 4, clean: (flags & 2) !== 0, keepAliveSeconds, clientId, will, user, password }
+  return { version: level === 3 ? 3 : level === 4 ? 4 : 5, clean: (flags & 2) !== 0, keepAliveSeconds, clientId, will, user, password, properties }
 }
 
-export type Subscribe = Readonly<{ packetId: number; filters: readonly string[]; qos: readonly number[] }>
+/** MQTT 5's subscription options, beside the QoS in bits 0 and 1 [MQTT5-3.8.3.1]. */
+export const NO_LOCAL = 4
+export const RETAIN_AS_PUBLISHED = 8
 
-export function decodeSubscribe(buffer: Buffer, start: number, end: number, filtersMax: number): Subscribe {
+export type Subscribe = Readonly<{
+  packetId: number
+  filters: readonly string[]
+  /** Of each filter: the QoS asked for, and with MQTT 5 the other options above it. */
+  options: readonly number[]
+  /** MQTT 5's subscription identifier; 0: none. */
+  identifier: number
+}>
+
+export function decodeSubscribe(buffer: Buffer, start: number, end: number, filtersMax: number, five = false): Subscribe {
   const fields = new Fields(buffer, start, end)
   const packetId = fields.packetId()
+  const identifier = five ? (fields.properties(ALLOWED.subscribe).numbers.get(PROPERTY.subscriptionIdentifier) ?? 0) : 0
   const filters: string[] = []
-  const qos: number[] = []
+  const options: number[] = []
   while (fields.left > 0) {
-    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`)
+    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`, QUOTA_EXCEEDED)
     filters.push(fields.filter())
     const asked = fields.u8()
-    if (asked > 2) throw new ProtocolError('the requested QoS is not 0, 1 or 2 [MQTT-3-8.3-4]')
-    qos.push(asked)
+    // [MQTT5-3.8.3-5] Reserved bits.
+    if (asked > (five ? 0x3f : 2)) throw new ProtocolError('the requested QoS is not 0, 1 or 2 [MQTT-3-8.3-4]')
+    if ((asked & 3) === 3 || asked >> 4 === 3) throw new ProtocolError('the requested QoS or retain handling is 3', PROTOCOL_ERROR)
+    options.push(asked)
   }
-  if (filters.length === 0) throw new ProtocolError('SUBSCRIBE without a filter [MQTT-3.8.3-3]')
-  return { packetId, filters, qos }
+  if (filters.length === 0) throw new ProtocolError('SUBSCRIBE without a filter [MQTT-3.8.3-3]', PROTOCOL_ERROR)
+  return { packetId, filters, options, identifier }
 }
 
 export type Unsubscribe = Readonly<{ packetId: number; filters: readonly string[] }>
 
-export function decodeUnsubscribe(buffer: Buffer, start: number, end: number, filtersMax: number): Unsubscribe {
+export function decodeUnsubscribe(buffer: Buffer, start: number, end: number, filtersMax: number, five = false): Unsubscribe {
   const fields = new Fields(buffer, start, end)
   const packetId = fields.packetId()
+  if (five) fields.properties(ALLOWED.unsubscribe)
   const filters: string[] = []
   while (fields.left > 0) {
-    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`)
+    if (filters.length === filtersMax) throw new ProtocolError(`more than ${filtersMax} filters in one packet`, QUOTA_EXCEEDED)
     filters.push(fields.filter())
   }
-  if (filters.length === 0) throw new ProtocolError('UNSUBSCRIBE without a filter [MQTT-3.10.3-2]')
+  if (filters.length === 0) throw new ProtocolError('UNSUBSCRIBE without a filter [MQTT-3.10.3-2]', PROTOCOL_ERROR)
   return { packetId, filters }
 }
 
@@ -81,6 +107,28 @@ export function packetIdOf(buffer: Buffer, start: number): number {
   const packetId = (buffer[start] << 8) | buffer[start + 1]
   if (packetId === 0) throw new ProtocolError('the packet identifier is 0 [MQTT-2.3.1-1]')
   return packetId
+}
+
+/** The reason in an acknowledgement of MQTT 5, which may be left out when all is well [MQTT5-3.4.2.1]. */
+export function reasonOf(buffer: Buffer, start: number, end: number, known: ReadonlySet<number>): number {
+  if (end === start + 2) return 0
+  if (end > start + 3 && readProperties(buffer, start + 3, end, ALLOWED.acknowledgement).end !== end) throw new ProtocolError('bytes are left over')
+  return checkedReason(buffer[start + 2], known)
+}
+
+export type Disconnect = Readonly<{ reason: number; sessionExpirySeconds: number | undefined }>
+
+export function decodeDisconnect(buffer: Buffer, start: number, end: number, known: ReadonlySet<number>): Disconnect {
+  const reason = end === start ? 0 : checkedReason(buffer[start], known)
+  if (end <= start + 1) return { reason, sessionExpirySeconds: undefined }
+  const properties = readProperties(buffer, start + 1, end, ALLOWED.disconnect)
+  if (properties.end !== end) throw new ProtocolError('bytes are left over')
+  return { reason, sessionExpirySeconds: properties.numbers.get(PROPERTY.sessionExpiry) }
+}
+
+function checkedReason(reason: number, known: ReadonlySet<number>): number {
+  if (!known.has(reason)) throw new ProtocolError(`reason ${reason} does not belong into this packet`)
+  return reason
 }
 
 class Fields {
@@ -132,6 +180,18 @@ class Fields {
     const filter = this.text('topic filter')
     if (filter === '') throw new ProtocolError('a topic filter is empty [MQTT-4.7.3-1]')
     return filter
+  }
+
+  properties(allowed: ReadonlySet<number>): Properties {
+    const properties = readProperties(this.#buffer, this.#at, this.#end, allowed)
+    this.#at = properties.end
+    return properties
+  }
+
+  willProperties(): WillProperties {
+    const found = readPublishProperties(this.#buffer, this.#at, this.#end, this.left, true)
+    this.#at = found.end
+    return { found, packet: this.#buffer }
   }
 
   end(): void {

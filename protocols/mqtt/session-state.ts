@@ -1,9 +1,12 @@
-// What one CONNECT made of a connection: which version is spoken and what the session knows of itself. MQTT 5 adds its limits and aliases here.
+// What one CONNECT made of a connection: which version is spoken and what the session knows of itself.
 import type { Address } from '../../src/api.ts'
+import type { Five } from './five.ts'
 
 export interface SessionState {
-  /** 3: MQTT 3.1; 4: MQTT 3.1.1; 0: not known yet. */
-  version: 0 | 3 | 4
+  /** 3: MQTT 3.1; 4: MQTT 3.1.1; 5: MQTT 5; 0: not known yet. */
+  version: 0 | 3 | 4 | 5
+  /** What MQTT 5 has beside; undefined with the others. */
+  five: Five | undefined
   clientId: string
   /** Outlives the connection. */
   kept: boolean
@@ -17,7 +20,7 @@ export interface SessionState {
 }
 
 export function newSessionState(): SessionState {
-  return { version: 0, clientId: '', kept: false, queue: undefined, queueMade: false, parkedNotes: NO_NOTES, declared: NO_QUEUES }
+  return { version: 0, five: undefined, clientId: '', kept: false, queue: undefined, queueMade: false, parkedNotes: NO_NOTES, declared: NO_QUEUES }
 }
 
 /** Before CONNECT nothing is put into them. */

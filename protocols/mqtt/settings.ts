@@ -19,11 +19,17 @@ export type MqttSettings = Readonly<{
   refuse: readonly string[]
   queuePrefix: string
   sysIntervalMs: number
+  receiveMaximum: number
+  topicAliasesInMax: number
+  topicAliasesOutMax: number
+  propertyBytesMax: number
+  checkPayloadFormat: boolean
+  responsePrefix: string
 }>
 
 export const schema = {
   type: 'object',
-  description: 'MQTT 3.1 and 3.1.1.',
+  description: 'MQTT 3.1, 3.1.1 and 5.',
   additionalProperties: false,
   properties: {
     packetBytesMax: {
@@ -53,7 +59,8 @@ export const schema = {
       type: 'integer',
       minimum: 0,
       default: 0,
-      description: 'How long a session with clean=0 outlives its connection. 0: as long as limits.sessionKeepMaxMs allows.',
+      description:
+        'How long a session with clean=0 outlives its connection, and the longest session expiry of MQTT 5. 0: as long as limits.sessionKeepMaxMs allows.',
     },
     inflightMax: {
       type: 'integer',
@@ -116,6 +123,46 @@ export const schema = {
       default: 10_000,
       description: 'How often the topics under $SYS/broker are renewed. 0: never published.',
     },
+    receiveMaximum: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 65_535,
+      default: 1000,
+      description: 'MQTT 5: publishes of QoS 1 and 2 that a client may have unanswered. One more ends its connection with reason 0x93.',
+    },
+    topicAliasesInMax: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 65_535,
+      default: 100,
+      description: 'MQTT 5: topic aliases that a client may use. 0: none.',
+    },
+    topicAliasesOutMax: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 65_535,
+      default: 100,
+      description: 'MQTT 5: topic aliases that are used to one client, if it allows as many: its first topics have one. 0: none.',
+    },
+    propertyBytesMax: {
+      type: 'integer',
+      minimum: 1024,
+      maximum: 16_777_216,
+      default: 262_144,
+      description: 'MQTT 5: longest properties of one PUBLISH or will. Longer ones end the connection with reason 0x95.',
+    },
+    checkPayloadFormat: {
+      type: 'boolean',
+      default: false,
+      description: 'MQTT 5: refuse a payload that says it is UTF-8 and is not, with reason 0x99.',
+    },
+    responsePrefix: {
+      type: 'string',
+      pattern: '^[^+#\\u0000]*$',
+      default: '',
+      description:
+        'MQTT 5: a client that asks for response information is told this, a `/` and its client identifier, as the beginning of topics for its answers. Empty: nothing is told.',
+    },
   },
 } as const
 
@@ -138,4 +185,10 @@ export const defaults: MqttSettings = {
   refuse: schema.properties.refuse.default,
   queuePrefix: schema.properties.queuePrefix.default,
   sysIntervalMs: schema.properties.sysIntervalMs.default,
+  receiveMaximum: schema.properties.receiveMaximum.default,
+  topicAliasesInMax: schema.properties.topicAliasesInMax.default,
+  topicAliasesOutMax: schema.properties.topicAliasesOutMax.default,
+  propertyBytesMax: schema.properties.propertyBytesMax.default,
+  checkPayloadFormat: schema.properties.checkPayloadFormat.default,
+  responsePrefix: schema.properties.responsePrefix.default,
 }

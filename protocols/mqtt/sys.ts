@@ -23,7 +23,7 @@ export function publishSys(front: Front): () => void {
     },
   }
   session = broker.open(
-    { principal: 'broker', protocol: 'mqtt', remote: '$SYS', clientId: '', clash: 'refuse', keepMs: 0, fresh: true, will: undefined },
+    { principal: 'broker', protocol: 'mqtt', remote: '', clientId: '', clash: 'refuse', keepMs: 0, fresh: true, will: undefined },
     replies,
   )
   const renew = (): void => {
@@ -62,6 +62,8 @@ function figuresOf(front: Front): readonly (readonly [name: string, value: strin
     ['messages/sent', figures.messagesOut],
     ['messages/stored', figures.entries],
     ['publish/messages/dropped', figures.dropped],
+    ['publish/messages/too-large', front.tooLargeDropped],
+    ['publish/messages/refused-by-clients', front.refusedByClients],
     ['bytes/received', figures.bytesIn],
     ['bytes/sent', figures.bytesOut],
     ['subscriptions/count', figures.bindings],

@@ -1018,6 +1018,8 @@ class PlayedCore implements Broker, Session {
   readonly node = 'a'
   readonly version = '0'
   readonly resumed = false
+  readonly keepMs = 0
+  readonly unheard = false
   readonly notes = new Set<number>()
   readonly held = []
   opened = 0

@@ -3,6 +3,7 @@
 import { losses as amqpLosses } from '../../protocols/amqp/losses.ts'
 import { protocols } from '../../protocols/index.ts'
 import { losses as mqttLosses } from '../../protocols/mqtt/losses.ts'
+import { lossesFive } from '../../protocols/mqtt/losses-five.ts'
 import { losses as stompLosses } from '../../protocols/stomp/losses.ts'
 import { text } from '../../src/cli/help.ts'
 import { optionsOf } from '../../src/config/read.ts'
@@ -103,7 +104,7 @@ function losses(): string {
     '| to | rule | fields | what it says |',
     '|---|---|---|---|',
   ]
-  for (const [protocol, catalogue] of Object.entries({ mqtt: mqttLosses, stomp: stompLosses, amqp: amqpLosses })) {
+  for (const [protocol, catalogue] of Object.entries({ mqtt: mqttLosses, mqtt5: lossesFive, stomp: stompLosses, amqp: amqpLosses })) {
     const rules = new Map<string, { says: string; fields: string[] }>()
     for (const [field, { rule, says }] of Object.entries(catalogue)) {
       const known = rules.get(rule)

@@ -10,6 +10,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule explain          shows one message as every protocol would, and what each loses
   bascule move             moves messages to another queue, or dead letters back
   bascule purge            removes what is on a queue
+  bascule remove           removes a queue
   bascule send             sends messages to a broker, by any protocol
   bascule receive          takes messages from a broker, by any protocol
   bascule failover         the active node hands over to the standby
@@ -34,7 +35,7 @@ SIGTERM or SIGINT stops it in order; a second one stops it at once.
   --port-offset N          added to every fixed port
   --listen NAME=HOST:PORT  where one listener listens; NAME=off closes it; may be repeated
   --ready-file FILE        gets the content of the ready line once every listener is bound
-  --insecure               allows listeners beyond loopback without TLS and users
+  --insecure               allows listeners beyond loopback, although there is no TLS
   --log-level LEVEL        debug, info, warn, error or silent (info)
   --set KEY=VALUE          any other key of the configuration, such as journal.cacheBytes=1048576; may be repeated
   --claim                  takes over although the leader lives: it notices and acknowledges nothing more
@@ -137,6 +138,16 @@ Removes what is on a queue and in nobody's hands.
   --json                   one JSON object
 
 Exit code: 0 removed, 1 no such queue, not reached or not active, 2 wrong usage.
+`,
+  remove: `bascule remove QUEUE [flags]
+
+Removes a queue, and its bindings to topics. One that is not empty, or has consumers, stays unless forced.
+
+  --force                  with what is on it; its consumers are told that it was removed
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 removed, 1 no such queue, in use, not reached or not active, 2 wrong usage.
 `,
   send: `bascule send URL DESTINATION [BODY] [flags]
 

@@ -16,7 +16,7 @@ export function loginHeaders(): Readonly<Record<string, string>> {
 }
 
 /** The body of the answer. Rejects with the node's own sentence, or one that says who did not answer. */
-export async function ask<T>(url: URL, method: 'GET' | 'POST', path: string): Promise<T> {
+export async function ask<T>(url: URL, method: 'GET' | 'POST' | 'DELETE', path: string): Promise<T> {
   let response: Response
   try {
     response = await fetch(new URL(path, url), { method, headers: loginHeaders() })

@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   explain: async () => (await import('./explain.ts')).explain,
   move: async () => (await import('./move.ts')).move,
   purge: async () => (await import('./purge.ts')).purge,
+  remove: async () => (await import('./remove.ts')).remove,
   send: async () => (await import('./send.ts')).send,
   receive: async () => (await import('./receive.ts')).receive,
   pair: async () => (await import('./pair.ts')).pair,

@@ -103,14 +103,15 @@ function port(flag: string, value: string): number {
   return Number(value)
 }
 
-/** The ready line, and the same in the ready file: whole or not there, for a reader that polls it. */
+/** The same in the ready file, whole or not there for a reader that polls it, and then the ready line: who has read that finds the file. */
 function announce(settings: Settings, { role, node, epoch, listeners }: NodeStatus): void {
   const line = `ready ${JSON.stringify({ role, node, epoch, listeners })}\n`
+  if (settings.readyFile !== '') {
+    const temporary = `${settings.readyFile}.${process.pid}.tmp`
+    writeFileSync(temporary, line)
+    renameSync(temporary, settings.readyFile)
+  }
   process.stdout.write(line)
-  if (settings.readyFile === '') return
-  const temporary = `${settings.readyFile}.${process.pid}.tmp`
-  writeFileSync(temporary, line)
-  renameSync(temporary, settings.readyFile)
 }
 
 function removeReadyFile(settings: Settings): void {

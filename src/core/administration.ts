@@ -181,7 +181,8 @@ export class Administration {
     const connections: ConnectionFigures[] = []
     let last = after
     for (const session of this.#live.sessions) {
-      if (session.order <= after) continue
+      // Those without a remote side are the broker's own.
+      if (session.order <= after || session.remote === '') continue
       if (connections.length === limit) return { connections, next: last }
       const { record, remote, principal } = session
       connections.push({ protocol: record.protocol, remote, user: principal, clientId: record.clientId, ...session.figures() })
@@ -197,6 +198,23 @@ export class Administration {
     const tooLong = beyond(address, live.settings.limits)
     if (tooLong !== undefined) throw tooLong
     return move(live, queueNamed(live, from), address, count)
+  }
+
+  /**
+   * A queue goes, with what is on it; one that is not empty, or has consumers, only with `force`: they are told that it was removed.
+   * Ends when that is committed; answers how many messages went with it.
+   */
+  async remove(path: readonly string[], force: boolean): Promise<number> {
+    const live = this.#live
+    const queue = queueNamed(live, path)
+    const { count } = queue
+    const consumers = queue.seats?.length ?? 0
+    if (!force && (count > 0 || consumers > 0))
+      throw new CodedError('in-use', `queue ${path.join('.')} has ${count} messages and ${consumers} consumers: it is removed by force only`)
+    live.dropQueue(queue)
+    live.journal.urge()
+    await live.journal.drained()
+    return count
   }
 
   async redrive(from: readonly string[], count: number): Promise<Moved> {

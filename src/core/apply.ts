@@ -436,7 +436,7 @@ export class Apply {
     else {
       const queue = state.queueByNumber.get(from.u32())
       if (queue === undefined) return
-      if (type === FACT.hold) state.hold(session, queue, from.u8())
+      if (type === FACT.hold) state.hold(session, queue, from.u32())
       else state.letGo(session, queue)
     }
   }

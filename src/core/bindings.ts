@@ -5,7 +5,8 @@ import { type CoreAddress, patternKey } from './addresses.ts'
 import type { Queue } from './queue.ts'
 
 /** What a fact tells of a binding, but for its queue. */
-export type BindingFields = Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'> & Readonly<{ selector: string; exceptFrom: string }>
+export type BindingFields = Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'> &
+  Readonly<{ label: number; selector: string; exceptFrom: string }>
 
 /** A pattern on topics bound to a queue. */
 export class Binding {
@@ -13,6 +14,7 @@ export class Binding {
   readonly pattern: Pattern
   readonly queue: Queue
   readonly tag: number
+  readonly label: number
   readonly settle: BindingSpec['settle']
   readonly absent: BindingSpec['absent']
   /** '': none. */
@@ -25,6 +27,7 @@ export class Binding {
     this.pattern = spec.pattern
     this.queue = queue
     this.tag = spec.tag
+    this.label = spec.label
     this.settle = spec.settle
     this.absent = spec.absent
     this.selector = spec.selector

@@ -59,7 +59,10 @@ export function writeSession(to: FactWriter, session: SessionRecord): FactWriter
   const { will } = session
   to.u8(will === undefined ? 0 : 1)
   if (will !== undefined) {
-    to.raw(will.to.encoded).u8(RETAIN.indexOf(will.retain)).f64(will.delayMs)
+    to.raw(will.to.encoded)
+      .u8(RETAIN.indexOf(will.retain))
+      .f64(will.delayMs)
+      .f64(will.ttlMs ?? 0)
     writeMessage(to, will.message)
   }
   return to
@@ -76,7 +79,8 @@ export function readSession(from: FactReader): SessionRecord {
     const to = readAddress(from)
     const retain = RETAIN[from.u8()]
     const delayMs = from.f64()
-    will = { to, retain, delayMs, message: readMessage(from) }
+    const ttlMs = from.f64()
+    will = { to, retain, delayMs, ttlMs, message: readMessage(from) }
   }
   const session = new SessionRecord(number, protocol, clientId, keepMs, will)
   session.awaySinceMs = awaySinceMs
@@ -145,9 +149,9 @@ function readMessage(from: FactReader): Message {
   }
 }
 
-/** queue u32, tag u8, settle u8, absent u8, selector, except from, pattern. Whether retained messages follow is decided once, when it is bound. */
+/** queue u32, tag u8, label u32, settle u8, absent u8, selector, except from, pattern. Whether retained messages follow is decided once, when it is bound. */
 export function writeBinding(to: FactWriter, binding: Binding): FactWriter {
-  to.u32(binding.queue.number).u8(binding.tag).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
+  to.u32(binding.queue.number).u8(binding.tag).u32(binding.label).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
   to.text(binding.selector).text(binding.exceptFrom)
   writePattern(to, binding.pattern)
   return to
@@ -157,6 +161,7 @@ export function readBinding(from: FactReader): BindingFields & { queue: number }
   return {
     queue: from.u32(),
     tag: from.u8(),
+    label: from.u32(),
     settle: SETTLE_ORDER[from.u8()],
     absent: ABSENT[from.u8()],
     selector: from.text(),

@@ -73,6 +73,8 @@ export class Membership {
     const keepMs = bounded(identity.keepMs, live.settings.limits.sessionKeepMaxMs)
     let record = known !== undefined && live.state.sessionByNumber.get(known.number) === known ? known : undefined
     if (record !== undefined && identity.fresh) {
+      // Its session ends now, and with it the wait of a will that has a delay of its own.
+      if (record.will !== undefined && record.will.delayMs > 0) this.#sendWill(record)
       this.#forget(record)
       record = undefined
     }
@@ -112,6 +114,14 @@ export class Membership {
     live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'drain')
   }
 
+  /** From now on it is kept this long; not one that was not to be kept. */
+  keep(record: SessionRecord, keepMs: number): void {
+    const live = this.#live
+    if (record.keepMs === 0) return
+    record.keepMs = bounded(keepMs, live.settings.limits.sessionKeepMaxMs)
+    if (record.recorded) live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'drain')
+  }
+
   /** The connection of this session is gone. */
   closed(record: SessionRecord, how: 'clean' | 'lost'): void {
     const live = this.#live
@@ -131,7 +141,7 @@ export class Membership {
       this.#away(record)
       return
     }
-    if (will.delayMs === 0) {
+    if (will.delayMs === 0 || record.keepMs === 0) {
       this.#sendWill(record)
       this.#away(record)
       return
@@ -193,7 +203,9 @@ export class Membership {
     if (will === undefined) return
     this.#dropWill(record)
     const { herald } = this
-    if (herald.publish(will.to, will.message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
+    const { ttlMs = 0 } = will
+    const message = ttlMs === 0 ? will.message : { ...will.message, expiresAtMs: live.clock.wallMs() + ttlMs }
+    if (herald.publish(will.to, message, { retain: will.retain, note: 0, transaction: undefined }) === 0) {
       live.log.warn({ client: record.clientId, code: herald.refusal?.code }, 'a will could not be sent')
       live.dropped(undefined, REASON['full-refused'])
     }

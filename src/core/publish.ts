@@ -57,6 +57,11 @@ export class Publisher {
     this.#live = live
   }
 
+  /** What was placed last reached no queue. */
+  get unheard(): boolean {
+    return this.#durable.length === 0 && this.#volatile.length === 0
+  }
+
   /** `pieces`: where the body lies already, committed. */
   place(session: LiveSession, sentTo: CoreAddress, message: Message, options: PublishOptions, pieces: readonly Range[] | undefined): Placed {
     const live = this.#live

@@ -69,7 +69,7 @@ describe('a binding with a selector', () => {
       node.restart()
       expect(node.core.digest().digest).toBe(digest)
       const client = node.client()
-      expect(client.session.boundTo(node.queue('q'))).toEqual([{ pattern: ['t'], selector: "color = 'red'", noLocal: true }])
+      expect(client.session.boundTo(node.queue('q'))).toEqual([{ pattern: ['t'], selector: "color = 'red'", noLocal: true, tag: 1, label: 0 }])
       send(node, client, 'after', { color: 'red' })
       send(node, client, 'nor', { color: 'blue' })
       send(node, node.client({ clientId: 'c' }), 'own', { color: 'red' })
@@ -103,7 +103,7 @@ describe('a binding with a selector', () => {
     expect(client.session.refusal).toMatchObject({ code: 'invalid', message: 'the selector is wrong at character 4: it ends too early' })
     expect(client.session.boundTo(node.queue('q'))).toEqual([])
     expect(client.session.bind({ ...binding, selector: ' ' })).toBeGreaterThan(0)
-    expect(client.session.boundTo(node.queue('q'))).toEqual([{ pattern: ['t'], selector: undefined, noLocal: false }])
+    expect(client.session.boundTo(node.queue('q'))).toEqual([{ pattern: ['t'], selector: undefined, noLocal: false, tag: 0, label: 0 }])
   })
 
   it('a queue at its limit does not keep a message from the others', async () => {

@@ -66,6 +66,7 @@ export class LiveSession implements Session {
   readonly order: number
   opened: Ticket = 0
   refusal: BrokerError | undefined
+  unheard = false
   lastTicket = 0
   /** Number of the youngest batch that a ticket waits for, and the place there. */
   waitsFor = 0
@@ -106,6 +107,10 @@ export class LiveSession implements Session {
     return { consumers: this.#consumers.size, credit, unsettled, parked: this.#parked?.count ?? 0 }
   }
 
+  get keepMs(): number {
+    return this.record.keepMs
+  }
+
   get notes(): ReadonlySet<number> {
     return this.record.notes
   }
@@ -126,6 +131,7 @@ export class LiveSession implements Session {
     if (this.#parked !== undefined && this.#parked.count > 0) return this.#park(to, message, options, undefined)
     const publisher = this.#membership.publisher
     const placed = publisher.place(this, to, message, options, undefined)
+    this.unheard = publisher.unheard
     switch (placed) {
       case 'committed-with-batch':
         return this.#live.batches.ticket(this, true)
@@ -223,7 +229,7 @@ export class LiveSession implements Session {
     if (denied !== undefined) return this.refuse(denied)
     const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
     if (!durable) live.state.hold(this.record, queue, tag)
-    else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u8(tag), 'publish'))
+    else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u32(tag), 'publish'))
       return this.refuse(journalFull())
     return live.batches.ticket(this, durable)
   }
@@ -256,7 +262,7 @@ export class LiveSession implements Session {
     const selector = live.selecting.compile(spec.selector)
     if (selector instanceof CodedError) return this.refuse(selector)
     const exceptFrom = spec.noLocal === true ? this.origin : ''
-    const binding = new Binding({ ...spec, selector: selector?.text ?? '', exceptFrom }, queue)
+    const binding = new Binding({ ...spec, label: spec.label ?? 0, selector: selector?.text ?? '', exceptFrom }, queue)
     if (!queue.durable) live.state.bind(binding)
     else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
     live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
@@ -266,7 +272,13 @@ export class LiveSession implements Session {
 
   boundTo(address: Address): readonly Bound[] {
     const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
-    return [...bindings].map(({ pattern, selector, exceptFrom }) => ({ pattern, selector: given(selector), noLocal: exceptFrom !== '' }))
+    return [...bindings].map(({ pattern, selector, exceptFrom, tag, label }) => ({
+      pattern,
+      selector: given(selector),
+      noLocal: exceptFrom !== '',
+      tag,
+      label,
+    }))
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {
@@ -448,9 +460,10 @@ export class LiveSession implements Session {
     return live.batches.ticket(this, false)
   }
 
-  close(how: 'clean' | 'lost'): void {
+  close(how: 'clean' | 'lost', keepMs?: number): void {
     if (this.over) return
     this.detach()
+    if (keepMs !== undefined) this.#membership.keep(this.record, keepMs)
     this.#membership.closed(this.record, how)
   }
 

@@ -194,7 +194,7 @@ function* definitions(state: State, fact: FactWriter): Generator<readonly [numbe
   for (const session of [...state.sessionByNumber.values()].sort((a, b) => a.number - b.number)) {
     if (!session.recorded) continue
     yield [FACT.session, writeSession(fact.reset(), session)]
-    for (const [queue, tag] of session.holds) if (queue.durable) yield [FACT.hold, fact.reset().u32(session.number).u32(queue.number).u8(tag)]
+    for (const [queue, tag] of session.holds) if (queue.durable) yield [FACT.hold, fact.reset().u32(session.number).u32(queue.number).u32(tag)]
     for (const key of [...session.notes].sort((a, b) => a - b)) yield [FACT.note, fact.reset().u32(session.number).u32(key).u8(1)]
   }
   for (const via of state.vias.byNumber) if (via?.recorded && via.number > 0) yield [FACT.via, writeVia(fact.reset(), via)]

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Outcome, PublishOptions, Transaction } from '../api.ts'
 import { type Client, CoreNode, message, NO_RETAIN, PERMANENT, textOf } from '../../test/support/core.ts'
 import { CodedError } from '../errors.ts'
+import { FACT } from '../journal/facts.ts'
 import { Replica } from './replica.ts'
 
 const ACCEPTED: Outcome = { kind: 'accepted' }
@@ -34,6 +35,12 @@ function expectReplayed(node: CoreNode): void {
   expect(node.core.digest().digest).toBe(replica.digest().digest)
 }
 
+function factsOf(node: CoreNode): ReadonlySet<number> {
+  const types = new Set<number>()
+  node.store.replay({ snapshot() {}, batch() {}, fact: (type) => void types.add(type) }, node.journal.committed)
+  return types
+}
+
 describe('what is sent in a transaction', () => {
   it('is seen by nobody before the commit, then by everybody, in order', async () => {
     const { node, client } = await start({}, ['q', 'r'])
@@ -62,12 +69,14 @@ describe('what is sent in a transaction', () => {
     client.send(node.queue('q'), 'before')
     client.send(node.queue('q'), 'in 2', { durable: false }, inside(transaction))
     client.send(node.queue('q'), 'in 3', {}, inside(transaction))
+    // Replay knows nothing of its number.
+    client.send(node.queue('q'), 'before, volatile', { durable: false })
     transaction.commit()
     client.send(node.queue('q'), 'after, volatile', { durable: false })
     client.send(node.queue('q'), 'after')
     const taker = client.consume(node.queue('q'))
     await node.settled()
-    expect(taker.texts).toEqual(['before', 'in 1', 'in 2', 'in 3', 'after, volatile', 'after'])
+    expect(taker.texts).toEqual(['before', 'before, volatile', 'in 1', 'in 2', 'in 3', 'after, volatile', 'after'])
     const sequences = taker.deliveries.map(({ ref }) => ref.sequence)
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b))
     expectReplayed(node)
@@ -132,6 +141,9 @@ describe('what is sent in a transaction', () => {
     await node.settled()
     expect(taker.texts).toEqual(Array.from({ length: 10 }, (_, i) => `done ${i}`))
     expectReplayed(node)
+    const replica = new Replica(node.settings.destinations)
+    node.store.replay(replica, node.journal.committed)
+    expect(replica.state.transactions.size).toBe(0)
     node.restart()
     expect(node.core.figures().entries).toBe(10)
   })
@@ -320,6 +332,9 @@ describe('what is settled in a transaction', () => {
     expect(taker.deliveries).toHaveLength(4)
     transaction.commit()
     await node.settled()
+    // All of it hangs on the one fact of the commit.
+    expect(factsOf(node).has(FACT.moved)).toBe(false)
+    expect(factsOf(node).has(FACT.returned)).toBe(false)
     expect(taker.deliveries.slice(4).map((delivery) => [textOf(delivery), delivery.failures])).toEqual([
       ['m1', 1],
       ['m2', 1],
@@ -500,6 +515,10 @@ describe('a transaction', () => {
     expect([...taker.texts].sort()).toEqual(['in 1', 'in 2', 'in 3', 'outside', 'there'])
     await node.settled()
     expect(node.core.figures().entries).toBe(0)
+    taker.consumer.close()
+    for (let i = 0; i < 3; i++) expect(other.send(node.queue('q'), `again ${i}`)).toBeGreaterThan(0)
+    expect(other.send(node.queue('q'), 'one too many')).toBe(-1)
+    await node.settled()
     expectReplayed(node)
   })
 
@@ -576,6 +595,25 @@ describe('a transaction', () => {
 })
 
 describe('a long transaction', () => {
+  it.each([{ behind: ['durable, behind', 'volatile, behind'] }, { behind: [] }])(
+    'lets nobody overtake it while it is unfolded under its consumer’s eyes, with $behind.length already behind it',
+    async ({ behind }) => {
+      const { node, client } = await start()
+      const count = 10_000
+      const taker = client.consume(node.queue('q'), count + 10)
+      const transaction = begin(client)
+      for (let i = 0; i < count; i++) client.send(node.queue('q'), `${i}`, {}, inside(transaction))
+      transaction.commit()
+      for (const text of behind) client.send(node.queue('q'), text, { durable: text.startsWith('durable') })
+      await node.until(() => taker.deliveries.length > 0)
+      expect(node.core.unfolding).toBe(true)
+      client.send(node.queue('q'), 'volatile, later', { durable: false })
+      await node.until(() => taker.deliveries.length === count + behind.length + 1)
+      expect(taker.texts.slice(0, count)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
+      expect(taker.texts.slice(count)).toEqual([...behind, 'volatile, later'])
+    },
+  )
+
   it('is unfolded a turn at a time, whole and in order, and nobody overtakes it', async () => {
     const { node, client } = await start()
     const count = 20_000

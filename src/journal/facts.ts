@@ -17,7 +17,7 @@ export const FACT = {
   sessionGone: 5,
   /** session u32, since f64 (wall ms; 0: connected) */
   sessionAway: 6,
-  /** session u32, queue u32, tag u8 */
+  /** session u32, queue u32, tag u32 */
   hold: 7,
   /** session u32, queue u32 */
   release: 8,

@@ -5,7 +5,7 @@
 //   GET  /api/destinations?match=PATTERN&after=N&limit=N  /api/connections?after=N&limit=N
 //   GET  /api/scheduled?after=NUMBER&limit=N   POST /api/unschedule?number=N
 //   GET  /api/queues/{name}/messages?after=SEQUENCE&limit=N&held=true&bytes=N   /api/explain?queue=NAME&sequence=N|last=true|index=N&bytes=N
-//   PUT  /api/queues/{name}
+//   PUT  /api/queues/{name}   DELETE /api/queues/{name}?force=true
 //   POST /api/queues/{name}/purge  /api/queues/{name}/move?to=NAME&count=N  /api/queues/{name}/redrive?count=N  /api/failover?force=true
 import { CodedError } from '../errors.ts'
 import type { Managed } from './api.ts'
@@ -24,7 +24,7 @@ const BYTES_MAX = 1024 * 1024
 
 export async function route(managed: Managed, { method, path, query }: Asked): Promise<Answer> {
   const [, name, action] = /^\/api\/queues\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? []
-  const found = name === undefined ? paths.get(path) : actions.get(action ?? '')
+  const found = name === undefined ? paths.get(path) : actions.get(action ?? (method === REMOVAL ? REMOVAL : ''))
   if (found === undefined) throw new CodedError('not-found', 'There is nothing at this path.')
   if (method !== found.method && !(found.method === 'GET' && method === 'HEAD'))
     throw new CodedError('unsupported', `This path takes ${found.method}.`)
@@ -49,9 +49,13 @@ const paths: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/api/unschedule', { method: 'POST', run: unschedule }],
 ])
 
+/** Nothing follows the name, as with `declare`: the method tells them apart. */
+const REMOVAL = 'DELETE'
+
 /** Of a queue, by what follows its name. */
 const actions: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['', { method: 'PUT', run: declare }],
+  [REMOVAL, { method: 'DELETE', run: remove }],
   ['messages', { method: 'GET', run: browse }],
   ['purge', { method: 'POST', run: async (managed, _, name) => ok({ removed: await managed.purge(segments(decoded(name))) }) }],
   ['move', { method: 'POST', run: move }],
@@ -115,6 +119,10 @@ async function explain({ administration }: Managed, query: URLSearchParams): Pro
   const { looked, views } = await administration.explain(segments(queue), which)
   const own = views.find((view) => view.own)
   return ok({ queue, message: renderEntry(looked, own, bytesMax), protocols: views.map((view) => renderView(view, bytesMax)) })
+}
+
+async function remove({ administration }: Managed, query: URLSearchParams, name: string): Promise<Answer> {
+  return ok({ removed: await administration.remove(segments(decoded(name)), query.get('force') === 'true') })
 }
 
 async function move({ administration }: Managed, query: URLSearchParams, name: string): Promise<Answer> {

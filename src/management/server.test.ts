@@ -28,6 +28,7 @@ const administered: Administered = {
   redrive: nothing,
   scheduled: nothing,
   unschedule: nothing,
+  remove: nothing,
 }
 
 async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits, login?: ManagementOptions['login']) {

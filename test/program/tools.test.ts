@@ -109,7 +109,7 @@ describe('send and receive', () => {
     await wrong(1, 'cannot be reached', 'send', 'amqp://127.0.0.1:1', 'q', 'm')
     await wrong(1, 'A destination begins with /queue/', 'send', stomp, 'nowhere', 'm')
     await wrong(1, 'wildcards', 'send', urls('amqp')[0], 'topic://a.*', 'm')
-    await wrong(1, '.', 'receive', urls('amqp')[0], 'queue://a?x=1')
+    await wrong(1, 'option "x"', 'receive', urls('amqp')[0], 'queue://a?x=1')
     await wrong(1, 'there is no queue nowhere', 'browse', 'nowhere')
     await wrong(1, 'does not answer', 'destinations', '--url', '127.0.0.1:1')
     await wrong(2, 'one of them', 'explain', 'q', '1', '--last')
@@ -137,7 +137,9 @@ describe('a queue', () => {
     expect(await done('move', 'seen', 'elsewhere', '--count', '1')).toBe('moved 1\n  1 to elsewhere\n')
     expect(await done('move', '--redrive', 'elsewhere')).toBe('moved 0\n1 stayed: no dead letters, or their queue is gone\n')
     expect(await done('purge', 'seen')).toBe('removed 1\n')
+    expect((await run('remove', 'elsewhere')).err).toContain('by force only')
     expect(JSON.parse(await done('purge', 'elsewhere', '--json'))).toEqual({ removed: 1 })
+    expect(await done('remove', 'elsewhere')).toBe('removed, with 0 messages\n')
   })
 
   it('shows who is connected', async () => {

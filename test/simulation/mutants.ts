@@ -213,7 +213,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'delivers before the commit',
     caughtBy: ['acknowledged-is-kept', 'one-number-once'],
-    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0) {', to: 'if (row < 0) {' }],
+    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0 || behind) {', to: 'if (row < 0) {' }],
   },
   {
     name: 'a snapshot holds what is not committed',

@@ -43,11 +43,14 @@ export function percentile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
-export type Trend = Readonly<{ what: string; first: number; last: number; flat: boolean }>
+/** `judged`: not being flat is a failure. Times are the machine's too, so they are told and judged by who reads them. */
+export type Trend = Readonly<{ what: string; first: number; last: number; flat: boolean; judged: boolean }>
+
+const STEADY_AFTER_SECONDS = 180
 
 /**
- * Each figure's early and late value, and whether the late one is within what a steady state may do. The first tenth is warm-up. Memory and disk are
- * of the broker alone; latencies also of the machine, so that only another order of magnitude counts.
+ * Each figure's early and late value, and whether the late one is within what a steady state may do. The first tenth is warm-up;
+ * a run of less than three minutes is nothing else, and only loss is judged in it.
  */
 export function trends(samples: readonly Sample[]): Trend[] {
   const steady = samples.slice(Math.floor(samples.length / 10))
@@ -59,17 +62,17 @@ export function trends(samples: readonly Sample[]): Trend[] {
     )
   const early = steady.slice(0, third)
   const late = steady.slice(-third)
-  const trend = (what: string, pick: (sample: Sample) => number, part: number, times: number, more: number): Trend => {
+  const trend = (what: string, pick: (sample: Sample) => number, part: number, times: number, more: number, judged: boolean): Trend => {
     const first = of(early, pick, part)
     const last = of(late, pick, part)
-    return { what, first, last, flat: last <= first * times + more }
+    return { what, first, last, flat: last <= first * times + more, judged: judged && samples.length >= STEADY_AFTER_SECONDS }
   }
   return [
-    trend('RSS, median, MiB', ({ rssMiB }) => rssMiB, 0.5, 1.2, 32),
-    trend('RSS, most, MiB', ({ rssMiB }) => rssMiB, 1, 1.3, 64),
-    trend('disk, most, MiB', ({ diskMiB }) => diskMiB, 1, 1.2, 256),
-    trend('probe p50, median, ms', ({ p50Ms }) => p50Ms, 0.5, 3, 10),
-    trend('probe p99, median, ms', ({ p99Ms }) => p99Ms, 0.5, 3, 50),
-    trend('longest turn, 95 in 100 seconds, ms', ({ gapMs }) => gapMs, 0.95, 3, 100),
+    trend('RSS, median, MiB', ({ rssMiB }) => rssMiB, 0.5, 1.2, 32, true),
+    trend('RSS, most, MiB', ({ rssMiB }) => rssMiB, 1, 1.3, 64, true),
+    trend('disk, most, MiB', ({ diskMiB }) => diskMiB, 1, 1.2, 256, true),
+    trend('probe p50, median, ms', ({ p50Ms }) => p50Ms, 0.5, 3, 10, false),
+    trend('probe p99, median, ms', ({ p99Ms }) => p99Ms, 0.5, 3, 50, false),
+    trend('longest turn, 95 in 100 seconds, ms', ({ gapMs }) => gapMs, 0.95, 3, 100, false),
   ]
 }

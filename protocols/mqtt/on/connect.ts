@@ -1,20 +1,35 @@
 // CONNECT: who is it, which session, and CONNACK. The first packet, and the only one of its kind [MQTT-3.1.0-1] [MQTT-3.1.0-2].
 import type { Address, ErrorCode, Will } from '../../../src/api.ts'
 import { NAMESPACE } from '../address.ts'
+import { connackRefused, keepAliveOf } from '../answers-five.ts'
 import * as codec from '../codec.ts'
+import { ProtocolError } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
-import { CONNACK_CODE, codeOf, FIVE_UNSUPPORTED_VERSION, IDENTIFIER_REJECTED, NOT_AUTHORIZED, UNACCEPTABLE_VERSION } from '../errors.ts'
+import { CONNACK_CODE, codeOf, IDENTIFIER_REJECTED, NOT_AUTHORIZED, UNACCEPTABLE_VERSION } from '../errors.ts'
+import { FOR_EVER, Five, keepMsOf } from '../five.ts'
 import { newMessage } from '../format.ts'
-import { type Connect, decodeConnect } from '../packets.ts'
+import { newMessageFive } from '../format-five.ts'
+import { type Connect, decodeConnect, type UnknownLevel } from '../packets.ts'
+import { PROPERTY } from '../properties.ts'
+import { BAD_AUTHENTICATION_METHOD, CONNACK_REASON, IDENTIFIER_NOT_VALID, NOT_AUTHORIZED as NOT_AUTHORIZED_FIVE, PROTOCOL_ERROR } from '../reasons.ts'
 import { isReserved } from './publish.ts'
 
 export function onConnect(connection: MqttConnection, buffer: Buffer, start: number, end: number): void {
-  const connect = decodeConnect(buffer, start, end)
-  if (connect.version === 0) {
-    // [MQTT-3.1.2-2]; a client of MQTT 5 understands only its own form.
-    return refuse(connection, connect.level === 5 ? codec.connackFive(FIVE_UNSUPPORTED_VERSION) : codec.connack(false, UNACCEPTABLE_VERSION))
+  const connect = read(connection, buffer, start, end)
+  // [MQTT-3.1.2-2]
+  if (connect.version === 0) return refuse(connection, codec.connack(false, UNACCEPTABLE_VERSION))
+  const five = connect.version === 5 ? new Five(connect, connection.front.settings) : undefined
+  const say = (code: number, reason: number, says: string): Uint8Array =>
+    five === undefined ? codec.connack(false, code) : connackRefused(five, reason, says)
+  if (connect.properties !== undefined) {
+    const { texts, binaries } = connect.properties
+    if (texts.has(PROPERTY.authenticationMethod)) return refuse(connection, say(0, BAD_AUTHENTICATION_METHOD, 'no authentication method is offered'))
+    // [MQTT5-3.1.2.11.10]
+    if (binaries.has(PROPERTY.authenticationData)) return refuse(connection, say(0, PROTOCOL_ERROR, 'authentication data without a method'))
   }
-  if (!identifierFits(connection, connect)) return refuse(connection, codec.connack(false, IDENTIFIER_REJECTED))
+  if (!identifierFits(connection, connect)) {
+    return refuse(connection, say(IDENTIFIER_REJECTED, IDENTIFIER_NOT_VALID, 'the client identifier is longer than is allowed'))
+  }
   const will = willOf(connection, connect)
   const { broker } = connection.front
   const { remote, secure } = connection.wire
@@ -23,22 +38,43 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   connection.wire.pause()
   const { user, password } = connect
   broker.authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }).then(
-    (principal) => open(connection, connect, will, principal),
-    (error: unknown) => refuse(connection, codec.connack(false, loginRefused(connect, codeOf(error)))),
+    (principal) => open(connection, connect, five, will, principal),
+    (error: unknown) => {
+      const code = loginRefused(connect, codeOf(error))
+      refuse(connection, say(code, code === NOT_AUTHORIZED ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[codeOf(error)], sentenceOf(error)))
+    },
   )
 }
 
-function open(connection: MqttConnection, connect: Connect, will: Will | undefined, principal: string): void {
+/** What is wrong with a CONNECT of MQTT 5 is told in CONNACK [MQTT5-4.13.1-1]. */
+function read(connection: MqttConnection, buffer: Buffer, start: number, end: number): Connect | UnknownLevel {
+  try {
+    return decodeConnect(buffer, start, end)
+  } catch (error) {
+    if (error instanceof ProtocolError && buffer.toString('latin1', start, Math.min(end, start + 7)) === '\0\x04MQTT\x05') {
+      connection.wire.write(connackRefused(undefined, error.reason, error.message))
+    }
+    throw error
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  return codeOf(error) === 'internal' || !(error instanceof Error) ? '' : error.message
+}
+
+function open(connection: MqttConnection, connect: Connect, five: Five | undefined, will: Will | undefined, principal: string): void {
   // The wire may be gone, or its time over.
   if (connection.state !== 'connecting') return
   const { broker, settings, log } = connection.front
-  const { clientId, clean } = connect
-  const keepMs = clean ? 0 : settings.sessionExpiryMs === 0 ? Number.POSITIVE_INFINITY : settings.sessionExpiryMs
+  const { clean } = connect
+  const clientId = connect.clientId === '' && five !== undefined ? assignedClientId(connection, five) : connect.clientId
+  const keepMs = five !== undefined ? keepMsOf(five.sessionExpiryAsked, settings) : clean ? 0 : keepMsOf(FOR_EVER, settings)
   const queuePath = clientId === '' ? ['session', '', `${broker.node}-${++connection.front.nameless}`] : ['session', clientId]
   connection.own = {
     version: connect.version,
+    five,
     clientId,
-    kept: !clean,
+    kept: keepMs > 0,
     queue: broker.address('queue', queuePath, NAMESPACE),
     queueMade: false,
     parkedNotes: new Set(),
@@ -51,12 +87,13 @@ function open(connection: MqttConnection, connect: Connect, will: Will | undefin
       connection,
     )
     // [MQTT-3.2.2-1] [MQTT-3.2.2-2]; 3.1 has no such flag and must see 0.
-    connection.opened(session, session.resumed && connect.version === 4, silenceMaxMs(connect.keepAliveSeconds, settings.keepAliveMaxSeconds))
+    connection.opened(session, session.resumed && connect.version !== 3, keepAliveOf(connect.keepAliveSeconds, settings.keepAliveMaxSeconds) * 1500)
     if (will !== undefined && will.to.kind === 'queue') session.declare(will.to, { durable: true, lifetime: 'permanent' })
   } catch (error) {
     const code = codeOf(error)
     log[code === 'internal' ? 'error' : 'debug']({ err: error, client: clientId, remote: connection.wire.remote }, 'MQTT session refused')
-    refuse(connection, codec.connack(false, CONNACK_CODE[code]))
+    const connack = five === undefined ? codec.connack(false, CONNACK_CODE[code]) : connackRefused(five, CONNACK_REASON[code], sentenceOf(error))
+    refuse(connection, connack)
   }
 }
 
@@ -79,8 +116,15 @@ function identifierFits(connection: MqttConnection, connect: Connect): boolean {
   if (Buffer.byteLength(clientId) > clientIdBytesMax) return false
   // MQTT 3.1: 1 to 23 characters, and nobody else gives it a name.
   if (version === 3) return clientId !== '' && Array.from(clientId).length <= clientIdCharactersMax31
-  // [MQTT-3.1.3-7] [MQTT-3.1.3-8] Without a name there is nothing by which to find a session again.
-  return clientId !== '' || clean
+  // [MQTT-3.1.3-7] [MQTT-3.1.3-8] Without a name there is nothing by which to find a session again; with MQTT 5 it is given one [MQTT5-3.1.3-6].
+  return version === 5 || clientId !== '' || clean
+}
+
+/** Never given twice: by this node, in this term, one after the other. */
+function assignedClientId({ front }: MqttConnection, five: Five): string {
+  const startedAt = front.broker.figures().startedAtMs.toString(36)
+  five.assignedClientId = `assigned-${front.broker.node}-${startedAt}-${++front.nameless}`
+  return five.assignedClientId
 }
 
 function willOf(connection: MqttConnection, connect: Connect): Will | undefined {
@@ -94,10 +138,10 @@ function willOf(connection: MqttConnection, connect: Connect): Will | undefined 
   // A copy: it stays as long as the connection, and must not keep what was read with it.
   const payload = Buffer.from(will.payload)
   const retain = !will.retain || to.kind === 'queue' ? 'no' : payload.length === 0 ? 'clear' : 'set'
-  return { to, message: newMessage(will.qos, will.retain, payload), retain, delayMs: 0 }
-}
-
-function silenceMaxMs(askedSeconds: number, maxSeconds: number): number {
-  const seconds = maxSeconds > 0 && (askedSeconds === 0 || askedSeconds > maxSeconds) ? maxSeconds : askedSeconds
-  return seconds * 1500
+  const { properties } = will
+  if (properties === undefined) return { to, message: newMessage(will.qos, will.retain, payload), retain, delayMs: 0 }
+  // Its time to live begins when it is sent.
+  const { expirySeconds, willDelaySeconds } = properties.found
+  const message = newMessageFive(will.qos, will.retain, payload, properties.packet, { ...properties.found, expirySeconds: -1 }, 0)
+  return { to, message, retain, delayMs: willDelaySeconds * 1000, ttlMs: Math.max(0, expirySeconds) * 1000 }
 }

@@ -1,11 +1,15 @@
 // PUBLISH from a client. The hottest handler: it reads in place, makes the message and nothing else.
 import type { Address, PublishOptions, Session } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
-import { NOTHING, SEND_PUBACK, SEND_PUBREC } from '../answers.ts'
+import { NOTHING, SEND_PUBACK, SEND_PUBREC, withReason } from '../answers.ts'
 import { ProtocolError } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { newMessage } from '../format.ts'
+import { newMessageFive } from '../format-five.ts'
 import { packetIdOf } from '../packets.ts'
+import { type PublishProperties, readPublishProperties } from '../publish-properties.ts'
+import { addressFive, countIncoming, judgePayload } from '../publish-five.ts'
+import { NO_MATCHING_SUBSCRIBERS } from '../reasons.ts'
 
 const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
@@ -21,9 +25,18 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   const topicStart = start + 2
   if (topicStart > end) throw new ProtocolError('PUBLISH ends before its topic')
   const topicEnd = topicStart + ((buffer[start] << 8) | buffer[start + 1])
-  const bodyStart = qos === 0 ? topicEnd : topicEnd + 2
+  let bodyStart = qos === 0 ? topicEnd : topicEnd + 2
   if (bodyStart > end) throw new ProtocolError('PUBLISH ends before its payload')
-  const to = connection.front.topics.address(buffer, topicStart, topicEnd)
+  const { five } = connection.own
+  let properties: PublishProperties | undefined
+  if (five !== undefined) {
+    properties = readPublishProperties(buffer, bodyStart, end, connection.front.settings.propertyBytesMax, false)
+    bodyStart = properties.end
+  }
+  const to =
+    five === undefined || properties === undefined
+      ? connection.front.topics.address(buffer, topicStart, topicEnd)
+      : addressFive(connection.front, five, buffer.subarray(topicStart, topicEnd), properties.alias)
   const packetId = qos === 0 ? 0 : packetIdOf(buffer, topicEnd)
   const answer = qos === 0 ? NOTHING : qos === 1 ? SEND_PUBACK : SEND_PUBREC
 
@@ -32,6 +45,7 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
     if (connection.own.parkedNotes.has(packetId)) return
     if (session.notes.has(packetId)) return acknowledge(connection, answer, packetId)
   }
+  if (five !== undefined && qos > 0) countIncoming(five, connection.front.settings.receiveMaximum)
   if (isReserved(to)) {
     connection.front.reservedDropped++
     if (qos > 0) acknowledge(connection, answer, packetId)
@@ -40,18 +54,24 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
 
   const retain = (first & 1) !== 0
   const body = buffer.subarray(bodyStart, end)
+  if (properties?.saysText === true && connection.front.settings.checkPayloadFormat) {
+    const fault = judgePayload(body)
+    if (fault !== undefined) return connection.refusePublish(fault, answer, packetId)
+  }
   const plain = !retain || to.kind === 'queue' ? PLAIN : body.length === 0 ? CLEAR : SET
   if (to.kind === 'queue') makeSure(connection, session, to)
   const ticket = session.publish(
     to,
-    newMessage(qos, retain, body),
+    properties === undefined
+      ? newMessage(qos, retain, body)
+      : newMessageFive(qos, retain, body, buffer, properties, connection.front.broker.clock.wallMs()),
     qos === 2 ? { retain: plain.retain, note: packetId, transaction: undefined } : plain,
   )
   if (ticket > 0) {
-    if (qos > 0) connection.owe(ticket, answer, packetId)
+    if (qos > 0) connection.owe(ticket, five !== undefined && session.unheard ? withReason(answer, NO_MATCHING_SUBSCRIBERS) : answer, packetId)
   } else if (ticket < 0) connection.park(answer, packetId)
-  else if (isTemporary(to) && session.refusal?.code === 'not-found') {
-    // It is gone and never comes back: a client whose connection ended would send it again for ever.
+  else if (isTemporary(to) && session.refusal?.code === 'not-found' && (five === undefined || qos === 0)) {
+    // It is gone and never comes back: a client whose connection ended would send it again for ever. MQTT 5 has a word for it.
     connection.front.reservedDropped++
     if (qos > 0) acknowledge(connection, answer, packetId)
   } else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)

@@ -1,37 +1,51 @@
 // SUBSCRIBE: each filter becomes a binding to the session's own queue, to its group's queue (`$share`), or a plain queue to consume (`queuePrefix`).
 // SUBACK says of each what was granted; it waits until all of it is committed. Of filters that fail the others stand [MQTT-3.8.4-5].
-import type { Session } from '../../../src/api.ts'
+import type { Binding, Session } from '../../../src/api.ts'
 import { type Filter, within } from '../address.ts'
-import { suback } from '../codec.ts'
+import { suback as subackFive } from '../answers-five.ts'
+import { ProtocolError, suback } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { SUBSCRIPTION_REFUSED } from '../errors.ts'
-import { decodeSubscribe } from '../packets.ts'
+import { AS_PUBLISHED, IDENTIFIER, NOT_OWN, QOS } from '../outgoing.ts'
+import { decodeSubscribe, NO_LOCAL, RETAIN_AS_PUBLISHED } from '../packets.ts'
+import { FILTER_INVALID, NOT_AUTHORIZED, PROTOCOL_ERROR, SUBACK_REASON } from '../reasons.ts'
+
+/** One filter's wishes: options as in the packet, and the packet's subscription identifier (0: none). */
+type Wish = Readonly<{ options: number; identifier: number }>
 
 export function onSubscribe(connection: MqttConnection, session: Session, buffer: Buffer, start: number, end: number): void {
-  const { packetId, filters, qos } = decodeSubscribe(buffer, start, end, connection.front.settings.filtersPerPacketMax)
+  const { own, front } = connection
+  const five = own.five !== undefined
+  const { packetId, filters, options, identifier } = decodeSubscribe(buffer, start, end, front.settings.filtersPerPacketMax, five)
+  // [MQTT5-3.8.3-4] Before anything is done.
+  if (filters.some((text, i) => (options[i] & NO_LOCAL) !== 0 && text.startsWith('$share/')))
+    throw new ProtocolError('no local with a shared subscription [MQTT5-3.8.3-4]', PROTOCOL_ERROR)
   const granted = filters.map((text, i) => {
-    const filter = connection.front.topics.filter(text)
-    if (filter === undefined || connection.front.settings.refuse.some((refused) => within(filter.text, refused))) return SUBSCRIPTION_REFUSED
-    return subscribe(connection, session, filter, qos[i])
+    const filter = front.topics.filter(text)
+    if (filter === undefined) return five ? FILTER_INVALID : SUBSCRIPTION_REFUSED
+    if (front.settings.refuse.some((refused) => within(filter.text, refused))) return five ? NOT_AUTHORIZED : SUBSCRIPTION_REFUSED
+    const answer = subscribe(connection, session, filter, { options: options[i], identifier })
+    if (answer !== SUBSCRIPTION_REFUSED || !five || session.refusal === undefined) return answer
+    return SUBACK_REASON[session.refusal.code]
   })
-  connection.answers.pushPacket(connection.lastTicket, suback(packetId, granted))
+  connection.answers.pushPacket(connection.lastTicket, five ? subackFive(packetId, granted) : suback(packetId, granted))
   connection.answer()
 }
 
-function subscribe(connection: MqttConnection, session: Session, filter: Filter, qos: number): number {
+function subscribe(connection: MqttConnection, session: Session, filter: Filter, wish: Wish): number {
   switch (filter.kind) {
     case 'own':
-      return subscribeOwn(connection, session, filter, qos)
+      return subscribeOwn(connection, session, filter, wish)
     case 'shared':
-      return subscribeShared(connection, session, filter, qos)
+      return subscribeShared(connection, session, filter, wish)
     case 'queue':
-      return subscribeQueue(connection, session, filter, qos)
+      return subscribeQueue(connection, session, filter, wish)
   }
 }
 
 /** Answers the granted QoS or the failure code. */
-function subscribeOwn(connection: MqttConnection, session: Session, filter: Filter & { kind: 'own' }, qos: number): number {
-  const { queue, kept } = connection.own
+function subscribeOwn(connection: MqttConnection, session: Session, filter: Filter & { kind: 'own' }, { options, identifier }: Wish): number {
+  const { queue, kept, five } = connection.own
   if (queue === undefined) return SUBSCRIPTION_REFUSED
   if (!connection.own.queueMade) {
     const { cleanSessionMessagesMax, keptSessionMessagesMax } = connection.front.settings
@@ -45,34 +59,60 @@ function subscribeOwn(connection: MqttConnection, session: Session, filter: Filt
     if (!made) return SUBSCRIPTION_REFUSED
     connection.own.queueMade = true
   }
-  // Copies of durable messages are acknowledged, if the subscription is for more than QoS 0; others are settled by sending them, or dropped when nobody takes them.
-  const settle = qos === 0 ? 'settled' : 'if-durable'
-  const bound = session.bind({ pattern: filter.pattern, queue, tag: qos, settle, absent: 'drop', retained: 'always' })
-  return asked(connection, bound) ? qos : SUBSCRIPTION_REFUSED
+  const qos = options & QOS
+  const noLocal = (options & NO_LOCAL) !== 0
+  const bound = session.bind({
+    pattern: filter.pattern,
+    queue,
+    tag: qos | (noLocal ? NOT_OWN : 0) | (asPublished(options) ? AS_PUBLISHED : 0),
+    label: identifier,
+    // Copies of durable messages are acknowledged, if the subscription is for more than QoS 0; others are settled by sending them, or dropped when nobody takes them.
+    settle: qos === 0 ? 'settled' : 'if-durable',
+    absent: 'drop',
+    retained: RETAIN_HANDLING[options >> 4],
+    noLocal,
+  })
+  if (!asked(connection, bound)) return SUBSCRIPTION_REFUSED
+  five?.identifiers.set(filter.pattern, identifier, noLocal)
+  return qos
+}
+
+/** MQTT 5's retain handling; the other versions have 0 [MQTT5-3.3.1-9 to -11]. */
+const RETAIN_HANDLING: readonly Binding['retained'][] = ['always', 'if-new', 'never']
+
+function asPublished(options: number): boolean {
+  return (options & RETAIN_AS_PUBLISHED) !== 0
 }
 
 /** QoS 2 is granted as 1: the packet identifier of a shared message cannot be kept with it over a reconnect (README). */
-function subscribeShared(connection: MqttConnection, session: Session, filter: Filter & { kind: 'shared' }, qos: number): number {
+function subscribeShared(connection: MqttConnection, session: Session, filter: Filter & { kind: 'shared' }, wish: Wish): number {
   const { queue, pattern } = filter
-  const granted = Math.min(qos, 1)
+  const granted = Math.min(wish.options & QOS, 1)
+  const number = numberOf(granted, wish)
   const taken =
     asked(connection, session.declare(queue, { durable: connection.own.kept, lifetime: 'held' })) &&
-    asked(connection, session.hold(queue, granted)) &&
-    connection.outgoingOf(session).take(queue, granted)
+    asked(connection, session.hold(queue, number)) &&
+    connection.outgoingOf(session).take(queue, number)
   if (!taken) return SUBSCRIPTION_REFUSED
   // One binding for the group; what each member is granted is applied when it is sent to him. No retained messages: whose would they be? [MQTT5-4.8.2]
   const bound = session.bind({ pattern, queue, tag: 1, settle: 'if-durable', absent: 'drop', retained: 'never' })
   return asked(connection, bound) ? granted : SUBSCRIPTION_REFUSED
 }
 
-function subscribeQueue(connection: MqttConnection, session: Session, filter: Filter & { kind: 'queue' }, qos: number): number {
+function subscribeQueue(connection: MqttConnection, session: Session, filter: Filter & { kind: 'queue' }, wish: Wish): number {
   const { queue } = filter
-  const granted = Math.min(qos, 1)
+  const granted = Math.min(wish.options & QOS, 1)
+  const number = numberOf(granted, wish)
   const taken =
     asked(connection, session.declare(queue, { durable: true, lifetime: 'permanent' })) &&
-    asked(connection, session.hold(queue, granted)) &&
-    connection.outgoingOf(session).take(queue, granted)
+    asked(connection, session.hold(queue, number)) &&
+    connection.outgoingOf(session).take(queue, number)
   return taken ? granted : SUBSCRIPTION_REFUSED
+}
+
+/** What is kept with the hold of a queue: see outgoing.ts. */
+function numberOf(granted: number, { options, identifier }: Wish): number {
+  return granted + (asPublished(options) ? AS_PUBLISHED : 0) + identifier * IDENTIFIER
 }
 
 /** Was it taken? Then SUBACK waits for it. */

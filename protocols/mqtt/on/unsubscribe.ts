@@ -1,29 +1,43 @@
 // UNSUBSCRIBE: the bindings go, UNSUBACK comes when that is committed, also if there were none [MQTT-3.10.4-5].
 // What is in the session's queue already may still be delivered [MQTT-3.10.4-3].
 import type { Address, Session } from '../../../src/api.ts'
+import { unsuback as unsubackFive } from '../answers-five.ts'
 import { unsuback } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { decodeUnsubscribe } from '../packets.ts'
+import { FILTER_INVALID, NO_SUBSCRIPTION_EXISTED, SUBACK_REASON, SUCCESS } from '../reasons.ts'
 
 export function onUnsubscribe(connection: MqttConnection, session: Session, buffer: Buffer, start: number, end: number): void {
-  const { packetId, filters } = decodeUnsubscribe(buffer, start, end, connection.front.settings.filtersPerPacketMax)
-  for (const text of filters) {
-    const filter = connection.front.topics.filter(text)
-    if (filter === undefined) continue
-    if (filter.kind !== 'own') leave(connection, session, filter.queue)
-    else if (connection.own.queue !== undefined) note(connection, session.unbind(connection.own.queue, filter.pattern))
-  }
-  connection.answers.pushPacket(connection.lastTicket, unsuback(packetId))
+  const five = connection.own.five !== undefined
+  const { packetId, filters } = decodeUnsubscribe(buffer, start, end, connection.front.settings.filtersPerPacketMax, five)
+  const reasons = filters.map((text) => unsubscribe(connection, session, text))
+  connection.answers.pushPacket(connection.lastTicket, five ? unsubackFive(packetId, reasons) : unsuback(packetId))
   connection.answer()
 }
 
-/** Of the last member the group's queue goes, with its binding. */
-function leave(connection: MqttConnection, session: Session, queue: Address): void {
-  if (connection.outgoing === undefined || !connection.outgoing.takes(queue)) return
-  connection.outgoing.leave(queue)
-  note(connection, session.release(queue))
+/** Answers MQTT 5's reason code. */
+function unsubscribe(connection: MqttConnection, session: Session, text: string): number {
+  const filter = connection.front.topics.filter(text)
+  if (filter === undefined) return FILTER_INVALID
+  if (filter.kind !== 'own') return leave(connection, session, filter.queue)
+  const { queue, five } = connection.own
+  if (queue === undefined) return NO_SUBSCRIPTION_EXISTED
+  five?.identifiers.set(filter.pattern, 0, false)
+  return note(connection, session, session.unbind(queue, filter.pattern))
 }
 
-function note(connection: MqttConnection, ticket: number): void {
-  if (ticket > 0) connection.lastTicket = ticket
+/** Of the last member the group's queue goes, with its binding. */
+function leave(connection: MqttConnection, session: Session, queue: Address): number {
+  if (connection.outgoing === undefined || !connection.outgoing.takes(queue)) return NO_SUBSCRIPTION_EXISTED
+  connection.outgoing.leave(queue)
+  return note(connection, session, session.release(queue))
+}
+
+function note(connection: MqttConnection, session: Session, ticket: number): number {
+  if (ticket > 0) {
+    connection.lastTicket = ticket
+    return SUCCESS
+  }
+  const code = session.refusal?.code ?? 'not-found'
+  return code === 'not-found' ? NO_SUBSCRIPTION_EXISTED : SUBACK_REASON[code]
 }

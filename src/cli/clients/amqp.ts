@@ -30,7 +30,8 @@ export async function openAmqp(access: Access): Promise<Client> {
   })
   // Whoever waits for nothing is not disturbed.
   broken.catch(() => {})
-  const told = ({ connection: { error } }: EventContext): void => ended(new Error(sentenceOf(error)))
+  // What the library itself finds (a refused log-in) is with the event, what the broker said with the connection.
+  const told = ({ error, connection }: EventContext): void => ended(new Error(sentenceOf(error ?? connection.error)))
   for (const event of ['connection_error', 'connection_close', 'protocol_error', 'disconnected', 'error']) {
     connection.on(event, (context: EventContext | Error) => (context instanceof Error ? ended(context) : told(context)))
   }
@@ -163,6 +164,8 @@ function textOf(value: unknown): string {
 function sentenceOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return 'the broker ended the connection'
   const { condition, description } = error as Readonly<{ condition?: string; description?: string }>
+  // The library's own words for a refused log-in, with the number of its outcome.
+  if (description?.startsWith('Failed to authenticate') === true) return 'User or password is wrong.'
   return description ?? condition ?? 'the broker ended the connection'
 }
 

@@ -1,0 +1,54 @@
+// What an MQTT 5 connection has beside the others': the limits that client and broker told each other, topic aliases, identifiers of subscriptions.
+import type { Address, Pattern } from '../../src/api.ts'
+import type { Connect } from './packets.ts'
+import { PROPERTY } from './properties.ts'
+import type { MqttSettings } from './settings.ts'
+import { SubscriptionIdentifiers } from './subscription-identifiers.ts'
+
+export class Five {
+  // What the client asked for.
+  readonly receiveMaximum: number
+  readonly packetBytesMax: number
+  readonly wantsProblems: boolean
+  readonly wantsResponse: boolean
+  /** Seconds; 0xFFFFFFFF: for ever. */
+  readonly sessionExpiryAsked: number
+  readonly keepAliveAsked: number
+  /** Aliases that we may use to it, and those in use. */
+  readonly aliasesOutMax: number
+  readonly aliasesOut = new Map<Address, number>()
+  /** Those of the client, by number. */
+  readonly aliasesIn: (Address | undefined)[] = []
+  readonly identifiers = new SubscriptionIdentifiers()
+  /** Publishes of QoS 1 and 2 that are not answered to their end [MQTT5-3.3.4-9]. */
+  incoming = 0
+  /** A client id that the broker made up, or ''. */
+  assignedClientId = ''
+
+  constructor(connect: Connect, settings: MqttSettings) {
+    const numbers = connect.properties?.numbers ?? new Map<number, number>()
+    this.receiveMaximum = numbers.get(PROPERTY.receiveMaximum) ?? 65_535
+    this.packetBytesMax = numbers.get(PROPERTY.maximumPacketSize) ?? Number.POSITIVE_INFINITY
+    this.wantsProblems = (numbers.get(PROPERTY.requestProblem) ?? 1) === 1
+    this.wantsResponse = numbers.get(PROPERTY.requestResponse) === 1
+    this.sessionExpiryAsked = numbers.get(PROPERTY.sessionExpiry) ?? 0
+    this.keepAliveAsked = connect.keepAliveSeconds
+    this.aliasesOutMax = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, settings.topicAliasesOutMax)
+  }
+
+  /** A continued session's identifiers, as they were kept. */
+  restore(bound: readonly Readonly<{ pattern: Pattern; noLocal: boolean; label: number }>[]): void {
+    for (const { pattern, noLocal, label } of bound) if (label !== 0) this.identifiers.set(pattern, label, noLocal)
+  }
+}
+
+export const FOR_EVER = 0xffff_ffff
+
+export function keepMsOf(seconds: number, settings: MqttSettings): number {
+  const asked = seconds === FOR_EVER ? Number.POSITIVE_INFINITY : seconds * 1000
+  return settings.sessionExpiryMs === 0 ? asked : Math.min(asked, settings.sessionExpiryMs)
+}
+
+export function secondsOf(keepMs: number): number {
+  return Math.min(FOR_EVER, Math.floor(keepMs / 1000))
+}
