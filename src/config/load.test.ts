@@ -118,7 +118,7 @@ describe('what is wrong with a configuration', () => {
     expect(({} as Record<string, unknown>).polluted).toBeUndefined()
   })
 
-  it('listening beyond loopback without TLS and users wants insecure', async () => {
+  it('listening beyond loopback without TLS wants insecure', async () => {
     await expect(load({ flags: { listeners: { mqtt: { host: '0.0.0.0' } } } })).rejects.toThrow('--insecure')
     await expect(load({ flags: { listeners: { http: { host: '::' } } } })).rejects.toThrow('listener http')
     await expect(load({ flags: { listeners: { mqtt: { host: '0.0.0.0', enabled: false } } } })).resolves.toBeDefined()

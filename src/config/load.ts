@@ -98,7 +98,7 @@ function checkTogether({ limits, journal, listeners, insecure, users }: Settings
   for (const [name, { enabled, host }] of Object.entries(listeners)) {
     if (!enabled || isLoopback(host)) continue
     throw new ConfigurationError(
-      `listener ${name} would open ${host} to the network without TLS and users: listen on 127.0.0.1, or pass --insecure if you mean it`,
+      `listener ${name} would open ${host} to the network without TLS: listen on 127.0.0.1, or pass --insecure if you mean it`,
     )
   }
 }

@@ -60,7 +60,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
       insecure: {
         type: 'boolean',
         default: defaults.insecure,
-        description: 'Allows listeners beyond loopback although there is neither TLS nor a list of users.',
+        description: 'Allows listeners beyond loopback although there is no TLS: passwords and messages can be read on the way.',
       },
       users: {
         type: 'array',

@@ -13,7 +13,7 @@ export type Settings = Readonly<{
   ports: 'fixed' | 'free'
   /** Added to every fixed port, so that several nodes share a machine. */
   portOffset: number
-  /** Allows listeners beyond loopback without TLS and users. */
+  /** Allows listeners beyond loopback without TLS. */
   insecure: boolean
   /** Who may log in. None: everybody is anonymous. */
   users: readonly User[]
