@@ -54,8 +54,8 @@ export class SoakWorld {
     this.#options = options
     const stage: Stage = { ledger: this.account, random: options.random, wrong: (sentence) => this.wrongs.push(sentence) }
     this.#producers = [
-      new StompProducer('stomp-q', '/queue/soak.one', 50, stage),
-      new StompProducer('stomp-t', '/topic/soak.stomp', 10, stage),
+      new StompProducer('stomp-q', { destination: '/queue/soak.one', window: 50 }, stage),
+      new StompProducer('stomp-t', { destination: '/topic/soak.stomp', window: 10 }, stage),
       new MqttProducer('mqtt-t', 'soak/one', { window: 30 }, stage),
       new MqttOnceProducer('mqtt-2', 'soak/two', 10, stage),
       new AmqpProducer('amqp-q', 'queue://soak.three', { window: 30, receiverSettles: 'first' }, stage),
