@@ -91,9 +91,10 @@ export class SoakWorld {
     for (const each of this.#consumers) await each.connect(ready)
     await Promise.all(this.#producers.map((each) => each.connect(ready)))
     this.#sideRuns = true
+    const term = this.startMs.length
     const failed = (error: unknown) => {
-      // What its broker's death broke is no fault.
-      if (this.#sideRuns) this.wrongs.push(error instanceof Error ? error.message : String(error))
+      // What its broker's death broke is no fault, however late it is told.
+      if (this.#sideRuns && this.startMs.length === term) this.wrongs.push(error instanceof Error ? error.message : String(error))
     }
     this.#side = Promise.all(
       [this.#probe(ready), this.#retain(ready), this.#comeAndGo(ready), this.#sendLater(ready)].map((each) => each.catch(failed)),
