@@ -279,6 +279,32 @@ describe('hostile requests', () => {
     expect(await told).toMatchObject({ condition: 'amqp:resource-deleted' })
   })
 
+  it('a durable subscription that nobody comes back to is looked at, purged and removed by the name under which it is listed', async () => {
+    const source = { address: 'topic://forgotten', durable: 2, expiry_policy: 'never' }
+    const receiver = amqp.open_receiver({ name: 'gone.sub', source, credit_window: 0 } as never)
+    await new Promise((resolve) => receiver.once('receiver_open', resolve))
+    const name = 'amqp:durable.app.gone.sub'
+    const path = `/api/queues/${encodeURIComponent(name)}`
+    expect((await ask('DELETE', path)).status).toBe(409)
+    receiver.detach()
+    await new Promise((resolve) => receiver.once('receiver_close', resolve).once('receiver_detached', resolve))
+    await send('topic://forgotten', { body: 'one' }, { body: 'two' })
+    expect((await ask('GET', `${path}/messages`)).body.messages).toHaveLength(2)
+    expect((await ask('GET', `/api/explain?queue=${encodeURIComponent(name)}`)).body.message.sentTo).toBe('topic forgotten')
+    expect((await ask('POST', `${path}/purge`)).body).toEqual({ removed: 2 })
+    expect((await ask('DELETE', path)).body).toEqual({ removed: 0 })
+    expect((await ask('DELETE', path)).status).toBe(404)
+    expect((await ask('POST', `${path}/move?to=elsewhere`)).status).toBe(404)
+  })
+
+  it('the queue of a session goes with it, not by management', async () => {
+    const options = { clientId: 'keeps', protocolVersion: 4, clean: false } as const
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.port('mqtt')}`, options)
+    await client.subscribeAsync('kept', { qos: 1 })
+    expect((await ask('DELETE', `/api/queues/${encodeURIComponent('mqtt:session.keeps')}?force=true`)).status).toBe(403)
+    await client.endAsync()
+  })
+
   it('a name longer than a queue may have is refused', async () => {
     await ask('PUT', '/api/queues/q')
     expect((await ask('POST', `/api/queues/q/move?to=${'x.'.repeat(500)}x`)).status).toBe(413)

@@ -7,6 +7,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Address, Body, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { listToJson, mapToJson, repeatsKey } from '../shared/json.ts'
+import { SCHEDULED } from '../shared/schedule-names.ts'
 import { identifierToText, textToIdentifier, valueToText } from '../shared/values.ts'
 import type { Topics } from './address.ts'
 import { ProtocolError } from './codec.ts'
@@ -45,7 +46,6 @@ export const FIELD = {
   priority: 'priority',
   group: 'JMSXGroupID',
   groupSequence: 'JMSXGroupSeq',
-  delay: 'AMQ_SCHEDULED_DELAY',
 } as const
 const FIELDS: ReadonlySet<string> = new Set(Object.values(FIELD))
 
@@ -132,8 +132,6 @@ function isReadable(name: string, value: string): boolean {
       return /^-?\d{1,9}$/.test(value)
     case FIELD.priority:
       return /^\d$/.test(value)
-    case FIELD.delay:
-      return /^\d{1,12}$/.test(value)
     default:
       return true
   }
@@ -187,7 +185,8 @@ function fromCanonical(topics: Topics, canonical: Canonical, message: Message, l
   field(FIELD.priority, message.priority === 4 ? undefined : String(message.priority), 'priority')
   field(FIELD.group, message.group === '' ? undefined : message.group, 'groupId')
   field(FIELD.groupSequence, canonical.groupSequence?.toString(), 'groupSequence')
-  if (message.deliverAtMs !== 0) lost('deliverAt')
+  // A delay that was asked for as such is among the properties.
+  if (message.deliverAtMs !== 0 && !canonical.properties.some(([name]) => name === 'AMQ_SCHEDULED_DELAY')) lost('deliverAt')
   if (canonical.userId !== undefined) lost('userId')
   writeUserProperties(canonical, properties, lost)
   // The table's row "qos for messages of other origin": durable → 1, else 0.
@@ -204,7 +203,8 @@ function writeUserProperties(canonical: Canonical, properties: PropertyWriter, l
       lost('properties')
       continue
     }
-    typesLost ||= value.type !== 'string'
+    // Those of a schedule are known by their names.
+    typesLost ||= value.type !== 'string' && !SCHEDULED.has(name)
   }
   if (typesLost) lost('propertyTypes')
 }

@@ -2,11 +2,15 @@
 // is open or ended, and how the bytes were split makes no difference. A seed that once failed becomes a file in corpus/.
 // And beside mqtt-packet: what both take must mean the same.
 import { readdirSync, readFileSync } from 'node:fs'
-import mqttPacket, { type Packet } from 'mqtt-packet'
+import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet'
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/random.ts'
 import { type Frames, Framer } from './codec.ts'
 import { Client } from './fake-core.ts'
+import { dialectFive, newMessageFive, readHead } from './format-five.ts'
+import { newFront } from './index.ts'
+import { readPublishProperties } from './publish-properties.ts'
+import { defaults } from './settings.ts'
 
 const CORPUS = new URL('./corpus/', import.meta.url)
 
@@ -38,8 +42,9 @@ function splits(stream: Buffer, random: SeededRandom): Buffer[][] {
   return [Array.from(stream, (_, at) => stream.subarray(at, at + 1)), some]
 }
 
-function stream(random: SeededRandom): Buffer {
-  const packets: Packet[] = [{ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: 'c', keepalive: 60 }]
+function stream(random: SeededRandom, version: 4 | 5): Buffer {
+  const packets: Packet[] = [{ cmd: 'connect', protocolId: 'MQTT', protocolVersion: version, clean: true, clientId: 'c', keepalive: 60 }]
+  const properties = (): object => (version === 5 ? { properties: randomProperties(random) } : {})
   const id = () => 1 + random.below(5)
   for (let count = random.below(8); count > 0; count--) {
     const qos = random.below(3) as 0 | 1 | 2
@@ -52,11 +57,16 @@ function stream(random: SeededRandom): Buffer {
         dup: false,
         retain: random.below(2) === 1,
         messageId: id(),
+        ...properties(),
       },
-      { cmd: 'subscribe', messageId: id(), subscriptions: [{ topic: 't/+', qos }] },
+      {
+        cmd: 'subscribe',
+        messageId: id(),
+        subscriptions: [{ topic: 't/+', qos, nl: random.below(2) === 1, rap: random.below(2) === 1, rh: random.below(3) }],
+      },
       { cmd: 'unsubscribe', messageId: id(), unsubscriptions: ['t/+'] },
       { cmd: 'puback', messageId: id() },
-      { cmd: 'pubrec', messageId: id() },
+      { cmd: 'pubrec', messageId: id(), ...(version === 5 ? { reasonCode: random.below(2) * 0x87 } : {}) },
       { cmd: 'pubrel', messageId: id() },
       { cmd: 'pubcomp', messageId: id() },
       { cmd: 'pingreq' },
@@ -64,7 +74,22 @@ function stream(random: SeededRandom): Buffer {
     ]
     packets.push(kinds[random.below(kinds.length)])
   }
-  return Buffer.concat(packets.map((packet) => mqttPacket.generate(packet)))
+  return Buffer.concat(packets.map((packet) => mqttPacket.generate(packet, { protocolVersion: version })))
+}
+
+/** Those of PUBLISH. */
+function randomProperties(random: SeededRandom): NonNullable<IPublishPacket['properties']> {
+  const some = <T>(value: T): T | undefined => (random.below(3) === 0 ? value : undefined)
+  const chosen = {
+    payloadFormatIndicator: some(random.below(2) === 1),
+    messageExpiryInterval: some(random.below(2 ** 32 - 1)),
+    topicAlias: some(1 + random.below(3)),
+    contentType: some('größe/x'),
+    responseTopic: some('answers/here'),
+    correlationData: some(Buffer.from(random.bytes(random.below(40)))),
+    userProperties: some({ a: ['1', '2'], priority: String(random.below(12)), JMSXGroupID: 'g' }),
+  }
+  return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined))
 }
 
 describe('streams', () => {
@@ -75,15 +100,19 @@ describe('streams', () => {
     for (let at = 1; at < bytes.length; at++) expect(await effect([bytes.subarray(0, at), bytes.subarray(at)]), `split at ${at}`).toBe(whole)
   })
 
-  it('changed at random do the same however they are split', async () => {
-    for (let seed = 1; seed <= 400; seed++) {
-      const random = new SeededRandom(seed)
-      const bytes = stream(random)
-      for (let change = random.below(4); change > 0; change--) bytes[random.below(bytes.length)] = random.below(256)
-      const whole = await effect([bytes])
-      for (const pieces of splits(bytes, random)) expect(await effect(pieces), `seed ${seed}: ${bytes.toString('hex')}`).toBe(whole)
-    }
-  }, 30_000)
+  it.each([4, 5] as const)(
+    'of level %i, changed at random, do the same however they are split',
+    async (version) => {
+      for (let seed = 1; seed <= 400; seed++) {
+        const random = new SeededRandom(seed)
+        const bytes = stream(random, version)
+        for (let change = random.below(4); change > 0; change--) bytes[random.below(bytes.length)] = random.below(256)
+        const whole = await effect([bytes])
+        for (const pieces of splits(bytes, random)) expect(await effect(pieces), `seed ${seed}: ${bytes.toString('hex')}`).toBe(whole)
+      }
+    },
+    30_000,
+  )
 
   it('of noise end or wait, and keep little', () => {
     for (let seed = 1; seed <= 3000; seed++) {
@@ -159,4 +188,72 @@ function shown(packet: Packet): unknown {
   return packet.cmd === 'publish'
     ? [packet.topic, packet.qos, packet.dup, packet.retain, packet.messageId, Buffer.from(packet.payload).toString('hex')]
     : [packet.cmd, packet.messageId]
+}
+
+describe('MQTT 5 beside mqtt-packet', () => {
+  it('a PUBLISH says what it says there, and leaves as it came', async () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = new SeededRandom(seed * 17)
+      const client = new Client()
+      await client.connect(FIVE)
+      client.send('8207 0001 00 0001 23 02')
+      client.session.commit()
+      client.wire.taken()
+      const properties = { ...randomProperties(random) }
+      delete properties.topicAlias
+      const payload = Buffer.from(random.bytes(random.below(2) === 0 ? random.below(20) : 300))
+      const packet = { cmd: 'publish', topic: 'a/b', payload, qos: 0, dup: false, retain: false, properties } as const
+      client.connection.data(mqttPacket.generate(packet, { protocolVersion: 5 }))
+      const [{ to, message }] = client.session.published.splice(0)
+      client.consumer.give({ to, message })
+      const theirs: Packet[] = []
+      const parser = mqttPacket.parser({ protocolVersion: 5 })
+      parser.on('packet', (each: Packet) => void theirs.push(each))
+      parser.parse(Buffer.from(client.wire.taken(), 'hex'))
+      const [came] = theirs
+      if (came?.cmd !== 'publish') throw new Error(`seed ${seed}: no PUBLISH came`)
+      expect([came.topic, Buffer.from(came.payload).toString('hex'), sorted(came.properties)], `seed ${seed}`).toEqual([
+        'a/b',
+        payload.toString('hex'),
+        sorted(properties),
+      ])
+    }
+  })
+
+  it('a message crosses the canonical form and comes back the same', () => {
+    const broker = new Client().broker
+    const front = newFront(broker, defaults, SILENT)
+    const dialect = dialectFive(front.topics)
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = new SeededRandom(seed * 13)
+      const properties = randomProperties(random)
+      delete properties.topicAlias
+      const bytes = mqttPacket.generate(
+        { cmd: 'publish', topic: 't', payload: 'text', qos: 1, messageId: 1, dup: false, retain: false, properties },
+        { protocolVersion: 5 },
+      )
+      const found = readPublishProperties(bytes, 7, bytes.length, 1_000_000, false)
+      const message = newMessageFive(1, false, bytes.subarray(found.end), bytes, found, 0)
+      const lost: string[] = []
+      const back = dialect.fromCanonical(dialect.toCanonical({ ...message, dialect: 'mqtt5' }), message, (field) => lost.push(field))
+      expect(lost, `seed ${seed}`).toEqual([])
+      const [mine, theirs] = [readHead(message.head), readHead(back?.head ?? new Uint8Array(0))]
+      // The canonical form has one order for fields and properties, and no word for what is normal.
+      const pairs = (head: typeof mine): string[] =>
+        head.user
+          .map(([name, value]) => `${name}=${value}`)
+          .filter((pair) => pair !== 'priority=4')
+          .sort()
+      expect({ ...theirs, user: pairs(theirs) }, `seed ${seed}`).toEqual({ ...mine, user: pairs(mine) })
+    }
+  })
+})
+
+const FIVE = '100e 0004 4d515454 05 02 003c 00 0001 61'
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+
+function sorted(properties: object = {}): unknown {
+  return Object.entries({ ...properties })
+    .map(([name, value]) => [name, Buffer.isBuffer(value) ? value.toString('hex') : JSON.stringify(value)])
+    .sort()
 }

@@ -77,7 +77,7 @@ Exit code: 0 nothing is damaged, 1 damage was found, 2 wrong usage.
   destinations: `bascule destinations [PATTERN] [flags]
 
 Lists the queues of the active node by name. In PATTERN \`*\` stands for any part of a name; queues that front ends keep for themselves (subscriptions) have the protocol's
-name before theirs, as in \`mqtt:*\`, and are listed only when asked for.
+name before theirs, as in \`mqtt:*\`, and are listed only when asked for. By that name browse, explain, purge and remove find them too.
 
   --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
   --json                   one JSON object

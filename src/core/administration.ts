@@ -9,6 +9,7 @@ import type { ScheduledFigures } from './jobs.ts'
 import type { Loss, Losses } from './losses.ts'
 import { findEntries, lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
+import { anyQueueNamed, nameOf } from './named.ts'
 import type { Queue } from './queue.ts'
 
 export type DestinationFigures = Readonly<{
@@ -139,7 +140,7 @@ export class Administration {
 
   /** What is on a queue, without taking it. */
   async look(path: readonly string[], options: LookOptions): Promise<Page> {
-    return this.#oneByOne(() => lookAt(this.#live, queueNamed(this.#live, path), options))
+    return this.#oneByOne(() => lookAt(this.#live, anyQueueNamed(this.#live, path), options))
   }
 
   /** The message's own protocol says what is in it. */
@@ -155,7 +156,7 @@ export class Administration {
 
   async #explain(path: readonly string[], which: Which): Promise<Explained> {
     const live = this.#live
-    const queue = queueNamed(live, path)
+    const queue = anyQueueNamed(live, path)
     const sequence = which.sequence ?? (which.last ? lastReady(live, queue) : await this.#sequenceAt(queue, which.index))
     const looked = sequence === 0 ? undefined : await lookAtOne(live, queue, sequence)
     if (looked === undefined) throw new CodedError('not-found', `There is no such message on queue ${path.join('.')}.`)
@@ -206,8 +207,9 @@ export class Administration {
    */
   async remove(path: readonly string[], force: boolean): Promise<number> {
     const live = this.#live
-    const queue = queueNamed(live, path)
-    const { count } = queue
+    const queue = anyQueueNamed(live, path)
+    const { count, lifetime } = queue
+    if (lifetime !== 'permanent') throw new CodedError('denied', `queue ${path.join('.')} goes with the session that has it`)
     const consumers = queue.seats?.length ?? 0
     if (!force && (count > 0 || consumers > 0))
       throw new CodedError('in-use', `queue ${path.join('.')} has ${count} messages and ${consumers} consumers: it is removed by force only`)
@@ -222,17 +224,12 @@ export class Administration {
   }
 }
 
-/** A front end's own queues come behind its name. */
-function keyOf({ address }: Queue): string {
-  return address.namespace === '' ? address.path.join('.') : `${address.namespace}:${address.path.join('.')}`
-}
-
 /** `''`: the broker's own queues. Else by name in dots, where `*` is any part of it; with `*:` before it, those of front ends too. */
 function isMatch(match: string, queue: Queue): boolean {
   if (queue.address.kind !== 'queue') return false
   if (match === '') return queue.address.namespace === ''
   const pieces = match.split('*')
-  let rest = keyOf(queue)
+  let rest = nameOf(queue)
   if (!rest.startsWith(pieces[0])) return false
   if (pieces.length === 1) return rest === match
   rest = rest.slice(pieces[0].length)

@@ -11,6 +11,7 @@ import { Jobs } from './jobs.ts'
 import { Live } from './live.ts'
 import { Losses } from './losses.ts'
 import { Membership } from './membership.ts'
+import { anyQueueNamed } from './named.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
@@ -272,8 +273,7 @@ export class Core implements Broker {
   /** Removes what is on the queue now and in nobody's hands. Ends when that is committed; answers how many. */
   async purge(address: Address): Promise<number> {
     const live = this.#live
-    const queue = live.findQueue(own(address))
-    if (queue === undefined) throw new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
+    const queue = anyQueueNamed(live, address.path)
     // What is committed and on its way is on the queue.
     while (queue.gate !== undefined && queue.gate.ahead.length > 0) await new Promise<void>((resolve) => this.clock.turn(resolve))
     const until = queue.next

@@ -178,6 +178,22 @@ describe('a message group', () => {
     expect(of(taker)).toBe('a1 a2')
   })
 
+  it('is given to nobody who is gone, though some of it is in his transaction still', async () => {
+    const { node, client } = start()
+    const chooses = (): Taker => client.consume(node.queue('q'), 9, { selector: 'TRUE' })
+    const [gone, other] = [chooses(), chooses()]
+    const transaction = client.session.begin()
+    await send(node, client, 'a1')
+    expect(of(gone)).toBe('a1')
+    if (transaction !== undefined) gone.consumer.settleIn(transaction, 1, 1, { kind: 'accepted' })
+    gone.consumer.close()
+    await send(node, client, 'a2')
+    expect([of(gone), of(other)]).toEqual(['a1', ''])
+    transaction?.rollback()
+    await node.settled()
+    expect([of(gone), of(other)]).toEqual(['a1', 'a1 a2'])
+  })
+
   it('is free while an exclusive consumer takes over from its own', async () => {
     const { node, client } = start()
     const x = client.consume(node.queue('q'))

@@ -149,6 +149,8 @@ export class Groups {
     const { borrower } = bucket
     if (bucket.owner !== undefined || bucket.delayed > 0 || (bucket.out > 0 && borrower === undefined)) return undefined
     if (borrower === undefined || borrower === turn) return turn
+    // One that is gone had some of it settled in a transaction that is open still: nobody is given more before that has ended.
+    if (borrower.over) return undefined
     return borrower.line === turn.line && borrower.consumer.hungry && !borrower.consumer.stalled ? borrower : undefined
   }
 

@@ -85,6 +85,54 @@ describe.skipIf(!pub.found)(`mosquitto_pub and mosquitto_sub${whySkipped(pub)}`,
     await sub.end()
   })
 
+  it('speak MQTT 5, with properties, and across versions', async () => {
+    const sub = listen(
+      '-V',
+      'mqttv5',
+      '-t',
+      'mos/five',
+      '-q',
+      '2',
+      '-D',
+      'subscribe',
+      'subscription-identifier',
+      '9',
+      '-F',
+      '%t|%q|%p|%P|%C|%R|%D|%E',
+    )
+    await sub.subscribed()
+    const old = listen('-t', 'mos/five', '-q', '2')
+    await old.subscribed()
+    const properties = ['content-type', 'x/y', 'response-topic', 'mos/answers', 'correlation-data', 'c7', 'message-expiry-interval', '100']
+    const asked = properties.flatMap((_, i) => (i % 2 === 0 ? ['-D', 'publish', properties[i], properties[i + 1]] : []))
+    await publish('-V', 'mqttv5', '-t', 'mos/five', '-q', '2', '-m', 'new', ...asked, '-D', 'publish', 'user-property', 'k', 'v')
+    await publish('-t', 'mos/five', '-q', '1', '-m', 'old')
+    await until('two messages each', () => sub.lines().length === 2 && old.lines().length === 2)
+    expect(sub.lines()).toEqual(['mos/five|2|new|k:v|x/y|mos/answers|c7|100', 'mos/five|1|old|||||'])
+    expect(old.lines()).toEqual(['mos/five|2|0|new', 'mos/five|1|0|old'])
+    await sub.end()
+    await old.end()
+  })
+
+  it('answer each other by response topic', async () => {
+    const service = listen('-V', 'mqttv5', '-t', 'mos/service', '-q', '1', '-F', '%R|%D')
+    await service.subscribed()
+    const asked = run('mosquitto_rr', [...at(), '-t', 'mos/service', '-e', 'mos/reply', '-m', 'ping', '-q', '1', '-W', '10'])
+    await until('the request', () => service.lines().length > 0)
+    const [to] = service.lines()[0].split('|')
+    expect(to).toBe('mos/reply')
+    await publish('-V', 'mqttv5', '-t', to, '-q', '1', '-m', 'pong')
+    expect((await asked).stdout).toBe('pong\n')
+    await service.end()
+  })
+
+  it('keep a session of MQTT 5 for its expiry', async () => {
+    const args = [...at(), '-V', 'mqttv5', '-i', 'mos-five', '-c', '-x', '600', '-q', '2', '-t', 'mos/five-away']
+    expect((await run('mosquitto_sub', [...args, '-E'])).code).toBe(0)
+    for (const body of ['1', '2']) await publish('-V', 'mqttv5', '-t', 'mos/five-away', '-q', '2', '-m', body)
+    expect((await run('mosquitto_sub', [...args, '-C', '2', '-W', '5'])).stdout).toBe('1\n2\n')
+  })
+
   it('see the broker itself under $SYS', async () => {
     const got = await run('mosquitto_sub', [...at(), '-t', '$SYS/#', '-C', '3', '-W', '15', '-v'])
     expect(got.stdout.split('\n').filter((line) => line.startsWith('$SYS/broker/')).length).toBe(3)

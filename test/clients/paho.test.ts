@@ -13,6 +13,9 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['session', 'keeps a session while its client is away'],
   ['takeover', 'ends the older of two connections with one client id'],
   ['old', 'speaks 3.1'],
+  ['five', 'speaks MQTT 5, with every property'],
+  ['five_session', 'keeps a session of MQTT 5, and is told when another takes it over'],
+  ['five_will', 'sends a will of MQTT 5'],
   ['keepalive', 'stays connected by its pings alone'],
 ]
 

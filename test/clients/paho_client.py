@@ -5,6 +5,9 @@ import sys
 import threading
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 PORT = int(sys.argv[1])
 TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "tcp"
@@ -12,31 +15,44 @@ WAIT = 10
 
 
 class Client:
-    def __init__(self, client_id="", clean=True, will=None, protocol=mqtt.MQTTv311, keepalive=60):
+    def __init__(self, client_id="", clean=True, will=None, protocol=mqtt.MQTTv311, keepalive=60, properties=None, will_properties=None):
         self.got = queue.Queue()
         self.connected = threading.Event()
         self.closed = threading.Event()
         self.granted = queue.Queue()
         self.session = None
         self.code = None
+        five = protocol == mqtt.MQTTv5
         self.client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean, protocol=protocol, transport=TRANSPORT
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if five else clean,
+            protocol=protocol,
+            transport=TRANSPORT,
         )
         if will:
-            self.client.will_set(*will)
+            self.client.will_set(*will, properties=will_properties)
         self.client.on_connect = self._on_connect
         self.client.on_message = lambda _c, _u, m: self.got.put(m)
         self.client.on_subscribe = lambda _c, _u, _mid, codes, _p: self.granted.put([c.value for c in codes])
-        self.client.on_disconnect = lambda *_: self.closed.set()
+        self.client.on_disconnect = self._on_disconnect
         self.client.max_inflight_messages_set(20)
-        self.client.connect("127.0.0.1", PORT, keepalive)
+        if five:
+            self.client.connect("127.0.0.1", PORT, keepalive, clean_start=clean, properties=properties)
+        else:
+            self.client.connect("127.0.0.1", PORT, keepalive)
         self.client.loop_start()
         assert self.connected.wait(WAIT), "no CONNACK"
 
-    def _on_connect(self, _client, _data, flags, code, _properties):
+    def _on_connect(self, _client, _data, flags, code, properties):
         self.session = flags.session_present
         self.code = code
+        self.told = properties
         self.connected.set()
+
+    def _on_disconnect(self, _client, _data, _flags, code, _properties):
+        self.farewell = code
+        self.closed.set()
 
     def subscribe(self, *filters):
         self.client.subscribe(list(filters))
@@ -149,6 +165,72 @@ def keepalive():
     client.subscribe(("py/alive", 1))
     client.publish("py/alive", "x", 1)
     client.take(1)
+
+
+def properties_of(packet, **values):
+    properties = Properties(packet)
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
+
+
+def five():
+    client = Client("py-five", protocol=mqtt.MQTTv5)
+    options = SubscribeOptions(qos=2, retainAsPublished=True)
+    client.client.subscribe([("py/five/#", options)], properties=properties_of(PacketTypes.SUBSCRIBE, SubscriptionIdentifier=7))
+    assert client.granted.get(timeout=WAIT) == [2]
+    sent = properties_of(
+        PacketTypes.PUBLISH,
+        PayloadFormatIndicator=1,
+        MessageExpiryInterval=60,
+        ContentType="text/plain",
+        ResponseTopic="py/answers",
+        CorrelationData=b"\x00\xff",
+        UserProperty=[("b", "1"), ("a", "2"), ("b", "3")],
+    )
+    for level in (0, 1, 2):
+        info = client.client.publish("py/five/x", "hello", level, True, properties=sent)
+        info.wait_for_publish(WAIT)
+        message = client.take(1)[0]
+        got = message.properties
+        assert message.retain and message.qos == level
+        assert got.UserProperty == [("b", "1"), ("a", "2"), ("b", "3")], got
+        assert (got.ContentType, got.ResponseTopic, got.CorrelationData) == ("text/plain", "py/answers", b"\x00\xff")
+        assert got.PayloadFormatIndicator == 1 and got.SubscriptionIdentifier == [7] and 58 <= got.MessageExpiryInterval <= 60
+    client.publish("py/five/x", b"", 1, True)
+    client.end()
+
+
+def five_session():
+    keep = properties_of(PacketTypes.CONNECT, SessionExpiryInterval=600, ReceiveMaximum=3)
+    first = Client("py-five-kept", protocol=mqtt.MQTTv5, properties=keep)
+    assert not first.session
+    first.subscribe(("py/five-away", 1))
+    first.end()
+    sender = Client(protocol=mqtt.MQTTv5)
+    assert sender.told.AssignedClientIdentifier
+    for i in range(20):
+        sender.publish("py/five-away", str(i), 1)
+    again = Client("py-five-kept", clean=False, protocol=mqtt.MQTTv5, properties=keep)
+    assert again.session
+    assert bodies(again.take(20)) == [str(i) for i in range(20)]
+    Client("py-five-kept", clean=False, protocol=mqtt.MQTTv5)
+    assert again.closed.wait(WAIT)
+    assert again.farewell.value == 0x8E, again.farewell
+
+
+def five_will():
+    watcher = Client()
+    watcher.subscribe(("py/five-will", 1))
+    newer = Client(protocol=mqtt.MQTTv5)
+    newer.subscribe(("py/five-will", 1))
+    told = properties_of(PacketTypes.WILLMESSAGE, WillDelayInterval=600, ContentType="x/y", UserProperty=("a", "b"))
+    dying = Client(will=("py/five-will", "gone", 1, False), will_properties=told, protocol=mqtt.MQTTv5)
+    dying.die()
+    # A session that is not kept ends with its connection, and its will goes then.
+    assert watcher.take(1)[0].payload == b"gone"
+    got = newer.take(1)[0].properties
+    assert got.ContentType == "x/y" and got.UserProperty == [("a", "b")]
 
 
 globals()[sys.argv[2]]()

@@ -7,9 +7,11 @@ export interface Judge {
   producer(name: string): void
   sent(producer: string, number: number): void
   acknowledged(producer: string, number: number): void
-  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number): void
-  settling(recipient: string, producer: string, number: number, atMs: number): void
-  answered(recipient: string, producer: string, number: number): void
+  /** It is nobody's before that time. */
+  notBefore(producer: string, number: number, atMs: number): void
+  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number, copy?: string): void
+  settling(recipient: string, producer: string, number: number, atMs: number, copy?: string): void
+  answered(recipient: string, producer: string, number: number, copy?: string): void
 }
 
 export interface Stage {

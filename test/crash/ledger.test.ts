@@ -103,6 +103,59 @@ describe('the ledger of the crash test', () => {
     expect(ledger.violations).toEqual(['once got p 0 2 times'])
   })
 
+  it('lets nothing come before its time', () => {
+    const ledger = ledgerOf(2)
+    ledger.notBefore('p', 0, 100)
+    ledger.notBefore('p', 1, 100)
+    ledger.delivered('r', 1, 'p', 0, 90)
+    ledger.delivered('r', 1, 'p', 1, 100)
+    expect(ledger.violations).toEqual(['r got p 0 10.0 ms before its time'])
+  })
+
+  it('lets come in any order what has its own time', () => {
+    const ledger = ledgerOf(2)
+    ledger.recipient('late', { producers: ['p'], unordered: true })
+    for (const i of [1, 0]) ledger.delivered('late', 1, 'p', i, 10)
+    expect(ledger.violations).toEqual([])
+  })
+
+  describe('of what is sent again and again', () => {
+    function again(): Ledger {
+      const ledger = new Ledger({ lazyMs: 100 })
+      ledger.producer('p')
+      ledger.recipient('r', { producers: ['p'], unordered: true, copies: 2 })
+      ledger.sent('p', 0)
+      ledger.acknowledged('p', 0)
+      return ledger
+    }
+
+    it('misses each copy', () => {
+      const ledger = again()
+      ledger.delivered('r', 1, 'p', 0, 10, 'one')
+      ledger.delivered('r', 2, 'p', 0, 20, 'one')
+      expect(ledger.missing()).toEqual(['r never got p 0 (acknowledged), 1 of its 2 copies'])
+      ledger.delivered('r', 2, 'p', 0, 20, 'two')
+      expect(ledger.missing()).toEqual([])
+      expect(ledger.violations).toEqual([])
+    })
+
+    it('sees one too many', () => {
+      const ledger = again()
+      for (const copy of ['one', 'two', 'three']) ledger.delivered('r', 1, 'p', 0, 10, copy)
+      expect(ledger.violations).toEqual(['r got p 0 as 3 messages, and it is owed 2'])
+    })
+
+    it('does not let an answered settlement of one come back', () => {
+      const ledger = again()
+      for (const copy of ['one', 'two']) ledger.delivered('r', 1, 'p', 0, 10, copy)
+      ledger.settling('r', 'p', 0, 11, 'two')
+      ledger.answered('r', 'p', 0, 'two')
+      ledger.crashed(12)
+      for (const copy of ['one', 'two']) ledger.delivered('r', 2, 'p', 0, 20, copy)
+      expect(ledger.violations).toEqual(['r got p 0 again, 9.0 ms after a settlement that was answered'])
+    })
+  })
+
   it('does not know what was never sent', () => {
     const ledger = ledgerOf(1)
     ledger.delivered('r', 1, 'p', 7, 10)

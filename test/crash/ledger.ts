@@ -8,6 +8,8 @@
 //   4  first deliveries of one producer come in its order; within one connection all of them do
 //   5  exactly-once recipients see a message once
 //   6  nothing is delivered that was not sent
+//   7  nothing comes before its time
+//   8  what is sent again and again comes as often as it should, each time as a message of its own
 import type { Judge } from './actor.ts'
 
 export interface LedgerOptions {
@@ -19,7 +21,14 @@ export interface RecipientOptions {
   /** Producers whose messages this recipient is owed. */
   readonly producers: readonly string[]
   readonly exactlyOnce?: boolean
+  /** Each message has its own time: they come in no order. */
+  readonly unordered?: boolean
+  /** How many copies of each message it is owed; they are told apart by what their deliveries say. */
+  readonly copies?: number
 }
+
+/** Clocks of two processes are read to a millisecond. */
+const EARLY_MS = 3
 
 export class Ledger implements Judge {
   readonly violations: string[] = []
@@ -42,9 +51,11 @@ export class Ledger implements Judge {
     this.#sent.set(name, [])
   }
 
-  recipient(name: string, { producers, exactlyOnce = false }: RecipientOptions): void {
+  recipient(name: string, { producers, exactlyOnce = false, unordered = false, copies = 1 }: RecipientOptions): void {
     this.#recipients.set(name, {
       exactlyOnce,
+      unordered,
+      copies,
       accounts: new Map(producers.map((producer) => [producer, { entries: [], first: -1, last: -1, connection: -1, next: 0 }])),
     })
   }
@@ -53,7 +64,12 @@ export class Ledger implements Judge {
   sent(producer: string, number: number): void {
     const all = this.#sent.get(producer)
     if (all === undefined || all.length !== number) throw new Error(`${producer} sends ${number} out of turn`)
-    all.push({ acknowledged: false, seen: false })
+    all.push({ acknowledged: false, seen: false, notBeforeMs: 0 })
+  }
+
+  notBefore(producer: string, number: number, atMs: number): void {
+    const message = this.#sent.get(producer)?.[number]
+    if (message !== undefined) message.notBeforeMs = atMs
   }
 
   acknowledged(producer: string, number: number): void {
@@ -68,8 +84,8 @@ export class Ledger implements Judge {
     return count
   }
 
-  /** `connection` is another number after each reconnect. */
-  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number): void {
+  /** `connection` is another number after each reconnect; `copy` tells a copy of a message from the others. */
+  delivered(recipient: string, connection: number, producer: string, number: number, atMs: number, copy = ''): void {
     const message = this.#sent.get(producer)?.[number]
     const of = this.#recipients.get(recipient)
     const account = of?.accounts.get(producer)
@@ -80,17 +96,21 @@ export class Ledger implements Judge {
     message.seen = true
     this.deliveries++
     const what = `${recipient} got ${producer} ${number}`
+    const earlyMs = message.notBeforeMs - atMs
+    if (earlyMs > EARLY_MS) this.violations.push(`${what} ${ms(earlyMs)} before its time`)
     if (account.connection !== connection) {
       account.connection = connection
       account.last = -1
     }
-    if (number <= account.last) this.violations.push(`${what} after ${account.last} on one connection`)
+    if (number <= account.last && !of.unordered) this.violations.push(`${what} after ${account.last} on one connection`)
     account.last = number
-    const entry = account.entries[number]
+    const copies = (account.entries[number] ??= new Map())
+    const entry = copies.get(copy)
     if (entry === undefined) {
-      if (number < account.first) this.violations.push(`${what} for the first time after ${account.first}`)
+      if (number < account.first && !of.unordered) this.violations.push(`${what} for the first time after ${account.first}`)
       account.first = number
-      account.entries[number] = { settledAtMs: Number.NaN, answered: false, count: 1 }
+      copies.set(copy, { settledAtMs: Number.NaN, answered: false, count: 1 })
+      if (copies.size > of.copies) this.violations.push(`${what} as ${copies.size} messages, and it is owed ${of.copies}`)
       return
     }
     this.redeliveries++
@@ -102,15 +122,15 @@ export class Ledger implements Judge {
   }
 
   /** The recipient's settlement leaves. */
-  settling(recipient: string, producer: string, number: number, atMs: number): void {
-    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]
+  settling(recipient: string, producer: string, number: number, atMs: number, copy = ''): void {
+    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]?.get(copy)
     if (entry === undefined) throw new Error(`${recipient} settles ${producer} ${number}, which it never got`)
     entry.settledAtMs = atMs
   }
 
   /** The broker's answer to it came. */
-  answered(recipient: string, producer: string, number: number): void {
-    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]
+  answered(recipient: string, producer: string, number: number, copy = ''): void {
+    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]?.get(copy)
     if (entry !== undefined) entry.answered = true
   }
 
@@ -128,9 +148,13 @@ export class Ledger implements Judge {
         let whole = true
         for (let number = account.next; number < all.length && found.length < limit; number++) {
           const message = all[number]
-          const came = account.entries[number] !== undefined
+          const copies = account.entries[number]?.size ?? 0
+          const came = copies >= recipient.copies
           if (message !== undefined && (message.acknowledged || message.seen) && !came) {
-            found.push(`${name} never got ${producer} ${number} (${message.acknowledged ? 'acknowledged' : 'seen by another, so committed'})`)
+            const why = message.acknowledged ? 'acknowledged' : 'seen by another, so committed'
+            found.push(
+              `${name} never got ${producer} ${number} (${why})${copies === 0 ? '' : `, ${recipient.copies - copies} of its ${recipient.copies} copies`}`,
+            )
           }
           whole &&= came
           if (whole) account.next = number
@@ -157,6 +181,7 @@ interface Sent {
   acknowledged: boolean
   /** Somebody got it, so it was committed. */
   seen: boolean
+  notBeforeMs: number
 }
 
 interface Entry {
@@ -167,7 +192,8 @@ interface Entry {
 }
 
 interface PairAccount {
-  readonly entries: (Entry | undefined)[]
+  /** By number, then by copy. */
+  readonly entries: (Map<string, Entry> | undefined)[]
   /** Highest number delivered. */
   first: number
   /** Last number delivered on this connection. */
@@ -179,6 +205,8 @@ interface PairAccount {
 
 interface Recipient {
   readonly exactlyOnce: boolean
+  readonly unordered: boolean
+  readonly copies: number
   readonly accounts: Map<string, PairAccount>
 }
 

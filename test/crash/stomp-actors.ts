@@ -1,19 +1,36 @@
 // Clients of the crash test that speak STOMP 1.2.
+import type { Random } from '../../src/random.ts'
 import type { Ready } from '../wire/node-process.ts'
 import { StompWire, type StompFrame, type StompHeaders } from '../wire/stomp-wire.ts'
 import { Consumer, Producer, type Stage } from './actor.ts'
 import { payloadOf, readPayload } from './payload.ts'
 import { placeOf } from './place.ts'
 
+/** When a message is to come: no earlier than so many milliseconds after it is sent, and by which headers. */
+export interface Timing {
+  readonly delayMs: number
+  readonly headers: StompHeaders
+}
+
+export interface StompProducerOptions {
+  readonly destination: string
+  readonly window: number
+  readonly timing?: (random: Random) => Timing
+  /** Between an answer and what is sent next. */
+  readonly paceMs?: number
+  /** Of no message group. */
+  readonly ungrouped?: boolean
+}
+
 /** Persistent messages with receipts, each of one of seven message groups; what had no receipt when the broker died is left at that. */
 export class StompProducer extends Producer {
-  readonly #destination: string
+  readonly #options: StompProducerOptions
   #wire: StompWire | undefined
   #open = new Set<number>()
 
-  constructor(name: string, destination: string, window: number, stage: Stage) {
-    super(name, window, stage)
-    this.#destination = destination
+  constructor(name: string, options: StompProducerOptions, stage: Stage) {
+    super(name, options.window, stage)
+    this.#options = options
   }
 
   async connect(ready: Ready): Promise<void> {
@@ -25,7 +42,9 @@ export class StompProducer extends Producer {
       if (!this.#open.delete(number)) this.stage.wrong(`${this.name}: receipt ${id} for nothing`)
       this.outstanding--
       this.acknowledged(number)
-      this.pump()
+      const { paceMs } = this.#options
+      if (paceMs === undefined) this.pump()
+      else setTimeout(() => this.pump(), paceMs)
     }
     wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
     wire.onClosed = () => {
@@ -40,17 +59,27 @@ export class StompProducer extends Producer {
     return this.#wire?.closed ?? true
   }
 
+  /** One that paces itself stays modest. */
+  override burst(count: number): void {
+    super.burst(this.#options.paceMs === undefined ? count : Math.ceil(count / 10))
+  }
+
   protected send(number: number): void {
     const body = payloadOf(this.name, number, this.stage.random)
+    const { destination, timing, ungrouped } = this.#options
+    const grouped: StompHeaders = ungrouped === true ? {} : { JMSXGroupID: `${this.name} ${number % 7}` }
+    const { delayMs, headers } = timing?.(this.stage.random) ?? { delayMs: 0, headers: {} }
+    if (delayMs > 0) this.stage.ledger.notBefore(this.name, number, performance.now() + delayMs)
     this.#open.add(number)
     this.#wire?.send(
       'SEND',
       {
-        destination: this.#destination,
+        ...headers,
+        destination,
         persistent: 'true',
         receipt: String(number),
         'content-length': String(body.length),
-        JMSXGroupID: `${this.name} ${number % 7}`,
+        ...grouped,
         producer: this.name,
       },
       body,
@@ -66,6 +95,8 @@ export interface StompConsumerOptions {
   /** A durable subscription. */
   readonly clientId?: string
   readonly selector?: string
+  /** It gets several messages of each number, and knows them by their names. */
+  readonly copies?: boolean
 }
 
 export class StompConsumer extends Consumer {
@@ -92,7 +123,7 @@ export class StompConsumer extends Consumer {
     wire.onMessage = (message) => this.#take(message)
     wire.onError = (error) => this.alive && this.stage.wrong(`${this.name}: ERROR ${error.body.toString()}`)
     wire.onReceipt = (id) => {
-      for (const { producer, number } of this.#asked.get(id) ?? []) this.stage.ledger.answered(this.name, producer, number)
+      for (const { producer, number, copy } of this.#asked.get(id) ?? []) this.stage.ledger.answered(this.name, producer, number, copy)
       this.#asked.delete(id)
     }
     this.#wire = wire
@@ -110,8 +141,9 @@ export class StompConsumer extends Consumer {
 
   #take(message: StompFrame): void {
     const { producer, number } = readPayload(message.body)
-    this.stage.ledger.delivered(this.name, this.connection, producer, number, performance.now())
-    const settling = { producer, number }
+    const copy = this.#options.copies === true ? message.headers.get('message-id') : undefined
+    this.stage.ledger.delivered(this.name, this.connection, producer, number, performance.now(), copy)
+    const settling = { producer, number, copy }
     const id = message.headers.get('ack') ?? ''
     if (this.#options.ack === 'client-individual') {
       this.later(() => this.#settle(id, [settling]))
@@ -134,7 +166,7 @@ export class StompConsumer extends Consumer {
 
   #settle(id: string, settled: readonly Settling[]): void {
     const now = performance.now()
-    for (const { producer, number } of settled) this.stage.ledger.settling(this.name, producer, number, now)
+    for (const { producer, number, copy } of settled) this.stage.ledger.settling(this.name, producer, number, now, copy)
     const { receipts } = this.#options
     this.#lastReceipt++
     const asks = receipts === 'all' || (receipts === 'even' && this.#lastReceipt % 2 === 0)
@@ -147,4 +179,5 @@ export class StompConsumer extends Consumer {
 interface Settling {
   readonly producer: string
   readonly number: number
+  readonly copy: string | undefined
 }

@@ -13,7 +13,12 @@ beforeAll(async () => {
 afterAll(() => stage.stop())
 
 const clientOf = (name: string) => stage.clients[endpoints.findIndex((endpoint) => nameOf(endpoint) === name)]
-const marked = (text: string) => ({ mqtt: { payload: text }, amqp: { body: [{ data: Buffer.from(text).toString('hex') }] }, stomp: { body: text } })
+const marked = (text: string) => ({
+  mqtt: { payload: text },
+  mqtt5: { payload: text },
+  amqp: { body: [{ data: Buffer.from(text).toString('hex') }] },
+  stomp: { body: text },
+})
 
 describe('one name', () => {
   for (const row of spellings) {

@@ -1,14 +1,24 @@
 // From the tables to cells: what a consumer sees of one row sent by a producer, the plain message and what each front end adds of itself filled in,
 // in a form that is compared as it is. Nothing here comes from the broker.
 import { decode, encode } from './clients/amqp-sections.ts'
-import { bytesOf, type Endpoint, type FrontEnd, type Said, type Seen } from './notation.ts'
+import { bytesOf, type Endpoint, type FiveMessage, type FrontEnd, type Said, type Seen } from './notation.ts'
 import { bodies } from './tables/bodies.ts'
 import { fields } from './tables/fields.ts'
+import { five } from './tables/mqtt5.ts'
 import { propertyRows } from './tables/properties.ts'
 import { type Cell, jms, PLAIN, type Row } from './tables/row.ts'
 import type { RuleId } from './tables/rules.ts'
 
-export const rows: readonly Row[] = [...fields, ...propertyRows, ...bodies]
+export const rows: readonly Row[] = [...fields, ...propertyRows, ...bodies].map(withFive)
+
+/** The row with its column MQTT 5. */
+function withFive(row: Row): Row {
+  const column = five[row.name]
+  if (column === undefined) throw new Error(`the row “${row.name}” has nothing in the column MQTT 5`)
+  const { said, to, also } = column
+  return { ...row, said: { ...row.said, ...(said === undefined ? {} : { mqtt5: said }) }, to: { ...also, ...row.to, mqtt5: to } }
+}
+
 export type Kind = 'queue' | 'topic'
 
 export type Outcome =
@@ -28,13 +38,16 @@ export function outcome(row: Row, from: FrontEnd, to: FrontEnd): Outcome {
 
 function missing(row: Row, from: FrontEnd): RuleId {
   if (from === 'mqtt') return 'mqtt-says-payloads'
+  if (from === 'mqtt5') return 'mqtt5-says'
   throw new Error(`the row “${row.name}” does not say why ${from} has no word for it`)
 }
 
 /** The whole of what is sent. */
 export function message(row: Row, from: FrontEnd): Said {
-  const { mqtt, amqp, stomp } = row.said
+  const { mqtt, amqp, stomp, mqtt5 } = row.said
   switch (from) {
+    case 'mqtt5':
+      return { mqtt5: { payload: PLAIN, ...mqtt5 } }
     case 'mqtt':
       return { mqtt: { payload: PLAIN, ...mqtt } }
     case 'amqp':
@@ -47,7 +60,8 @@ export function message(row: Row, from: FrontEnd): Said {
 
 /** What a consumer of the same front end sees: `Arrived.exact`. */
 export function unchanged(row: Row, from: FrontEnd, kind: Kind): string {
-  const { mqtt, amqp, stomp } = message(row, from)
+  const { mqtt, amqp, stomp, mqtt5 } = message(row, from)
+  if (mqtt5 !== undefined) return JSON.stringify(comparableFive({ ...mqtt5, qos: qosOn(kind, mqtt5.qos ?? 0), retain: false }))
   if (mqtt !== undefined) return `${qosOn(kind, mqtt.qos ?? 0)} ${bytesOf(mqtt.payload ?? '').toString('hex')}`
   if (amqp !== undefined) return decode(encode(amqp)).bare
   // The libraries show one of equal headers; that all come is the business of unchanged.test.ts.
@@ -55,13 +69,15 @@ export function unchanged(row: Row, from: FrontEnd, kind: Kind): string {
 }
 
 /** A queue grants MQTT no more than QoS 1. */
-const qosOn = (kind: Kind, qos: number): number => (kind === 'queue' ? Math.min(qos, 1) : qos)
+const qosOn = (kind: Kind, qos: 0 | 1 | 2): 0 | 1 | 2 => (kind === 'queue' && qos === 2 ? 1 : qos)
 
 /** What a consumer of another front end sees, to be compared with `comparable(arrived)`. */
 export function crossed(row: Row, cell: Cell, from: FrontEnd, to: FrontEnd, kind: Kind): object {
   const seen = cell.seen ?? {}
-  const publisher = from === 'mqtt' ? { qos: 0, ...row.said.mqtt } : undefined
+  const publisher = from === 'mqtt' || from === 'mqtt5' ? { qos: 0, ...row.said[from] } : undefined
   switch (to) {
+    case 'mqtt5':
+      return comparableFive({ payload: PLAIN, ...seen, qos: qosOn(kind, seen.qos ?? 0), retain: false })
     case 'mqtt':
       return { payload: bytesOf(seen.payload ?? PLAIN).toString('hex'), qos: qosOn(kind, seen.qos ?? 0), retain: false }
     case 'stomp': {
@@ -95,6 +111,8 @@ function amqpOf(seen: Seen, qos: number | undefined): object {
 /** What arrived, in the same form. */
 export function comparable({ seen }: Readonly<{ seen: Seen }>, to: Endpoint): object {
   switch (to.frontEnd) {
+    case 'mqtt5':
+      return comparableFive(seen)
     case 'mqtt':
       return { payload: bytesOf(seen.payload ?? '').toString('hex'), qos: seen.qos, retain: seen.retain }
     case 'stomp':
@@ -106,6 +124,22 @@ export function comparable({ seen }: Readonly<{ seen: Seen }>, to: Endpoint): ob
       const ttl = seen.ttl === undefined ? undefined : Math.ceil(seen.ttl / 60_000) * 60_000
       return { ...amqpOf({ ...seen, messageAnnotations: seen.messageAnnotations ?? {} }, undefined), deliveryAnnotations, ttl }
     }
+  }
+}
+
+export function comparableFive({ payload = '', qos, retain, five: found = {} }: FiveMessage): object {
+  const { format = false, contentType = '', responseTopic = '', correlation, expiry = 0, user = [] } = found
+  return {
+    payload: bytesOf(payload).toString('hex'),
+    qos,
+    retain,
+    format,
+    contentType,
+    responseTopic,
+    correlation: correlation === undefined ? 'none' : bytesOf(correlation).toString('hex'),
+    // Some of its time has passed.
+    expiry: Math.ceil(expiry / 60) * 60,
+    user,
   }
 }
 

@@ -6,7 +6,7 @@ import { deadLetter } from './tables/failures.ts'
 import { type ReplyRow, replyRows, replyRule } from './tables/replies.ts'
 import { type Rule, rules } from './tables/rules.ts'
 
-const titles: Readonly<Record<FrontEnd, string>> = { mqtt: 'MQTT 3.1.1', amqp: 'AMQP 1.0', stomp: 'STOMP 1.2' }
+const titles: Readonly<Record<FrontEnd, string>> = { mqtt: 'MQTT 3.1.1', amqp: 'AMQP 1.0', stomp: 'STOMP 1.2', mqtt5: 'MQTT 5' }
 
 export function matrixDocument(): string {
   return [
@@ -39,7 +39,7 @@ function names(): readonly string[] {
     'One row is one destination, or one pattern, as each spells it.',
     '',
     `| | ${frontEnds.map((frontEnd) => titles[frontEnd]).join(' | ')} |`,
-    '|---|---|---|---|',
+    `|---|${frontEnds.map(() => '---|').join('')}`,
     ...spellings.map(({ name, spelled, rule = 'mqtt-queues' }) => {
       const cells = frontEnds.map((frontEnd) => (spelled[frontEnd] === undefined ? `refused: ${link(rule)}` : code(spelled[frontEnd])))
       return `| ${name} | ${cells.join(' | ')} |`

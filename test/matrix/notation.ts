@@ -3,8 +3,9 @@
 // `Said` is what stands beside the plain message of the matrix (a body of three bytes, nothing else); `Seen` is the whole message as it arrives,
 // without what names the one delivery (message-id, ack, delivery tag) and without its destination, which is compared by itself.
 
-export type FrontEnd = 'mqtt' | 'amqp' | 'stomp'
-export const frontEnds: readonly FrontEnd[] = ['mqtt', 'amqp', 'stomp']
+/** MQTT 5 speaks on the listeners of 3.1.1, and is another: its messages have properties. */
+export type FrontEnd = 'mqtt' | 'amqp' | 'stomp' | 'mqtt5'
+export const frontEnds: readonly FrontEnd[] = ['mqtt', 'amqp', 'stomp', 'mqtt5']
 export type Transport = 'tcp' | 'ws'
 export type Endpoint = Readonly<{ frontEnd: FrontEnd; transport: Transport }>
 export const endpoints: readonly Endpoint[] = frontEnds.flatMap((frontEnd) => [
@@ -49,9 +50,21 @@ export type StompMessage = Readonly<{ headers?: readonly (readonly [string, stri
 
 export type MqttMessage = Readonly<{ payload?: string; qos?: 0 | 1 | 2; retain?: boolean }>
 
-export type Said = Readonly<{ mqtt?: MqttMessage; amqp?: AmqpMessage; stomp?: StompMessage }>
+/** Properties of MQTT 5. Correlation is text, or bytes in hexadecimal behind `0x`; expiry in seconds: compared to the minute. Of user properties, the
+ *  library keeps equal names together. */
+export type FiveProperties = Readonly<{
+  format?: boolean
+  contentType?: string
+  responseTopic?: string
+  correlation?: string
+  expiry?: number
+  user?: readonly (readonly [string, string])[]
+}>
+export type FiveMessage = MqttMessage & Readonly<{ five?: FiveProperties }>
+
+export type Said = Readonly<{ mqtt?: MqttMessage; amqp?: AmqpMessage; stomp?: StompMessage; mqtt5?: FiveMessage }>
 
 /** What a consumer of another front end sees beside the plain message. */
-export type Seen = MqttMessage & AmqpMessage & { readonly headers?: readonly (readonly [string, string])[] }
+export type Seen = FiveMessage & AmqpMessage & { readonly headers?: readonly (readonly [string, string])[] }
 
 export const bytesOf = (body: string): Buffer => (body.startsWith('0x') ? Buffer.from(body.slice(2), 'hex') : Buffer.from(body, 'utf8'))

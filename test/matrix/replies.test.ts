@@ -2,7 +2,7 @@
 // gets its own back, of the type that it was. Where MQTT takes part both know the name beforehand.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Arrived, Client } from './clients/client.ts'
-import { endpoints, type FrontEnd, frontEnds, nameOf, type Said, type Typed } from './notation.ts'
+import { bytesOf, endpoints, type FrontEnd, frontEnds, nameOf, type Said, type Typed } from './notation.ts'
 import { openStage, type Stage, spelled } from './stage.ts'
 import { type ReplyRow, replyRows, replyRule } from './tables/replies.ts'
 
@@ -20,6 +20,7 @@ const ID = 'ID:AMQP_UUID:00112233-4455-6677-8899-aabbccddeeff'
 function request(frontEnd: FrontEnd, replyTo: string): Said {
   return {
     mqtt: { payload: 'ping' },
+    mqtt5: { payload: 'ping', five: { responseTopic: frontEnd === 'mqtt5' ? replyTo : 'x', correlation: 'c-5' } },
     amqp: { properties: frontEnd === 'amqp' ? { 'reply-to': ['string', replyTo], 'correlation-id': UUID } : {}, body: [{ data: '70696e67' }] },
     stomp: {
       headers: [
@@ -32,6 +33,7 @@ function request(frontEnd: FrontEnd, replyTo: string): Said {
 }
 
 function replyToOf({ seen }: Arrived, frontEnd: FrontEnd): string | undefined {
+  if (frontEnd === 'mqtt5') return seen.five?.responseTopic
   const found = frontEnd === 'amqp' ? seen.properties?.['reply-to']?.[1] : seen.headers?.find(([name]) => name === 'reply-to')?.[1]
   return found === undefined ? undefined : String(found)
 }
@@ -41,16 +43,18 @@ function answer({ seen }: Arrived): Said {
   const correlation = seen.properties?.['correlation-id']
   return {
     mqtt: { payload: 'pong' },
+    mqtt5: { payload: 'pong', five: seen.five?.correlation === undefined ? {} : { correlation: seen.five.correlation } },
     amqp: { properties: correlation === undefined ? {} : { 'correlation-id': correlation }, body: [{ data: '706f6e67' }] },
     stomp: { headers: seen.headers?.filter(([name]) => name === 'correlation-id') ?? [], body: 'pong' },
   }
 }
 
 function correlationOf({ seen }: Arrived, frontEnd: FrontEnd): unknown {
+  if (frontEnd === 'mqtt5') return seen.five?.correlation === undefined ? undefined : bytesOf(seen.five.correlation).toString()
   return frontEnd === 'amqp' ? seen.properties?.['correlation-id'] : seen.headers?.find(([name]) => name === 'correlation-id')?.[1]
 }
 
-const OWN: Readonly<Record<FrontEnd, unknown>> = { mqtt: undefined, amqp: UUID, stomp: 'c-7' }
+const OWN: Readonly<Record<FrontEnd, unknown>> = { mqtt: undefined, amqp: UUID, stomp: 'c-7', mqtt5: 'c-5' }
 
 /** What the requester attaches to and what it says. */
 async function openReplies(client: Client, row: ReplyRow, path: readonly string[]) {
@@ -107,7 +111,7 @@ describe.each(replyRows)('an answer to $name', (row) => {
 })
 
 describe('an answer that names the request by its message id, as JMS clients do', () => {
-  it.each(frontEnds.filter((frontEnd) => frontEnd !== 'mqtt'))('amqp → %s and back', async (frontEnd) => {
+  it.each(frontEnds.filter((frontEnd) => frontEnd !== 'mqtt' && frontEnd !== 'mqtt5'))('amqp → %s and back', async (frontEnd) => {
     const replier = stage.clients.find(({ endpoint }) => endpoint.frontEnd === frontEnd)
     const [, , requester] = stage.clients
     if (replier === undefined) throw new Error('no client')

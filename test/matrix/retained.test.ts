@@ -12,6 +12,7 @@ afterAll(() => stage.stop())
 
 const retained = (text: string): Said => ({
   mqtt: { payload: text, retain: true, qos: 1 },
+  mqtt5: { payload: text, retain: true, qos: 1, five: { user: [['a', 'b']] } },
   amqp: { durable: true, messageAnnotations: { 'x-opt-retain': ['boolean', true] }, body: [{ data: Buffer.from(text).toString('hex') }] },
   stomp: {
     headers: [

@@ -6,7 +6,7 @@ import { mqttClient } from './clients/mqtt-client.ts'
 import { stompClient } from './clients/stomp-client.ts'
 import { type Endpoint, endpoints, type FrontEnd } from './notation.ts'
 
-const make = { mqtt: mqttClient, amqp: amqpClient, stomp: stompClient }
+const make = { mqtt: mqttClient, amqp: amqpClient, stomp: stompClient, mqtt5: mqttClient }
 
 export interface Stage {
   readonly broker: RunningBroker
@@ -42,13 +42,17 @@ export async function openStage(settings: object = {}): Promise<Stage> {
 }
 
 export function connect(broker: RunningBroker, endpoint: Endpoint): Promise<Client> {
-  return make[endpoint.frontEnd](endpoint, broker.port(endpoint.transport === 'ws' ? 'websocket' : endpoint.frontEnd))
+  return make[endpoint.frontEnd](endpoint, broker.port(endpoint.transport === 'ws' ? 'websocket' : wordsOf(endpoint.frontEnd)))
 }
+
+/** Whose names, and whose listener, it uses. */
+export const wordsOf = (frontEnd: FrontEnd): Exclude<FrontEnd, 'mqtt5'> => (frontEnd === 'mqtt5' ? 'mqtt' : frontEnd)
 
 /** One destination as each front end spells it (3.2). Segments here hold no separator. */
 export function spelled(frontEnd: FrontEnd, kind: 'queue' | 'topic', path: readonly string[]): string {
   switch (frontEnd) {
     case 'mqtt':
+    case 'mqtt5':
       return `${kind === 'queue' ? '$queue/' : ''}${path.join('/')}`
     case 'amqp':
       return `${kind}://${path.join('.')}`

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { losses as amqpLosses } from '../../protocols/amqp/losses.ts'
 import { losses as mqttLosses } from '../../protocols/mqtt/losses.ts'
+import { lossesFive } from '../../protocols/mqtt/losses-five.ts'
 import { ruleIn } from '../../protocols/shared/losses.ts'
 import { losses as stompLosses } from '../../protocols/stomp/losses.ts'
 import { outcome, rows } from './cells.ts'
@@ -30,7 +31,7 @@ describe('the tables', () => {
   })
 
   it('say of each loss what the protocol that loses it says (bascule explain)', () => {
-    const says = { mqtt: ruleIn(mqttLosses), amqp: ruleIn(amqpLosses), stomp: ruleIn(stompLosses) }
+    const says = { mqtt: ruleIn(mqttLosses), mqtt5: ruleIn(lossesFive), amqp: ruleIn(amqpLosses), stomp: ruleIn(stompLosses) }
     const bad = cells.filter((cell) => {
       const { found } = cell
       const lost = found.kind === 'crosses' ? (found.cell.lost ?? []) : []

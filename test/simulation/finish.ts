@@ -89,7 +89,7 @@ async function drain(world: World, term: SimulatedTerm, when: 'live' | 'last'): 
     return !term.isOpen || (quietMs > 200 && (quietMs > TIMES_MS || !owed()))
   })
   if (world.isOver || !term.isOpen || world.deposed(epoch)) return
-  history.last(found, stillThere(core, found, taken))
+  history.last(found, stillThere(core, found, taken), when === 'last')
   if (when === 'last' && !history.mayBeDamaged) timesOf(history)
 }
 

@@ -151,6 +151,7 @@ export class Connection implements Replies {
 
   #changeQueue(session: Session): void {
     const { random } = this.#options
+    this.#options.history.trace(`${this.#options.name} consumes another queue`)
     this.#consumer?.close()
     if (this.#consumer !== undefined) this.term.groups.gone(this.#consumer)
     this.#unsettled = []
@@ -230,6 +231,7 @@ export class Connection implements Replies {
         'look-after-stall',
         `${process.name}, stopped until ${process.wokeMs}, delivers ${got.sent.id} of epoch ${epoch} though a higher claim was there when it went on`,
       )
+    this.#options.history.trace(`${this.#options.name} has it as ${delivery.tag}`)
     this.#judge(got.sent, queue, process)
     this.#unsettled.push({ tag: delivery.tag, place: got.place, sent: got.sent, queue })
   }
@@ -269,12 +271,14 @@ export class Connection implements Replies {
       // A leader that was succeeded cannot commit it; what became of the message, its successor knows.
       if (!this.#options.deposed(this.term.epoch)) open.work.claim(place, sent.durable)
       open.claimed.push({ ...unsettled, consumer })
+      history.trace(`${this.#options.name} settles ${tag} in ${open.work.name}`)
       consumer.grant(1, 0)
       return
     }
     this.term.groups.back(queue, sent.group, consumer)
     if (random.below(6) === 0) {
       consumer.settle(tag, tag, { kind: 'released', afterMs: 0 }, false)
+      history.trace(`${this.#options.name} releases ${tag}`)
       consumer.grant(1, 0)
       return
     }

@@ -18,6 +18,8 @@ export class RunningAccount implements Judge {
 
   sent(): void {}
 
+  notBefore(): void {}
+
   acknowledged(producer: string, number: number): void {
     this.acknowledgedCount++
     for (const accounts of this.#recipients.values()) {

@@ -54,8 +54,8 @@ export class SoakWorld {
     this.#options = options
     const stage: Stage = { ledger: this.account, random: options.random, wrong: (sentence) => this.wrongs.push(sentence) }
     this.#producers = [
-      new StompProducer('stomp-q', '/queue/soak.one', 50, stage),
-      new StompProducer('stomp-t', '/topic/soak.stomp', 10, stage),
+      new StompProducer('stomp-q', { destination: '/queue/soak.one', window: 50 }, stage),
+      new StompProducer('stomp-t', { destination: '/topic/soak.stomp', window: 10 }, stage),
       new MqttProducer('mqtt-t', 'soak/one', { window: 30 }, stage),
       new MqttOnceProducer('mqtt-2', 'soak/two', 10, stage),
       new AmqpProducer('amqp-q', 'queue://soak.three', { window: 30, receiverSettles: 'first' }, stage),
@@ -91,9 +91,10 @@ export class SoakWorld {
     for (const each of this.#consumers) await each.connect(ready)
     await Promise.all(this.#producers.map((each) => each.connect(ready)))
     this.#sideRuns = true
+    const term = this.startMs.length
     const failed = (error: unknown) => {
-      // What its broker's death broke is no fault.
-      if (this.#sideRuns) this.wrongs.push(error instanceof Error ? error.message : String(error))
+      // What its broker's death broke is no fault, however late it is told.
+      if (this.#sideRuns && this.startMs.length === term) this.wrongs.push(error instanceof Error ? error.message : String(error))
     }
     this.#side = Promise.all(
       [this.#probe(ready), this.#retain(ready), this.#comeAndGo(ready), this.#sendLater(ready)].map((each) => each.catch(failed)),

@@ -15,7 +15,7 @@ export type Spelling = Readonly<{
 const topic = (name: string, slashed: string, dotted: string): Spelling => ({
   name,
   kind: 'topic',
-  spelled: { mqtt: slashed, amqp: `topic://${dotted}`, stomp: `/topic/${dotted}` },
+  spelled: { mqtt: slashed, mqtt5: slashed, amqp: `topic://${dotted}`, stomp: `/topic/${dotted}` },
 })
 
 export const spellings: readonly Spelling[] = [
@@ -31,11 +31,11 @@ export const spellings: readonly Spelling[] = [
     spelled: { amqp: 'topic://m.a*b', stomp: '/topic/m.a*b' },
     rule: 'mqtt-unnameable',
   },
-  { name: 'a queue', kind: 'queue', spelled: { mqtt: '$queue/m/q', amqp: 'queue://m.q', stomp: '/queue/m.q' } },
+  { name: 'a queue', kind: 'queue', spelled: { mqtt: '$queue/m/q', mqtt5: '$queue/m/q', amqp: 'queue://m.q', stomp: '/queue/m.q' } },
   {
     name: 'a queue by its bare name',
     kind: 'queue',
-    spelled: { mqtt: '$queue/m/bare', amqp: 'm.bare', stomp: '/queue/m.bare' },
+    spelled: { mqtt: '$queue/m/bare', mqtt5: '$queue/m/bare', amqp: 'm.bare', stomp: '/queue/m.bare' },
     told: { amqp: 'queue://m.bare' },
   },
 ]
@@ -51,25 +51,25 @@ export type Watched = Readonly<{
 export const patterns: readonly Watched[] = [
   {
     name: 'one level',
-    pattern: { mqtt: 'w/+/z', amqp: 'topic://w.*.z', stomp: '/topic/w.*.z' },
+    pattern: { mqtt: 'w/+/z', mqtt5: 'w/+/z', amqp: 'topic://w.*.z', stomp: '/topic/w.*.z' },
     sees: ['w/a/z', 'w//z'],
     not: ['w/z', 'w/a/b/z', 'w/a'],
   },
   {
     name: 'the rest, and the parent',
-    pattern: { mqtt: 'r/#', amqp: 'topic://r.>', stomp: '/topic/r.>' },
+    pattern: { mqtt: 'r/#', mqtt5: 'r/#', amqp: 'topic://r.>', stomp: '/topic/r.>' },
     sees: ['r', 'r/a', 'r/a/b'],
     not: ['rr', 'x/r'],
   },
   {
     name: 'both',
-    pattern: { mqtt: 'b/+/#', amqp: 'topic://b.*.>', stomp: '/topic/b.*.>' },
+    pattern: { mqtt: 'b/+/#', mqtt5: 'b/+/#', amqp: 'topic://b.*.>', stomp: '/topic/b.*.>' },
     sees: ['b/a', 'b/a/b'],
     not: ['b'],
   },
   {
     name: 'no names that begin with $',
-    pattern: { mqtt: '+/hidden', amqp: 'topic://*.hidden', stomp: '/topic/*.hidden' },
+    pattern: { mqtt: '+/hidden', mqtt5: '+/hidden', amqp: 'topic://*.hidden', stomp: '/topic/*.hidden' },
     sees: ['open/hidden'],
     not: ['$closed/hidden'],
   },

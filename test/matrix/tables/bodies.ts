@@ -31,6 +31,9 @@ const TYPED_MAP: Typed = [
 const TYPED_TEXT = '{"b":-1,"f":0.1,"d":"AP8=","c":"a"}'
 const JAVA = 'application/x-java-serialized-object'
 
+/** For the column of MQTT 5. */
+export const BODY_TEXTS = { odd: ODD, map: JSON_TEXT, typedMap: TYPED_TEXT } as const
+
 export const bodies: readonly Row[] = [
   {
     name: 'text',

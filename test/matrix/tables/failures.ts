@@ -23,6 +23,7 @@ export const deadLetter: Readonly<
   Record<FrontEnd, (queue: string, reason: string) => Readonly<{ seen: Readonly<Record<string, unknown>>; rule?: RuleId }>>
 > = {
   mqtt: () => ({ seen: {}, rule: 'mqtt-payload-only' }),
+  mqtt5: (queue, reason) => ({ seen: { 'original-destination': `$queue/${queue.replaceAll('.', '/')}`, dlqDeliveryFailureCause: reason } }),
   amqp: (queue, reason) => ({
     seen: {
       'x-opt-ORIG-ADDRESS': string(`queue://${queue}`),

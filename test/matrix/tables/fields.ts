@@ -2,13 +2,13 @@
 import { header, jms, properties, type Row, string, unsayable } from './row.ts'
 import type { Typed } from '../notation.ts'
 
-const WHEN_MS = 1_700_000_000_000
+export const WHEN_MS = 1_700_000_000_000
 const HOUR_MS = 3_600_000
 /** Read once: an expiry must lie ahead. */
 export const EXPIRES_MS = Date.now() + HOUR_MS
 
 /** The four types of identifiers of AMQP (part 3.2.4), and their text by the JMS mapping (amqp-bindmap-jms 3.2.1.1). */
-const identifiers: readonly (readonly [type: string, typed: Typed, text: string])[] = [
+export const identifiers: readonly (readonly [type: string, typed: Typed, text: string])[] = [
   ['string', ['string', 'id-7'], 'id-7'],
   ['ulong', ['ulong', 18446744073709551615n], 'ID:AMQP_ULONG:18446744073709551615'],
   ['uuid', ['uuid', '00112233445566778899aabbccddeeff'], 'ID:AMQP_UUID:00112233-4455-6677-8899-aabbccddeeff'],

@@ -3,7 +3,7 @@ import type { Typed } from '../notation.ts'
 import { header, type Row, string, unsayable } from './row.ts'
 
 /** By the canonical name of the type, as `x-amq-types` has it; the value of AMQP; its text. */
-const types: readonly (readonly [type: string, typed: Typed, text: string])[] = [
+export const propertyTypes: readonly (readonly [type: string, typed: Typed, text: string])[] = [
   ['null', ['null', null], ''],
   ['boolean', ['boolean', true], 'true'],
   ['int8', ['byte', -128], '-128'],
@@ -24,7 +24,7 @@ const types: readonly (readonly [type: string, typed: Typed, text: string])[] = 
   ['symbol', ['symbol', 'sym'], 'sym'],
 ]
 
-const ODD = 'grün: 😀 \\ line\nreturn\rend'
+export const ODD = 'grün: 😀 \\ line\nreturn\rend'
 
 export const propertyRows: readonly Row[] = [
   {
@@ -39,7 +39,7 @@ export const propertyRows: readonly Row[] = [
     said: { amqp: { applicationProperties: { p: string(ODD) } }, stomp: header('p', ODD) },
     to: { mqtt: unsayable('properties'), amqp: { seen: { applicationProperties: { p: string(ODD) } } }, stomp: { seen: header('p', ODD) } },
   },
-  ...types.map(
+  ...propertyTypes.map(
     ([type, typed, text]): Row => ({
       name: `${type} property`,
       table: '3.3 properties',

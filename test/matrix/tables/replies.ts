@@ -13,6 +13,7 @@ export const replyRows: readonly ReplyRow[] = [
 
 /** Undefined: the replier sees in its own words where to answer, and the answer carries the correlation id with its type. */
 export function replyRule({ temporary }: ReplyRow, requester: FrontEnd, replier: FrontEnd): Readonly<{ rule: RuleId; agreed: boolean }> | undefined {
+  if (requester === 'mqtt5' && temporary) return { rule: 'mqtt5-says', agreed: false }
   // Of a name that both know beforehand nothing needs saying.
   if (requester === 'mqtt') return { rule: 'mqtt-says-payloads', agreed: !temporary }
   if (replier === 'mqtt') return { rule: 'mqtt-payload-only', agreed: !temporary }

@@ -89,6 +89,27 @@ export const rules = {
     kind: 'unsaid',
     says: 'AMQP says it otherwise, or cannot: its maps have each name once, its symbols are ASCII, its fields have types, and it knows no `transformation`.',
   },
+  'mqtt5-bodies': {
+    row: '3.4, column MQTT',
+    kind: 'lossy',
+    says: 'MQTT 5 has text and bytes. Maps and lists are sent as JSON with the content type `application/json`, an object as its bytes, null and none as nothing.',
+  },
+  'mqtt5-text-properties': {
+    row: '3.3 properties, column MQTT 5: strings',
+    kind: 'lossy',
+    says: 'A user property is text: numbers in decimal, bytes in hexadecimal, null as nothing.',
+  },
+  'mqtt5-no-user': { row: '3.3 userId, column MQTT 5: “—”', kind: 'lossy', says: 'MQTT 5 has no word for who sent a message.' },
+  'mqtt5-delays': {
+    row: '3.3 deliverAt, column MQTT 5: AMQ_SCHEDULED_DELAY accepted',
+    kind: 'lossy',
+    says: 'MQTT 5 says a delay, not a time: the time of a delivery that was waited for is not told.',
+  },
+  'mqtt5-says': {
+    row: '3.3 and 3.4, column MQTT 5',
+    kind: 'unsaid',
+    says: 'A publisher of MQTT 5 says text and bytes, properties that are strings, an expiry in seconds from now; a name of its own for answers, nothing temporary. Who it is, the broker knows.',
+  },
   'mqtt-queues': {
     row: '3.2 queue, column MQTT: not nameable',
     kind: 'refused',
