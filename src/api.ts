@@ -215,6 +215,11 @@ export interface Transaction {
   commit(): Ticket
   /** Its messages vanish, and what it settled is unsettled again, with the same consumer. */
   rollback(): Ticket
+  /**
+   * A share of a rollback, for what would be too much at once: so many of what it settled are unsettled again, and it can only be rolled back. True: there
+   * are more. Who shares it out lets its client settle nothing between the shares.
+   */
+  giveBack(count: number): boolean
 }
 
 /** When a message is sent again and again. */

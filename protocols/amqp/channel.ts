@@ -8,12 +8,12 @@ import { ACCEPTED, isTerminal, type Outcome, outcomeTerm } from './outcome.ts'
 import { type Outbound, writeTransfer } from './outbound.ts'
 import type { OutgoingLink } from './outgoing-link.ts'
 import type { Begin, Disposition, Flow } from './performatives.ts'
+import { inShares, type Run, Settling, SHARE, type Unsettled } from './settling.ts'
 import { UNKNOWN_ID } from './transactions.ts'
 import { TermWriter } from './writer.ts'
 
 export type Link = IncomingLink | OutgoingLink
 
-type Unsettled = Readonly<{ link: OutgoingLink; coreTag: number }>
 export type Sending = Readonly<{
   ref: EntryRef
   attempts: number
@@ -105,7 +105,7 @@ export class Channel {
       link.release()
       this.#queue = this.#queue.slice(this.#queueAt).filter((out) => out.link !== link)
       this.#queueAt = 0
-      for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
+      if (link.unsettled > 0) for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
       return
     }
     for (const [id, half] of this.#halfSettled) if (half === link) this.#halfSettled.delete(id)
@@ -254,11 +254,17 @@ export class Channel {
 
   #settledByClient({ first, last }: Disposition): void {
     const length = (last - first) >>> 0
-    for (const [id, link] of this.#halfSettled) {
-      if ((id - first) >>> 0 > length) continue
-      this.#halfSettled.delete(id)
-      link.settledByBoth()
-    }
+    const all = this.#halfSettled.entries()
+    this.connection.inShares(() => {
+      for (let left = SHARE; left > 0; left--) {
+        const { done, value } = all.next()
+        if (done === true) return false
+        if ((value[0] - first) >>> 0 > length) continue
+        this.#halfSettled.delete(value[0])
+        value[1].settledByBoth()
+      }
+      return true
+    })
   }
 
   // ---- What we send
@@ -301,10 +307,9 @@ export class Channel {
     for (const link of this.links.values()) if (link.receives) link.stall(stalled)
   }
 
-  /** The client's word on what we sent. Runs of one link are settled together. */
+  /** The client's word on what we sent. */
   #settle(told: Disposition): void {
     const { first, last } = told
-    const length = (last - first) >>> 0
     // What was never sent cannot be settled; what was settled before may be said again. A range is as long as what is unsettled, never longer.
     if (((this.#nextDeliveryId - 1 - last) | 0) < 0 || ((last - first) | 0) < 0) {
       this.end(
@@ -314,33 +319,24 @@ export class Channel {
     }
     const within = told.outcome?.kind === 'transactional' ? told.outcome : undefined
     if (!told.settled && within?.outcome === undefined && (told.outcome === undefined || !isTerminal(told.outcome))) return
-    // Of a transaction that is lost, what is not settled is as it was: nobody makes us look through a range again and again.
-    if (within !== undefined && !told.settled && this.connection.transactions.find(within.id)?.transaction.doomed !== undefined) return
-    let run: Run | undefined
-    const take = (id: number, unsettled: Unsettled): void => {
-      // What waits for a discharge and is not settled by the client is spoken of once more.
-      if (within === undefined || told.settled) this.#unsettled.delete(id)
-      if (run !== undefined && run.link === unsettled.link && run.lastTag + 1 === unsettled.coreTag && run.lastId + 1 === id) {
-        run.lastTag++
-        run.lastId++
-        return
-      }
-      if (run !== undefined) this.#settleRun(run, told)
-      run = { link: unsettled.link, firstId: id, lastId: id, firstTag: unsettled.coreTag, lastTag: unsettled.coreTag }
-    }
-    if (length < this.#unsettled.size) {
-      for (let i = 0; i <= length; i++) {
-        const id = (first + i) >>> 0
-        const unsettled = this.#unsettled.get(id)
-        if (unsettled !== undefined) take(id, unsettled)
-      }
-    } else {
-      for (const [id, unsettled] of this.#unsettled) if ((id - first) >>> 0 <= length) take(id, unsettled)
-    }
-    if (run !== undefined) this.#settleRun(run, told)
+    const settling = new Settling(this.#unsettled, told, this.#settleRun)
+    if (inShares(told.outcome)) this.connection.inShares(() => this.#share(settling, told))
+    else settling.share(Number.POSITIVE_INFINITY)
   }
 
-  #settleRun(run: Run, { settled, outcome }: Disposition): void {
+  /** True: there is more. */
+  #share(settling: Settling, told: Disposition): boolean {
+    return !this.ending && !this.#isLost(told) && settling.share(SHARE)
+  }
+
+  /** Of a transaction that is lost, what is not settled is as it was: nobody makes us look through a range again and again. */
+  #isLost({ settled, outcome }: Disposition): boolean {
+    if (settled || outcome?.kind !== 'transactional') return false
+    const open = this.connection.transactions.find(outcome.id)
+    return open === undefined || open.transaction.doomed !== undefined
+  }
+
+  readonly #settleRun = (run: Run, { settled, outcome }: Disposition): void => {
     if (outcome?.kind === 'transactional') {
       const open = this.connection.transactions.find(outcome.id)
       if (open !== undefined) run.link.settleWithin(open, run.firstTag, run.lastTag, outcome.outcome, settled)
@@ -384,8 +380,6 @@ export class Channel {
     )
   }
 }
-
-type Run = { readonly link: OutgoingLink; readonly firstId: number; lastId: number; readonly firstTag: number; lastTag: number }
 
 function outcomeBytes(outcome: Parameters<typeof outcomeTerm>[0], error?: AmqpError): Buffer {
   if (outcome.kind === 'accepted') return ACCEPTED_BYTES

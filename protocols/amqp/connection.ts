@@ -72,6 +72,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   #flushWaits = false
   readonly #topUps = new Set<OutgoingLink>()
   #topUpWaits = false
+  readonly #shares: Readonly<{ share: () => boolean; whenDone: (() => void) | undefined }>[] = []
   #cancelConnectTimeout: () => void
 
   constructor(shared: Shared, wire: Wire) {
@@ -224,6 +225,35 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       this.#topUps.clear()
       if (!this.over) for (const each of links) each.topUp()
     })
+  }
+
+  /** Does what may be much for one turn in shares, until there is no more, and then what follows. Meanwhile nothing else is heard of this client. */
+  inShares(share: () => boolean, whenDone?: () => void): void {
+    const isFirst = this.#shares.length === 0
+    if (isFirst && !share()) {
+      whenDone?.()
+      return
+    }
+    this.#shares.push({ share, whenDone })
+    if (!isFirst) return
+    this.#hold(HOLD.shares, true)
+    this.shared.broker.clock.turn(this.#goOn)
+  }
+
+  readonly #goOn = (): void => {
+    if (this.over) return
+    const [{ share, whenDone }] = this.#shares
+    if (!share()) {
+      whenDone?.()
+      this.#shares.shift()
+    }
+    if (this.over) return
+    if (this.#shares.length > 0) {
+      this.shared.broker.clock.turn(this.#goOn)
+      return
+    }
+    this.#hold(HOLD.shares, false)
+    this.#work()
   }
 
   /** More (or fewer) bytes of unfinished messages; false: too many. */
@@ -424,7 +454,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       }
       case 'greeted':
       case 'open': {
-        if (this.#holds & HOLD.login) return false
+        if (this.#holds & (HOLD.login | HOLD.shares)) return false
         const frame = this.#parser.frame(FRAME_AMQP)
         if (frame !== undefined) this.#onFrame(frame)
         return frame !== undefined
@@ -523,6 +553,6 @@ function credentialsOf(
   return { user: response.toString('utf8', first + 1, second), password: response.subarray(second + 1) }
 }
 
-const HOLD = { login: 1, journal: 2, output: 4 } as const
+const HOLD = { login: 1, journal: 2, output: 4, shares: 8 } as const
 /** Frames that we send are no larger, whatever the client would take: others on the connection want their turn. */
 const OUT_FRAME_BYTES_MAX = 262_144

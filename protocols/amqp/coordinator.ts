@@ -12,6 +12,9 @@ import { TermWriter } from './writer.ts'
 /** What answers the message, and from when on. Ticket 0: at once; -1: when the core says, unless it refuses. `open`: what is being committed. */
 export type Decision = Readonly<{ ticket: Ticket; state: Buffer; open: OpenTransaction | undefined }>
 
+/** It is to be rolled back, which may be much for one turn: before `finish`, what it settled is given back in shares. */
+export type Undoing = Readonly<{ open: OpenTransaction; finish: () => Decision | AmqpError }>
+
 const SECTIONS_MAX = 16
 
 export class Coordinator {
@@ -23,7 +26,7 @@ export class Coordinator {
   }
 
   /** Does what the message that `reader` is over asks for, in the link's own session. */
-  command(reader: TermReader, session: Session): Decision | AmqpError {
+  command(reader: TermReader, session: Session): Decision | AmqpError | Undoing {
     let command: Term | undefined
     try {
       command = commandOf(reader)
@@ -51,16 +54,24 @@ export class Coordinator {
     return { ticket: 0, state: new TermWriter(16).term(described(0x33, list([binary(open.id)]))).bytes(), open: undefined }
   }
 
-  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError {
+  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError | Undoing {
     const open = id?.type === 'binary' ? this.#transactions.find(Buffer.from(id.value).toString('latin1')) : undefined
     if (open === undefined) return UNKNOWN_ID
     this.#transactions.close(open)
     this.#declared.delete(open)
     if (fail?.type === 'boolean' && fail.value) {
-      open.transaction.rollback()
-      open.aborted()
-      return { ticket: 0, state: ACCEPTED_BYTES, open: undefined }
+      const finish = (): Decision => {
+        open.transaction.rollback()
+        open.aborted()
+        return { ticket: 0, state: ACCEPTED_BYTES, open: undefined }
+      }
+      return { open, finish }
     }
+    if (open.transaction.doomed !== undefined) return { open, finish: () => this.#commit(open, session) }
+    return this.#commit(open, session)
+  }
+
+  #commit(open: OpenTransaction, session: Session): Decision | AmqpError {
     const ticket = open.transaction.commit()
     if (ticket !== 0) return { ticket, state: ACCEPTED_BYTES, open }
     open.aborted()
@@ -68,7 +79,13 @@ export class Coordinator {
     return rolledBack(doomed ?? session.refusal)
   }
 
-  /** Its link is no more. */
+  /** Its link is no more: what its transactions settled is given back, a share at a time. True: there is more. */
+  giveBack(count: number): boolean {
+    for (const open of this.#declared) if (open.transaction.giveBack(count)) return true
+    return false
+  }
+
+  /** They are rolled back. */
   release(): void {
     for (const open of this.#declared) {
       this.#transactions.close(open)

@@ -7,12 +7,13 @@ import { isTemporary } from '../shared/naming.ts'
 import { kindOfAnnotation, parseTarget } from './address.ts'
 import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
-import type { Coordinator } from './coordinator.ts'
+import type { Coordinator, Decision } from './coordinator.ts'
 import { type AmqpError, brokerError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 import type { TermReader } from './reader.ts'
+import { SHARE } from './settling.ts'
 import { type OpenTransaction, rolledBack, UNKNOWN_ID } from './transactions.ts'
 
 /** `target` undefined: an anonymous sender's, each message says where it goes. `coordinator`: messages are commands to it. */
@@ -49,6 +50,8 @@ export class IncomingLink implements Replies {
   readonly #coordinator: Coordinator | undefined
   #session: Session | undefined
   #over = false
+  /** It is over, and transactions of it are still being rolled back. */
+  #undoing = false
   #deliveryCount: number
   #credit = 0
   /** Messages whose fate is open, the one that is coming in included. */
@@ -195,6 +198,16 @@ export class IncomingLink implements Replies {
       return
     }
     const decision = coordinator.command(reader, this.session)
+    if ('finish' in decision) {
+      const { open, finish } = decision
+      this.#channel.connection.inShares(
+        () => open.transaction.giveBack(SHARE),
+        () => this.#decide(id, finish()),
+      )
+    } else this.#decide(id, decision)
+  }
+
+  #decide(id: number, decision: Decision | AmqpError): void {
     if ('condition' in decision) {
       this.#refuse(id, decision)
       return
@@ -351,23 +364,44 @@ export class IncomingLink implements Replies {
 
   /** Detached. What is parked still finds its place, unless the connection is gone. */
   release(gone: boolean): void {
+    const { connection } = this.#channel
     this.#over = true
-    this.#coordinator?.release()
+    this.#undoing = false
     this.#drop()
-    if (this.#pressed) this.#channel.connection.pressed(false)
+    if (this.#pressed) connection.pressed(false)
     this.#pressed = false
-    if (!gone && this.#parked.count > 0) this.#channel.connection.lingering.add(this)
-    if (gone || this.#parked.count === 0) this.#close()
+    if (gone) this.#close()
+    else {
+      connection.lingering.add(this)
+      this.#undo()
+      this.#closeIfDone()
+    }
+  }
+
+  /** The transactions that its client declared here, and did not discharge, are rolled back. */
+  #undo(): void {
+    const coordinator = this.#coordinator
+    if (coordinator === undefined) return
+    this.#undoing = true
+    this.#channel.connection.inShares(
+      () => coordinator.giveBack(SHARE),
+      () => {
+        this.#undoing = false
+        coordinator.release()
+        this.#closeIfDone()
+      },
+    )
   }
 
   #closeIfDone(): void {
-    if (this.#over && this.#parked.count === 0) this.#close()
+    if (this.#over && this.#parked.count === 0 && !this.#undoing) this.#close()
     else if (this.#parked.count === 0) this.topUp()
   }
 
   #close(): void {
     const session = this.#session
     this.#session = undefined
+    this.#coordinator?.release()
     this.#channel.connection.lingering.delete(this)
     session?.close('clean')
   }

@@ -82,7 +82,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   #granted = 0
   #grantedBytes = false
   #bytesBack = 0
-  #unsettled = 0
+  /** Deliveries of which the client has yet to speak. */
+  unsettled = 0
   #drain = false
   /** Tags that the client brought back from an earlier connection, with what became of them there. */
   readonly #resumed: Map<string, CoreOutcome> | undefined
@@ -132,7 +133,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     const taker = this.#taker
     if (taker === undefined || !this.answered) return
     const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
-    const wanted = Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.#unsettled))
+    const wanted = Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.unsettled))
     const messages = wanted - this.#granted
     let bytes = 0
     if (!this.#grantedBytes) {
@@ -205,7 +206,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
       this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
       return
     }
-    if (!settled) this.#unsettled++
+    if (!settled) this.unsettled++
     this.#credit--
     this.#waiting++
     this.#channel.send(this, {
@@ -275,7 +276,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   /** Answers the ticket of the settlement; 0: the entry is gone already. */
   settle(first: number, last: number, outcome: Outcome | undefined, answered: boolean): Ticket {
-    this.#unsettled -= last - first + 1
+    this.unsettled -= last - first + 1
     const core = outcome !== undefined && isTerminal(outcome) ? outcome : this.#defaultOutcome
     const ticket = this.#consumer?.settle(first, last, core, answered) ?? 0
     this.#channel.connection.topUpLater(this)
@@ -286,7 +287,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   settleWithin(open: OpenTransaction, first: number, last: number, outcome: CoreOutcome | undefined, settled: boolean): void {
     const { connection } = this.#channel
     if (settled) {
-      this.#unsettled -= last - first + 1
+      this.unsettled -= last - first + 1
       open.settled(this, first, last)
       connection.topUpLater(this)
     }

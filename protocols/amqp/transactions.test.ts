@@ -2,6 +2,7 @@
 // With stock clients: test/clients (Qpid JMS, qpid-proton).
 import { afterEach, describe, expect, it } from 'vitest'
 import { addressTerm, type FakeNode, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { SHARE } from './settling.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
 
@@ -86,9 +87,9 @@ class Client {
   flow(handle: number, credit: number, properties?: Term): void {
     this.raw.send(0, FLOW, [
       uint(0),
-      uint(1000),
+      uint(10_000),
       uint(0),
-      uint(1000),
+      uint(10_000),
       uint(handle),
       uint(0),
       uint(credit),
@@ -308,7 +309,8 @@ describe('dispositions in a transaction', () => {
   async function withMessages(count: number): Promise<{ node: FakeNode; client: Client }> {
     const node = await startNode()
     const sender = await openSender(await node.rhea(), 'a')
-    for (let i = 0; i < count; i++) await sendRhea(sender, { body: `m${i}`, durable: true })
+    sender.setMaxListeners(0)
+    await Promise.all(Array.from({ length: count }, (_, i) => sendRhea(sender, { body: `m${i}`, durable: true })))
     const client = await begun(node)
     await client.receive(1, 'a', count)
     for (let i = 0; i < count; i++) await client.raw.next(TRANSFER)
@@ -384,6 +386,41 @@ describe('dispositions in a transaction', () => {
     expect((await client.discharge(second)).condition).toBe('amqp:transaction:rollback')
     expect((await client.discharge(first)).code).toBe(0x24)
     expect(await texts(node, 'a', 0)).toEqual([])
+  })
+
+  it('over more than one turn may look through hold up what the client says next, and nothing else', async () => {
+    const count = SHARE * 2 + 10
+    const { node, client } = await withMessages(count)
+    client.raw.send(0, DISPOSITION, [boolean(true), uint(0), uint(0), boolean(true), ACCEPTED])
+    for (const fail of [true, true]) {
+      const id = await client.declare()
+      client.settle(0, count - 1, within(id, ACCEPTED), false)
+      expect((await client.discharge(id, fail)).code).toBe(0x24)
+    }
+    // All of these are said in one breath: each finds what the one before it has left.
+    const id = await client.declare()
+    client.settle(0, count - 1, within(id, ACCEPTED), false)
+    const discharge = client.transfer(0, command(0x32, [binary(id), boolean(true)]))
+    client.settle(1, 1, described(0x27, list([boolean(true), boolean(true)])))
+    client.settle(2, count - 2, ACCEPTED)
+    client.settle(count - 1, count - 1, described(0x26, list([])))
+    expect((await client.stateOf(discharge)).code).toBe(0x24)
+    client.raw.socket.destroy()
+    expect(await texts(node, 'a', 1)).toEqual([`m${count - 1}`])
+  })
+
+  it('give all back when the coordinator is detached behind them', async () => {
+    const count = SHARE + 10
+    const { node, client } = await withMessages(count)
+    const id = await client.declare()
+    client.settle(0, count - 1, within(id, ACCEPTED), false)
+    client.raw.send(0, DETACH, [uint(0), boolean(true)])
+    client.settle(0, count - 2, ACCEPTED)
+    await client.raw.next(DETACH)
+    await client.coordinate(7)
+    expect((await client.discharge(id, false, 7)).condition).toBe('amqp:transaction:unknown-id')
+    client.raw.socket.destroy()
+    expect(await texts(node, 'a', 1)).toEqual([`m${count - 1}`])
   })
 })
 

@@ -994,6 +994,9 @@ class PlayedTransaction implements Transaction {
     this.did.push('rollback')
     return this.core.ticket()
   }
+  giveBack(): boolean {
+    return false
+  }
 }
 
 class PlayedCore implements Broker, Session {

@@ -30,6 +30,9 @@ export class LiveTransaction implements Transaction {
   readonly #counts: number[] = []
   readonly #outcomes: Outcome[] = []
   readonly #durable: boolean[] = []
+  /** Of those given back, the ones whose consumers are no more: they go back to their queue together, since it must not give out the newest first. */
+  readonly #orphanQueues: Queue[] = []
+  readonly #orphans: number[] = []
 
   constructor(live: Live, session: LiveSession, record: TransactionRecord) {
     this.#live = live
@@ -111,17 +114,59 @@ export class LiveTransaction implements Transaction {
     facts.defer(this.record.number, FACT.gone, fact)
   }
 
-  /** Calls with each entry that is still there, the last claimed first. */
-  #eachClaimed(accepted: boolean, call: (queue: Queue, row: number, run: number) => void): void {
+  /** Calls with each entry that is still there and is more than accepted, the last claimed first. */
+  #eachOther(call: (row: number, run: number) => void): void {
     const { entries } = this.#live.state
     for (let run = this.#queues.length - 1; run >= 0; run--) {
       const queue = this.#queues[run]
-      if (!queue.alive || (!accepted && isAccepted(this.#outcomes[run]))) continue
+      if (!queue.alive || isAccepted(this.#outcomes[run])) continue
       const first = this.#firsts[run]
       for (let sequence = first + this.#counts[run] - 1; sequence >= first; sequence--) {
         const row = entries.find(queue.slot, sequence)
-        if (row !== 0) call(queue, row, run)
+        if (row !== 0) call(row, run)
       }
+    }
+  }
+
+  giveBack(count: number): boolean {
+    if (this.over) return false
+    this.doom(new CodedError('invalid', 'the transaction is being rolled back'))
+    for (let left = count; left > 0 && this.#queues.length > 0; ) {
+      const run = this.#queues.length - 1
+      const share = Math.min(left, this.#counts[run])
+      this.#counts[run] -= share
+      left -= share
+      const first = this.#firsts[run] + this.#counts[run]
+      for (let sequence = first + share - 1; sequence >= first; sequence--) this.#unclaim(this.#queues[run], sequence)
+      if (this.#counts[run] > 0) continue
+      this.#queues.pop()
+      this.#firsts.pop()
+      this.#counts.pop()
+      this.#outcomes.pop()
+      this.#durable.pop()
+    }
+    return this.#queues.length > 0
+  }
+
+  #unclaim(queue: Queue, sequence: number): void {
+    const live = this.#live
+    const { entries } = live.state
+    const row = queue.alive ? entries.find(queue.slot, sequence) : 0
+    if (row === 0) return
+    if (live.dispatch.unclaim(row)) entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
+    else {
+      this.#orphanQueues.push(queue)
+      this.#orphans.push(sequence)
+    }
+  }
+
+  #returnOrphans(): void {
+    const { entries } = this.#live.state
+    for (const [at, queue] of this.#orphanQueues.entries()) {
+      const row = queue.alive ? entries.find(queue.slot, this.#orphans[at]) : 0
+      if (row === 0) continue
+      entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
+      this.#live.putBack(queue, row, 0)
     }
   }
 
@@ -189,7 +234,7 @@ export class LiveTransaction implements Transaction {
     const { entries } = live.state
     for (const [run, queue] of this.#queues.entries())
       if (isAccepted(this.#outcomes[run]) && !this.#durable[run]) this.record.addGone(queue.number, this.#firsts[run], this.#counts[run])
-    this.#eachClaimed(false, (_queue, row, run) => {
+    this.#eachOther((row, run) => {
       live.dispatch.forget(row)
       entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
       if (this.#durable[run]) live.facts.deferring(this.record.number, () => settleEntry(live, row, this.#outcomes[run]))
@@ -208,15 +253,12 @@ export class LiveTransaction implements Transaction {
     if (this.over) return
     const live = this.#live
     const { record } = this
+    this.giveBack(Number.POSITIVE_INFINITY)
     this.over = true
     this.doomed = why
     live.transactions.closed(this)
     live.recorder.note(EVENT['transaction-rolled-back'], 0, record.number, REASON.none, this.#count)
-    const { entries } = live.state
-    this.#eachClaimed(true, (queue, row) => {
-      entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
-      if (!live.dispatch.unclaim(row)) live.putBack(queue, row, 0)
-    })
+    this.#returnOrphans()
     if (record.recorded) live.facts.admit(FACT.rollback, live.facts.writer.reset().f64(record.number), 'drain')
     else {
       live.state.endTransaction(record.number)

@@ -669,3 +669,41 @@ describe('a long transaction', () => {
     expectReplayed(node)
   })
 })
+
+describe('what is given back in shares', () => {
+  async function claimed(count: number): Promise<{ node: CoreNode; client: Client; taker: ReturnType<Client['consume']>; transaction: Transaction }> {
+    const { node, client } = await start()
+    for (let i = 1; i <= count; i++) client.send(node.queue('q'), String(i))
+    const taker = client.consume(node.queue('q'))
+    await node.settled()
+    const transaction = begin(client)
+    expect(taker.consumer.settleIn(transaction, 1, count, ACCEPTED)).toBeGreaterThan(0)
+    return { node, client, taker, transaction }
+  }
+
+  it('is unsettled again with its consumer, the newest first, and the rest when it is rolled back', async () => {
+    const { node, client, taker, transaction } = await claimed(50)
+    expect(transaction.giveBack(20)).toBe(true)
+    expect(taker.consumer.settle(1, 30, ACCEPTED, false)).toBe(0)
+    expect(taker.consumer.settle(31, 31, ACCEPTED, false)).toBeGreaterThan(0)
+    expect(transaction.commit()).toBe(0)
+    expect(transaction.giveBack(20)).toBe(false)
+    expect(taker.consumer.settle(1, 50, ACCEPTED, true)).toBeGreaterThan(0)
+    await node.settled()
+    expect(client.consume(node.queue('q')).texts).toEqual([])
+    expectReplayed(node)
+  })
+
+  it('goes back to its queue in one go, in order, if its consumer is no more', async () => {
+    const { node, client, taker, transaction } = await claimed(50)
+    taker.consumer.close()
+    const other = client.consume(node.queue('q'))
+    expect(transaction.giveBack(20)).toBe(true)
+    expect(transaction.giveBack(30)).toBe(false)
+    await node.settled()
+    expect(other.texts).toEqual([])
+    expect(transaction.rollback()).toBeGreaterThan(0)
+    await node.settled()
+    expect(other.texts).toEqual(Array.from({ length: 50 }, (_, i) => String(i + 1)))
+  })
+})
