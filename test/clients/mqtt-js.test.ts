@@ -137,11 +137,45 @@ describe('MQTT.js', () => {
     expect(got[0]).toMatchObject({ topic: 'js/31', text: 'old' })
   })
 
-  it('is told that MQTT 5 is not there yet', async () => {
-    const client = mqtt.connect({ host: '127.0.0.1', port: ports.mqtt, reconnectPeriod: 0, protocolVersion: 5 })
-    open.push(client)
-    const error = await new Promise<Error>((resolve) => client.once('error', resolve))
-    expect(String(error)).toMatch(/un(acceptable|supported) protocol version/i)
+  it('speaks MQTT 5, and meets 3.1.1 and STOMP with what each can say', async () => {
+    const five = await connect({ protocolVersion: 5, properties: { receiveMaximum: 5, topicAliasMaximum: 10 } })
+    const old = await connect()
+    const stomp = await StompWire.connect({ host: '127.0.0.1', port: ports.stomp })
+    const frames: StompFrame[] = []
+    stomp.onMessage = (frame) => frames.push(frame)
+    await stomp.ask('SUBSCRIBE', { id: '1', destination: '/topic/js.five.>' })
+    await old.client.subscribeAsync('js/five/#', { qos: 2 })
+    await five.client.subscribeAsync('js/five/#', { qos: 2, properties: { subscriptionIdentifier: 3 } })
+    const properties = {
+      contentType: 'text/plain',
+      responseTopic: 'js/answers',
+      correlationData: Buffer.from('c7'),
+      userProperties: { type: 'order' },
+    }
+    await five.client.publishAsync('js/five/up', 'from 5', { qos: 2, properties })
+    await stomp.ask('SEND', { destination: '/topic/js.five.down', 'correlation-id': 'c8', 'reply-to': '/topic/js.answers', n: '1' }, Buffer.from('x'))
+    await until('both messages at all', () => five.got.length >= 2 && old.got.length >= 2 && frames.length >= 2)
+    expect(five.got[0].packet.properties).toMatchObject({ ...properties, userProperties: { type: 'order' }, subscriptionIdentifier: 3 })
+    expect(five.got[1].packet.properties).toMatchObject({
+      responseTopic: 'js/answers',
+      correlationData: Buffer.from('c8'),
+      userProperties: { n: '1' },
+    })
+    expect(old.got.map((each) => [each.text, each.packet.qos, each.packet.properties])).toEqual([
+      ['from 5', 2, undefined],
+      ['x', 0, undefined],
+    ])
+    const seen = Object.fromEntries(['content-type', 'reply-to', 'correlation-id', 'type'].map((name) => [name, frames[0].headers.get(name)]))
+    expect(seen).toEqual({ 'content-type': 'text/plain', 'reply-to': '/topic/js.answers', 'correlation-id': 'c7', type: 'order' })
+    stomp.destroy()
+  })
+
+  it.each([1, 2] as const)('receives 500 messages of MQTT 5 with QoS %i in order, five unanswered at most', async (qos) => {
+    const { client, got } = await connect({ protocolVersion: 5, properties: { receiveMaximum: 5, topicAliasMaximum: 10 } })
+    await client.subscribeAsync(`js/five-flow/${qos}`, { qos })
+    await Promise.all(Array.from({ length: 500 }, (_, i) => client.publishAsync(`js/five-flow/${qos}`, String(i), { qos })))
+    await until('500 messages', () => got.length >= 500)
+    expect(got.map((each) => each.text)).toEqual(Array.from({ length: 500 }, (_, i) => String(i)))
   })
 
   it('meets STOMP on a topic, both ways', async () => {

@@ -93,6 +93,14 @@ describe('MQTT.js over WebSocket', () => {
     await until('the message', () => third.got.length === 1)
   })
 
+  it('speaks MQTT 5 by the subprotocol of all versions', async () => {
+    const { client, got } = await mqttClient({ protocolVersion: 5 })
+    await client.subscribeAsync('ws/5', { qos: 2 })
+    await client.publishAsync('ws/5', 'new', { qos: 2, properties: { contentType: 'x/y' } })
+    await until('a message', () => got.length === 1)
+    expect(String(got[0])).toBe('new')
+  })
+
   it('speaks 3.1 by its own subprotocol', async () => {
     const { client, got } = await mqttClient({ protocolId: 'MQIsdp', protocolVersion: 3, clientId: 'ws-31' })
     await client.subscribeAsync('ws/31', { qos: 2 })

@@ -60,6 +60,7 @@ describe.each(failures)('a message that was $name', (failure) => {
   for (const from of tcp) {
     for (const first of endpoints.filter(({ frontEnd }) => says(frontEnd, failure))) {
       for (const next of endpoints) {
+        if (first.transport === 'ws' && next.transport === 'ws') continue
         it(`${nameOf(from)} → ${nameOf(first)} → ${nameOf(next)}`, async () => {
           const again = await afterwards(clientOf(from), clientOf(first), clientOf(next), (arrived) => arrived.settle(failure.outcome))
           // DUP would say that this client has seen it.
