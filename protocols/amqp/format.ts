@@ -1,5 +1,6 @@
 // The dialect `amqp`: what a message that came by AMQP is for other protocols, and how one that came by another is written for AMQP
 // (users-and-features.md 3.3 and 3.4). What leaves by AMQP as it came passes none of this. Bodies: body.ts.
+import { isUtf8 } from 'node:buffer'
 import type { Broker, Canonical, CanonicalHead, Dialect, Lost, Message, Value } from '../../src/api.ts'
 import { SCHEDULED, scheduledValue } from '../shared/schedule-names.ts'
 import { listToJson, repeatsKey } from '../shared/json.ts'
@@ -94,13 +95,18 @@ function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Part
     contentType: textOf(at(6)),
     contentEncoding: textOf(at(7)),
     timestampMs: numberOf(at(9)),
-    userId: userId?.type === 'binary' ? Buffer.from(userId.value).toString('utf8') : textOf(userId),
+    userId: userId?.type === 'binary' ? userOf(userId.value) : textOf(userId),
     groupSequence: numberOf(at(11)),
     qos: qos === 0 || qos === 1 || qos === 2 ? qos : undefined,
     retain: retain?.type === 'boolean' && retain.value,
     properties,
   }
   return { head, reader, sections, jmsType: numberOf(annotations.get('x-opt-jms-msg-type')) }
+}
+
+/** Others know it as text: what is none goes by the name that JMS has for binary identifiers. */
+function userOf(bytes: Uint8Array): string {
+  return isUtf8(bytes) ? Buffer.from(bytes).toString() : identifierToText({ type: 'binary', value: bytes })
 }
 
 /** Annotations that mean something to others go by their names there; the rest by ActiveMQ's prefix, from which they come back. */

@@ -11,6 +11,8 @@ export const text: Readonly<Record<string, string>> = {
   bascule move             moves messages to another queue, or dead letters back
   bascule purge            removes what is on a queue
   bascule remove           removes a queue
+  bascule scheduled        lists messages that are sent again and again
+  bascule unschedule       ends one of them
   bascule send             sends messages to a broker, by any protocol
   bascule receive          takes messages from a broker, by any protocol
   bascule failover         the active node hands over to the standby
@@ -148,6 +150,25 @@ Removes a queue, and its bindings to topics. One that is not empty, or has consu
   --json                   one JSON object
 
 Exit code: 0 removed, 1 no such queue, in use, not reached or not active, 2 wrong usage.
+`,
+  scheduled: `bascule scheduled [flags]
+
+Lists the messages that the active node sends again and again, or at times of the clock: their plan (delay and period in ms), how often each was sent, and when it is next.
+Messages that are merely delayed lie on their queue.
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 printed, 1 not reached or not active, 2 wrong usage.
+`,
+  unschedule: `bascule unschedule NUMBER [flags]
+
+Ends one of the messages that \`bascule scheduled\` lists: it is sent no more. What was sent stays where it is.
+
+  --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)
+  --json                   one JSON object
+
+Exit code: 0 ended, 1 no such message, not reached or not active, 2 wrong usage.
 `,
   send: `bascule send URL DESTINATION [BODY] [flags]
 

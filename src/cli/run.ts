@@ -18,6 +18,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   move: async () => (await import('./move.ts')).move,
   purge: async () => (await import('./purge.ts')).purge,
   remove: async () => (await import('./remove.ts')).remove,
+  scheduled: async () => (await import('./scheduled.ts')).scheduled,
+  unschedule: async () => (await import('./unschedule.ts')).unschedule,
   send: async () => (await import('./send.ts')).send,
   receive: async () => (await import('./receive.ts')).receive,
   pair: async () => (await import('./pair.ts')).pair,

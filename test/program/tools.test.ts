@@ -114,6 +114,8 @@ describe('send and receive', () => {
     await wrong(1, 'does not answer', 'destinations', '--url', '127.0.0.1:1')
     await wrong(2, 'one of them', 'explain', 'q', '1', '--last')
     await wrong(2, 'two queues', 'move', 'q')
+    await wrong(2, 'wants the number', 'unschedule')
+    await wrong(2, 'whole number', 'unschedule', 'all')
     await wrong(2, 'whole number', 'browse', 'q', '--count', 'many')
   })
 })
@@ -140,6 +142,44 @@ describe('a queue', () => {
     expect((await run('remove', 'elsewhere')).err).toContain('by force only')
     expect(JSON.parse(await done('purge', 'elsewhere', '--json'))).toEqual({ removed: 1 })
     expect(await done('remove', 'elsewhere')).toBe('removed, with 0 messages\n')
+  })
+
+  it('whose messages come again and again is listed, and left alone when they are ended', async () => {
+    const [stomp] = urls('stomp')
+    expect(await done('scheduled')).toBe('number  destination  cron  delay  period  repeat  sent  next\n')
+    await done(
+      'send',
+      stomp,
+      '/queue/again',
+      'm',
+      '--header',
+      'AMQ_SCHEDULED_CRON=0 0 1 1 *',
+      '--header',
+      'AMQ_SCHEDULED_REPEAT=2',
+      '--header',
+      'AMQ_SCHEDULED_PERIOD=5000',
+    )
+    await done(
+      'send',
+      stomp,
+      '/queue/again',
+      'n',
+      '--header',
+      'AMQ_SCHEDULED_DELAY=3600000',
+      '--header',
+      'AMQ_SCHEDULED_REPEAT=-1',
+      '--header',
+      'AMQ_SCHEDULED_PERIOD=1000',
+    )
+    const lines = (await done('scheduled')).split('\n')
+    expect(lines[1]).toMatch(/^ +\d+ {2}queue:again {2}0 0 1 1 \* +0 +5000 {2}2 +0 {2}\d{4}-/)
+    expect(lines[2]).toMatch(/^ +\d+ {2}queue:again +3600000 +1000 {2}∞ +0 {2}\d{4}-/)
+    const listed = JSON.parse(await done('scheduled', '--json')).scheduled
+    expect(listed).toHaveLength(2)
+    expect(await done('unschedule', String(listed[0].number))).toBe(`${listed[0].number} is sent no more\n`)
+    expect(JSON.parse(await done('unschedule', String(listed[1].number), '--json'))).toEqual({ number: listed[1].number })
+    expect((await run('unschedule', String(listed[1].number))).err).toContain('No message is scheduled under the number')
+    expect(JSON.parse(await done('scheduled', '--json'))).toEqual({ scheduled: [] })
   })
 
   it('shows who is connected', async () => {

@@ -147,6 +147,13 @@ export const fields: readonly Row[] = [
     to: { mqtt: unsayable('userId'), stomp: { seen: header('JMSXUserID', 'anna') } },
   },
   {
+    name: 'user id that is no text',
+    table: '3.3 userId',
+    said: { amqp: properties({ 'user-id': ['binary', 'ff00c3'] }) },
+    unsaid: { stomp: 'stomp-brokers-headers' },
+    to: { mqtt: unsayable('userId'), stomp: { seen: header('JMSXUserID', 'ID:AMQP_BINARY:FF00C3') } },
+  },
+  {
     name: 'trace',
     table: '3.3 trace',
     said: { amqp: { applicationProperties: { traceparent: string('00-4bf9-00f0-01') } }, stomp: header('traceparent', '00-4bf9-00f0-01') },

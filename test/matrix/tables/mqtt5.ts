@@ -49,6 +49,7 @@ export const five: Readonly<Record<string, Five>> = {
   'reply-to group': both(user('JMS_AMQP_ReplyToGroupID', 'g2')),
   'dedup id': both(user('_AMQ_DUPL_ID', 'd1')),
   'user id': lossy('mqtt5-no-user', 'userId'),
+  'user id that is no text': lossy('mqtt5-no-user', 'userId'),
   trace: both(user('traceparent', '00-4bf9-00f0-01')),
   'message annotation': both(user('JMS_AMQP_MA_x-opt-mine', 'm')),
   'message annotation that is a list': lossy('mqtt5-text-properties', 'propertyTypes', user('JMS_AMQP_MA_x-opt-mine', '[1,"x"]')),
