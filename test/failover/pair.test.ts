@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import mqtt, { type IDisconnectPacket } from 'mqtt'
 import rhea, { type ConnectionOptions } from 'rhea'
 import { afterEach, describe, expect, it } from 'vitest'
 import { realClock } from '../../src/clock.ts'
@@ -40,6 +41,13 @@ async function amqpTo(ready: Ready): Promise<Readonly<{ servers: unknown; condit
   connection.on('disconnected', () => {})
   await new Promise<void>((resolve) => connection.once('connection_open', () => resolve()))
   return { servers: (connection.properties as Readonly<Record<string, unknown>>)['failover-server-list'], condition: () => condition }
+}
+
+/** A client of MQTT 5; answers, when it is connected, a promise of what it is told at the end. */
+async function fiveTo(ready: Ready): Promise<{ readonly farewell: Promise<IDisconnectPacket> }> {
+  const { host, port } = addressOf(ready.listeners['mqtt'] ?? '')
+  const client = await mqtt.connectAsync({ host, port, protocolVersion: 5, reconnectPeriod: 0 })
+  return { farewell: new Promise((resolve) => client.once('disconnect', resolve)) }
 }
 
 function bascule(...args: string[]): Promise<Readonly<{ code: number; out: string; err: string }>> {
@@ -198,14 +206,14 @@ describe('a hand-over', () => {
     // Fixed ports are known before the standby leads, free ones are not.
     const port = await freePort()
     const amqpPort = await freePort()
+    const mqttPort = await freePort()
     const second = pair.start(
       'b',
       '--ports',
       'fixed',
-      ...[`stomp=127.0.0.1:${port}`, `amqp=127.0.0.1:${amqpPort}`, 'mqtt=off', 'websocket=off', 'http=127.0.0.1:0'].flatMap((each) => [
-        '--listen',
-        each,
-      ]),
+      ...[`stomp=127.0.0.1:${port}`, `amqp=127.0.0.1:${amqpPort}`, `mqtt=127.0.0.1:${mqttPort}`, 'websocket=off', 'http=127.0.0.1:0'].flatMap(
+        (each) => ['--listen', each],
+      ),
     )
     await second.stands()
     await eventually(
@@ -215,6 +223,7 @@ describe('a hand-over', () => {
     )
     const amqp = await amqpTo(ready)
     expect(amqp.servers).toMatchObject([{ 'network-host': '127.0.0.1', port: amqpPort }, { 'network-host': '127.0.0.1' }])
+    const five = await fiveTo(ready)
     const stomp = await stompTo(ready)
     const receipts = new Set<string>()
     stomp.onReceipt = (id) => receipts.add(id)
@@ -229,6 +238,8 @@ describe('a hand-over', () => {
     clearInterval(flood)
     await until("AMQP's goodbye", () => amqp.condition() !== undefined)
     expect(amqp.condition()).toBe('amqp:connection:forced')
+    // Use another server, and which.
+    expect(await five.farewell).toMatchObject({ reasonCode: 0x9c, properties: { serverReference: `127.0.0.1:${mqttPort}` } })
     expect(stomp.error?.headers.get('server-list')).toMatch(new RegExp(`^127.0.0.1\\\\c${port},127.0.0.1\\\\c`))
     expect(stomp.error?.headers.has('receipt-id')).toBe(false)
     const got = new Set<string>()
