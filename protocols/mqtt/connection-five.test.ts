@@ -302,6 +302,26 @@ describe('deliveries to MQTT 5', () => {
     expect(client.consumer.taken()[0]).toMatch(/^grant 3 /)
   })
 
+  it.each([1, 2])('that are larger than the client takes are settled as if they had been sent, QoS %i, and counted', async (qos) => {
+    const client = await connected('27 00000014')
+    client.send('8207 0001 00 0001 61 02')
+    client.session.commit()
+    client.wire.taken()
+    client.consumer.taken()
+    const message = newMessage(qos, false, Buffer.alloc(20))
+    client.consumer.give({ tag: 1, ref: { queue: 1, sequence: 1 }, queue: own(client), message, mode: 'unsettled' })
+    client.consumer.give({
+      tag: 2,
+      ref: { queue: 1, sequence: 2 },
+      queue: own(client),
+      message: newMessage(qos, false, Buffer.alloc(9)),
+      mode: 'unsettled',
+    })
+    expect(client.consumer.taken()).toEqual(['settle 1-1 accepted', expect.stringMatching(/^grant 1 /), expect.stringMatching(/^grant 0 /)])
+    expect(read(client.wire.taken())).toMatchObject([{ cmd: 'publish', messageId: 3 }])
+    expect(client.connection.front.tooLargeDropped).toBe(1)
+  })
+
   it('that their client refuses are over, and counted', async () => {
     const client = await connected()
     client.send('8207 0001 00 0001 61 02')

@@ -119,6 +119,22 @@ describe('MQTT 5 end to end', () => {
     expect((await inbox.first(3))[2].retain).toBe(false)
   })
 
+  it('what a client sends itself carries no identifier of a subscription that is not for it', async () => {
+    node = await new Node().start()
+    const mine = await client()
+    const other = await client()
+    const inbox = new Inbox(mine)
+    await mine.subscribeAsync('l/+', { qos: 1, nl: true, properties: { subscriptionIdentifier: 1 } })
+    await mine.subscribeAsync('l/#', { qos: 1, properties: { subscriptionIdentifier: 2 } })
+    await mine.publishAsync('l/x', 'mine', { qos: 1 })
+    await other.publishAsync('l/x', 'other', { qos: 1 })
+    const ids = (await inbox.first(2)).map(({ payload, properties }) => [payload.toString(), properties?.subscriptionIdentifier])
+    expect(ids).toEqual([
+      ['mine', 2],
+      ['other', [1, 2]],
+    ])
+  })
+
   it('a session is kept for its expiry, is told if that is less than asked for, and DISCONNECT may end it', async () => {
     node = await new Node({ sessionExpiryMs: 60_000 }).start()
     const options: IClientOptions = { clientId: 'k', clean: false, properties: { sessionExpiryInterval: 0xffff_ffff } }

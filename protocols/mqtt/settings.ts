@@ -127,8 +127,9 @@ export const schema = {
       type: 'integer',
       minimum: 1,
       maximum: 65_535,
-      default: 1000,
-      description: 'MQTT 5: publishes of QoS 1 and 2 that a client may have unanswered. One more ends its connection with reason 0x93.',
+      default: 65_535,
+      description:
+        'MQTT 5: publishes of QoS 1 and 2 that a client may have unanswered. One more ends its connection with reason 0x93, also of clients that do not heed it (MQTT.js).',
     },
     topicAliasesInMax: {
       type: 'integer',
