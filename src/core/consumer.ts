@@ -188,6 +188,7 @@ export class CoreConsumer implements Consumer {
     return live.batches.ticket(this.session, answered && written)
   }
 
+  /** A range at once, as `settle`: whoever lets clients name large ones shares it out, and the rollback (`giveBack`) too. */
   settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket {
     const live = this.#live
     const joining = joined(transaction)
@@ -247,7 +248,14 @@ export class CoreConsumer implements Consumer {
     this.session.consumerClosed(this)
   }
 
-  /** What is unsettled (of one queue, or of all) goes back to its place: newest first, so that each finds its place at the head. */
+  /**
+   * What is unsettled (of one queue, or of all) goes back to its place: newest first, so that each finds its place at the head.
+   *
+   * In one go, some 0.3 µs each (90,000: 25 to 40 ms), and as many as the front end lets be unsettled. In shares over turns the queue would have to give
+   * nothing to anybody (consumers, pulls, selectors, browsers) until the last is back, since what lies behind must not overtake; and what follows a close
+   * in the same call wants it whole: the next exclusive consumer, groups that are free, a queue that goes with its last holder. To be given so many again,
+   * a client has to be sent them again, so no small frame costs this twice.
+   */
   #return(only: Queue | undefined): void {
     const live = this.#live
     const { entries } = live.state

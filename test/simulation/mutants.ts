@@ -320,8 +320,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: LIVE_TRANSACTION,
-        from: 'if (!live.dispatch.unclaim(row)) live.putBack(queue, row, 0)',
-        to: 'if (queue.alive) live.dispatch.unclaim(row)',
+        from: 'this.#live.putBack(queue, row, 0)',
+        to: 'void queue',
       },
     ],
   },
@@ -331,8 +331,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: LIVE_TRANSACTION,
-        from: 'if (!live.dispatch.unclaim(row)) live.putBack(queue, row, 0)',
-        to: 'live.dispatch.forget(row)\n      live.putBack(queue, row, 0)',
+        from: 'if (live.dispatch.unclaim(row)) entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)',
+        to: 'entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)\n    live.dispatch.forget(row)\n    if (row > 0) live.putBack(queue, row, 0)',
       },
     ],
   },
