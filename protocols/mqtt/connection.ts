@@ -12,6 +12,7 @@ import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP, SEND
 import * as codec from './codec.ts'
 import { ProtocolError } from './codec.ts'
 import { ACCEPTED, REFUSED_PUBLISH } from './errors.ts'
+import { expectFive } from './expect-five.ts'
 import type { Five } from './five.ts'
 import type { Front } from './front.ts'
 import { onConnect } from './on/connect.ts'
@@ -107,7 +108,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
         throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
       return
     }
-    if (this.own.five !== undefined) return this.#expectFive(type, first & 0x0f, remaining)
+    if (this.own.five !== undefined) return expectFive(type, first & 0x0f, remaining, this.front.settings.packetBytesMax)
     // MQTT 3.1 sets DUP on PUBREL, SUBSCRIBE and UNSUBSCRIBE that it sends again.
     const flags = first & (this.own.version === 3 ? 0x07 : 0x0f)
     switch (type) {
@@ -339,38 +340,6 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     const [server = '', ...others] = leaving ? this.front.broker.pairAddresses('mqtt') : []
     const elsewhere = others.length > 0 ? server : ''
     this.wire.write(disconnect(five, elsewhere === '' ? DISCONNECT_REASON[error.code] : USE_ANOTHER_SERVER, error.message, elsewhere))
-  }
-
-  #expectFive(type: number, flags: number, remaining: number): void {
-    if (remaining > this.front.settings.packetBytesMax)
-      throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
-    switch (type) {
-      case codec.CONNECT:
-      case codec.DISCONNECT:
-      case codec.AUTH:
-        if (flags === 0) return
-        break
-      case codec.PUBACK:
-      case codec.PUBREC:
-      case codec.PUBCOMP:
-        if (flags === 0 && remaining >= 2) return
-        break
-      case codec.PUBREL:
-      case codec.SUBSCRIBE:
-      case codec.UNSUBSCRIBE:
-        if (flags === 2 && remaining >= 2) return
-        break
-      case codec.PINGREQ:
-        if (flags === 0 && remaining === 0) return
-        break
-      case codec.CONNACK:
-      case codec.SUBACK:
-      case codec.UNSUBACK:
-      case codec.PINGRESP:
-        throw new ProtocolError('a packet that no client sends', PROTOCOL_ERROR)
-      default:
-    }
-    throw new ProtocolError('a packet with wrong flags [MQTT5-2.1.3-1], or of an impossible length')
   }
 
   /** As `#write`, with the reasons of MQTT 5; what is answered to its end is one publish less that waits. */
