@@ -2,10 +2,11 @@
 import { crc32 } from 'node:zlib'
 import type { Random } from '../../src/random.ts'
 
-/** Small ones mostly; some beyond the 2 KiB that are copied, and few beyond the 256 KiB that travel in pieces. */
-export function payloadOf(producer: string, number: number, random: Random): Buffer {
+/** Small ones mostly; some beyond the 2 KiB that are copied, and few beyond the 256 KiB that travel in pieces, unless `whole`. */
+export function payloadOf(producer: string, number: number, random: Random, whole = false): Buffer {
   const size = random.below(1000)
-  const padding = size < 850 ? random.below(500) : size < 970 ? 2000 + random.below(6000) : size < 998 ? 20_000 + random.below(40_000) : 300_000
+  const padding =
+    size < 850 ? random.below(500) : size < 970 ? 2000 + random.below(6000) : size < 998 || whole ? 20_000 + random.below(40_000) : 300_000
   const body = Buffer.alloc(padding, 97 + (number % 26))
   return Buffer.concat([Buffer.from(`${producer} ${number} ${crc32(body)}\n`), body])
 }

@@ -20,6 +20,8 @@ export interface StompProducerOptions {
   readonly paceMs?: number
   /** Of no message group. */
   readonly ungrouped?: boolean
+  /** No body that travels in pieces: a message that is sent again and again may have none. */
+  readonly whole?: boolean
 }
 
 /** Persistent messages with receipts, each of one of seven message groups; what had no receipt when the broker died is left at that. */
@@ -65,8 +67,8 @@ export class StompProducer extends Producer {
   }
 
   protected send(number: number): void {
-    const body = payloadOf(this.name, number, this.stage.random)
-    const { destination, timing, ungrouped } = this.#options
+    const { destination, timing, ungrouped, whole } = this.#options
+    const body = payloadOf(this.name, number, this.stage.random, whole)
     const grouped: StompHeaders = ungrouped === true ? {} : { JMSXGroupID: `${this.name} ${number % 7}` }
     const { delayMs, headers } = timing?.(this.stage.random) ?? { delayMs: 0, headers: {} }
     if (delayMs > 0) this.stage.ledger.notBefore(this.name, number, performance.now() + delayMs)

@@ -66,7 +66,7 @@ export class World {
       new StompProducer('stomp-v', { destination: '/topic/VirtualTopic.crash', window: 5 }, stage),
       new StompProducer('stomp-m', { destination: '/queue/crash.moved.from', window: 10, ungrouped: true }, stage),
       new StompProducer('stomp-d', { destination: '/queue/crash.delayed', window: 5, timing: delayed, paceMs: 2 }, stage),
-      new StompProducer('stomp-r', { destination: '/queue/crash.repeated', window: 2, timing: repeated, paceMs: 20 }, stage),
+      new StompProducer('stomp-r', { destination: '/queue/crash.repeated', window: 2, timing: repeated, whole: true, paceMs: 20 }, stage),
       new MqttProducer('mqtt-1', 'crash/one', { window: 20 }, stage),
       new MqttOnceProducer('mqtt-2', 'crash/two', 10, stage),
       new AmqpProducer('amqp-1', 'queue://crash.three', { window: 20, receiverSettles: 'first' }, stage),
