@@ -30,7 +30,7 @@ def connect():
             lost.clear()
             connection.subscribe("/queue/orders", id="1", ack="client-individual")
             return connection
-        except stomp.exception.StompException:
+        except (stomp.exception.StompException, OSError):  # An address that died after it accepted is a broken pipe.
             time.sleep(0.1)
 
 
