@@ -39,7 +39,7 @@ export type ConnectionFigures = Readonly<{
 }>
 
 export type DestinationsPage = Readonly<{ queues: readonly DestinationFigures[]; next?: number; retained: number }>
-/** An AMQP connection has a session of its own and one for each link that sends. */
+/** One for each session: a client may have several over one connection. */
 export type ConnectionsPage = Readonly<{ connections: readonly ConnectionFigures[]; next?: number }>
 
 export type ScheduledPage = Readonly<{ jobs: number; bytes: number; scheduled: readonly ScheduledFigures[] }>

@@ -1,11 +1,11 @@
 // Looking at a queue without taking from it: everything that was ready when the look began, in order, as credit allows, a slice a turn.
 // What is taken or expires meanwhile is not seen, and what comes later is not waited for. No entry is locked, counted or written about.
-import type { Browse, BrowseOptions, BrowseSink, Delivery } from '../api.ts'
+import type { Browse, BrowseOptions, BrowseSink } from '../api.ts'
 import { CodedError } from '../errors.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, SEQUENCE, STATE, STATE_OF, VIA } from './entries.ts'
+import { deliveryOf } from './delivery.ts'
+import { DEAD, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Live } from './live.ts'
 import { EXPIRES, type Held } from './messages.ts'
-import { sentTo } from './sent-to.ts'
 import type { Queue } from './queue.ts'
 import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
@@ -159,7 +159,7 @@ export class CoreBrowse implements Browse {
   #give(row: number, held: Held): void {
     this.#credit--
     this.#creditBytes -= held.message.head.length + held.message.body.length
-    this.#sink.deliver(viewOf(this.#live, this.queue, row, held))
+    this.#sink.deliver(deliveryOf(this.#live.state, this.queue, row, held, 'settled'))
   }
 
   /** `row` is stood on no more if it left its list meanwhile. One that cannot be read is passed over. */
@@ -205,28 +205,4 @@ export function heldOf(live: Live, row: number, loaded: (read: boolean) => void)
     })
   }
   return held
-}
-
-/** The entry as its next consumer would be given it. */
-export function viewOf(live: Live, queue: Queue, row: number, held: Held): Delivery {
-  const { state } = live
-  const { entries } = state
-  const attempts = entries.get(row, ATTEMPTS) + 1
-  const flags = entries.get(row, FLAGS)
-  return {
-    tag: 0,
-    message: held.message,
-    to: sentTo(state, queue, row, held),
-    ref: { queue: queue.number, sequence: entries.double(row, SEQUENCE) },
-    queue: queue.address,
-    mode: 'settled',
-    tags: state.vias.byNumber[entries.get(row, VIA)].tags,
-    attempts,
-    failures: entries.get(row, FAILURES),
-    maybeSeen: attempts > 1 || (flags & ENTRY_FLAG.maybeSeen) !== 0,
-    mark: entries.get(row, MARK),
-    acceptedAtMs: held.acceptedAtMs,
-    retained: (flags & ENTRY_FLAG.retained) !== 0,
-    dead: state.dead[entries.get(row, DEAD)],
-  }
 }

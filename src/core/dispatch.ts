@@ -4,12 +4,12 @@ import type { Delivery } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
 import type { Via } from './bindings.ts'
 import type { CoreConsumer } from './consumer.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MESSAGE, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
 import { DEADLINE } from './deadlines.ts'
+import { deliveryOf } from './delivery.ts'
 import type { Live } from './live.ts'
 import { EXPIRES, type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, REFERENCES, SEGMENT } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
-import { sentTo } from './sent-to.ts'
 import type { Queue } from './queue.ts'
 import { enterBarred, leaveExclusive } from './exclusive.ts'
 import { Line, Seat } from './seat.ts'
@@ -345,28 +345,12 @@ export class Dispatch {
     }
   }
 
+  /** One more attempt. */
   #delivery(queue: Queue, row: number, held: Held, settled: boolean): Delivery {
     const { state } = this.#live
-    const { entries } = state
-    const attempts = entries.get(row, ATTEMPTS) + 1
-    entries.set(row, ATTEMPTS, attempts)
-    const flags = entries.get(row, FLAGS)
-    return {
-      tag: 0,
-      message: held.message,
-      to: sentTo(state, queue, row, held),
-      ref: { queue: queue.number, sequence: entries.double(row, SEQUENCE) },
-      queue: queue.address,
-      mode: settled ? 'settled' : 'unsettled',
-      tags: state.vias.byNumber[entries.get(row, VIA)].tags,
-      attempts,
-      failures: entries.get(row, FAILURES),
-      maybeSeen: attempts > 1 || (flags & ENTRY_FLAG.maybeSeen) !== 0,
-      mark: entries.get(row, MARK),
-      acceptedAtMs: held.acceptedAtMs,
-      retained: (flags & ENTRY_FLAG.retained) !== 0,
-      dead: state.dead[entries.get(row, DEAD)],
-    }
+    const delivery = deliveryOf(state, queue, row, held, settled ? 'settled' : 'unsettled')
+    state.entries.set(row, ATTEMPTS, delivery.attempts)
+    return delivery
   }
 
   /** Gives the entry to a pull, locked until a time. */

@@ -1,7 +1,8 @@
 // Pages of what is on a queue, for management: a short walk finds the entries, then their messages are read one after the other.
 // What leaves the queue between the two is left out. Nothing is locked, counted or written about; for protocols there is `browse.ts`.
 import type { Delivery } from '../api.ts'
-import { heldOf, isSeen, viewOf } from './browse.ts'
+import { heldOf, isSeen } from './browse.ts'
+import { deliveryOf } from './delivery.ts'
 import { SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Held } from './messages.ts'
@@ -56,7 +57,7 @@ export async function lookAtOne(live: Live, queue: Queue, sequence: number): Pro
       wake = resolve
     })
     const held: Held | undefined = heldOf(live, row, (read) => wake(read))
-    if (held !== undefined) return { sequence, state, delivery: viewOf(live, queue, row, held) }
+    if (held !== undefined) return { sequence, state, delivery: deliveryOf(live.state, queue, row, held, 'settled') }
     // Read, it is kept for one turn: it is looked at again in that turn.
     if (!(await loaded)) return { sequence, state, delivery: undefined }
   }

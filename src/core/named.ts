@@ -1,5 +1,5 @@
 // Queues by the names that management gives and shows: the broker's own in dots, those that front ends keep for subscriptions behind the
-// protocol's name (`amqp:durable.app.orders`). Not how protocols find their queues: they have addresses.
+// name of their namespace (`namespace:durable.app.orders`). Not how protocols find their queues: they have addresses.
 import { CodedError } from '../errors.ts'
 import { CoreAddress, own } from './addresses.ts'
 import type { Live } from './live.ts'

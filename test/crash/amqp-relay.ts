@@ -1,6 +1,6 @@
 // Takes messages from one queue and sends them to another, so many in one AMQP transaction: three links of one session (coordinator, receiver, sender).
 // What it proves: see stomp-relay.ts. Some of what it takes it settles with the transactional state, the rest when it knows of the commit.
-import { TurnSocket } from '../wire/bytes.ts'
+import { TurnSocket, until } from '../wire/bytes.ts'
 import type { Ready } from '../wire/node-process.ts'
 import type { Actor, Stage } from './actor.ts'
 import { accepted, attachOf, binary, bodyOf, bool, composite, CODE, frame, FrameReader, HEADER, NULL, text, uint, type Value } from './amqp-wire.ts'
@@ -72,10 +72,7 @@ export class AmqpRelay implements Actor {
     socket.write(attachOf(COORDINATOR, 'coordinator', false, composite(0x28, [text('me')]), composite(0x30, [])))
     socket.write(attachOf(RECEIVER, 'receiver', true, composite(0x28, [text(from)]), composite(0x29, [text('me')])))
     socket.write(attachOf(SENDER, 'sender', false, composite(0x28, [text('me')]), composite(0x29, [text(to)])))
-    await new Promise<void>((resolve) => {
-      const look = (): void => void (this.#attached === 3 ? resolve() : setTimeout(look, 2))
-      look()
-    })
+    await until('the three links', () => this.#attached === 3)
     this.#grant()
   }
 
