@@ -5,7 +5,7 @@ import type { QueueOptions } from '../api.ts'
 import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras, UnknownFact } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
-import { Binding, RouteSet, type Via } from './bindings.ts'
+import { Binding, RouteSet } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
 import { groupBucket } from './group-buckets.ts'
@@ -402,14 +402,14 @@ export class Apply {
     const removed = new Set<number>()
     for (let left = from.u32(); left > 0; left--) removed.add(from.u32())
     if (removed.size > 0) {
-      const kept: Via[] = []
-      const queues = set.queues.filter((queue, i) => {
-        if (removed.has(queue.number)) return false
-        kept.push((set as RouteSet).vias[i])
-        return true
-      })
-      set.queues.splice(0, set.queues.length, ...queues)
-      set.vias.splice(0, set.vias.length, ...kept)
+      let kept = 0
+      for (let i = 0; i < set.queues.length; i++) {
+        if (removed.has(set.queues[i].number)) continue
+        set.queues[kept] = set.queues[i]
+        set.vias[kept++] = set.vias[i]
+      }
+      set.queues.length = kept
+      set.vias.length = kept
     }
   }
 

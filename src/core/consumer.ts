@@ -249,7 +249,7 @@ export class CoreConsumer implements Consumer {
   }
 
   /**
-   * What is unsettled (of one queue, or of all) goes back to its place: newest first, so that each finds its place at the head.
+   * What is unsettled (of one queue, or of all) goes back to its place: newest first, so that each finds its place beside the one before it.
    *
    * In one go, some 0.3 µs each (90,000: 25 to 40 ms), and as many as the front end lets be unsettled. In shares over turns the queue would have to give
    * nothing to anybody (consumers, pulls, selectors, browsers) until the last is back, since what lies behind must not overtake; and what follows a close

@@ -32,6 +32,18 @@ describe('a message that is sent again and again', () => {
     return texts
   }
 
+  it('counts a time at which its queue was full and dropped it', async () => {
+    client.session.declare(node.queue('full'), { ...PERMANENT, limitMessages: 1, whenFull: 'drop-newest' })
+    client.session.repeat(node.queue('full'), message('tick'), every(1_000, 3, 1_000))
+    await node.settled()
+    for (let second = 0; second < 5; second++) {
+      node.clock.advance(1_000)
+      await node.settled()
+    }
+    expect(jobs()).toBe(0)
+    expect(node.core.figures()).toMatchObject({ entries: 1, dropped: 3 })
+  })
+
   it('comes after its delay, then every period, as often as it should, and is forgotten', async () => {
     expect(client.session.repeat(node.queue('q'), message('tick'), every(1_000, 2, 5_000))).toBeGreaterThan(0)
     node.clock.advance(4_900)

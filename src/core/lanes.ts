@@ -105,7 +105,7 @@ export class Lane {
     return this.#byPriority === undefined ? this.#normal : this.#byPriority[priority]
   }
 
-  /** Puts an entry where it belongs: at the end of its priority, behind the last one put back, or found from the head. */
+  /** Puts an entry where it belongs: at the end of its priority, or found from where it is near. */
   add(row: number, priority: number): void {
     if (priority !== PRIORITY_NORMAL) {
       this.#byPriority ??= this.#withPriorities()
@@ -119,19 +119,15 @@ export class Lane {
       list.push(row)
       return
     }
-    let after = 0
-    let at = list.head
-    const hinted = this.#returned !== 0 && this.#returnedPriority === priority
-    if (hinted && entries.double(this.#returned, SEQUENCE) < sequence) {
-      after = this.#returned
-      at = entries.get(after, NEXT)
+    // From whichever is nearest by its number: the head, the tail, or the one put back last.
+    const fromHead = sequence - entries.double(list.head, SEQUENCE)
+    const fromTail = entries.double(list.tail, SEQUENCE) - sequence
+    let after = fromHead > fromTail ? list.tail : 0
+    if (this.#returned !== 0 && this.#returnedPriority === priority) {
+      if (Math.abs(sequence - entries.double(this.#returned, SEQUENCE)) < Math.min(fromHead, fromTail)) after = this.#returned
     }
-    // One that was taken from far behind is looked for from there.
-    if (after === 0 && sequence - entries.double(list.head, SEQUENCE) > entries.double(list.tail, SEQUENCE) - sequence) {
-      after = list.tail
-      while (entries.double(after, SEQUENCE) > sequence) after = entries.get(after, PREV)
-      at = 0
-    }
+    while (after !== 0 && entries.double(after, SEQUENCE) > sequence) after = entries.get(after, PREV)
+    let at = after === 0 ? list.head : entries.get(after, NEXT)
     while (at !== 0 && entries.double(at, SEQUENCE) < sequence) {
       after = at
       at = entries.get(at, NEXT)

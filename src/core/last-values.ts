@@ -8,6 +8,8 @@ import { REASON } from './recorder.ts'
 
 /** Entries judged in one turn. */
 const SLICE_MAX = 500
+/** Judged ones in front of the others are dropped when they are so many, and the half. */
+const COMPACT_MIN = 4_096
 /** Keys whose message is gone are forgotten when there are so many more keys than messages. */
 const STALE_MAX = 1_000
 
@@ -20,7 +22,9 @@ export class LastValues {
   readonly #live: Live
   /** The newest of each key, by its sequence. */
   readonly #newest = new WeakMap<Queue, Map<string, number>>()
-  #arrivals: Arrival[] = []
+  readonly #arrivals: Arrival[] = []
+  /** Those before it are judged. */
+  #at = 0
   #loading = false
 
   constructor(live: Live) {
@@ -35,15 +39,17 @@ export class LastValues {
 
   /** Before the turn's dispatch. True: more is left for the next turn. */
   run(): boolean {
-    if (this.#arrivals.length === 0 || this.#loading) return false
-    const due = this.#arrivals
-    this.#arrivals = []
-    for (let i = 0; i < due.length; i++) {
-      if (i < SLICE_MAX && this.#judge(due[i])) continue
-      this.#arrivals = due.slice(i).concat(this.#arrivals)
-      return !this.#loading
+    const arrivals = this.#arrivals
+    if (arrivals.length === 0 || this.#loading) return false
+    for (let left = SLICE_MAX; left > 0 && this.#at < arrivals.length && this.#judge(arrivals[this.#at]); left--) this.#at++
+    if (this.#at === arrivals.length) {
+      arrivals.length = 0
+      this.#at = 0
+    } else if (this.#at > COMPACT_MIN && this.#at * 2 > arrivals.length) {
+      arrivals.splice(0, this.#at)
+      this.#at = 0
     }
-    return false
+    return arrivals.length > 0 && !this.#loading
   }
 
   /** False: its message has to be read first. */
@@ -60,7 +66,7 @@ export class LastValues {
       live.bodies.load(message, (read) => {
         this.#loading = false
         // What cannot be read has no key that anybody knows: it stays.
-        if (!read && this.#arrivals[0] === arrival) this.#arrivals.shift()
+        if (!read && this.#arrivals[this.#at] === arrival) this.#at++
         live.wake()
       })
       return false

@@ -18,6 +18,8 @@ export class LiveTransaction implements Transaction {
   doomed: BrokerError | undefined
   over = false
   bytes = 0
+  /** Topics that may have a retained message only at the commit. */
+  retaining = 0
   readonly #live: Live
   /** Sends and settlements. */
   #count = 0
@@ -75,6 +77,11 @@ export class LiveTransaction implements Transaction {
     this.#count++
     this.bytes += bytes
     this.#live.transactions.bytes += bytes
+  }
+
+  retains(): void {
+    this.retaining++
+    this.#live.transactions.retaining++
   }
 
   // ---- Settlements

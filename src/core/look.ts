@@ -77,7 +77,9 @@ export async function findEntries(
   { after, limit, held }: LookOptions,
 ): Promise<Readonly<{ sequences: number[]; more: boolean }>> {
   const { entries } = live.state
-  const anchor = after === 0 ? 0 : entries.find(queue.slot, after)
+  const found = after === 0 ? 0 : entries.find(queue.slot, after)
+  // One that was taken meanwhile stands in another list now: those behind it are told by their numbers.
+  const anchor = found !== 0 && (held || entries.get(found, STATE) === STATE_OF.ready) ? found : 0
   const walk = new Walk(entries, queue, held, anchor)
   const until = queue.next
   const sequences: number[] = []

@@ -65,6 +65,7 @@ export class Publisher {
   /** `pieces`: where the body lies already, committed. */
   place(session: LiveSession, sentTo: CoreAddress, message: Message, options: PublishOptions, pieces: readonly Range[] | undefined): Placed {
     const live = this.#live
+    this.recorded = false
     const bytes = message.head.length + message.body.length
     if (bytes > live.settings.limits.messageBytes) {
       return this.#refuse(
@@ -87,10 +88,13 @@ export class Publisher {
           : this.#toTopic(session, to, message, bytes)
     if (found !== undefined) return found
     const keeps = options.retain === 'set' && to.kind === 'topic' && sentTo.kind === 'topic'
-    if (keeps && live.state.retained.get(to.path) === undefined && live.state.retained.size >= live.settings.limits.retained) {
+    if (
+      keeps &&
+      live.state.retained.get(to.path) === undefined &&
+      live.state.retained.size + live.transactions.retaining >= live.settings.limits.retained
+    ) {
       return this.#refuse(new CodedError('limit', `limits.retained (${live.settings.limits.retained}) topics have a retained message already`))
     }
-    this.recorded = false
     const record = message.durable && (this.#durable.length > 0 || keeps)
     if (record && pieces === undefined && message.body.length > PIECE_BYTES) return 'upload'
     const nowMs = live.clock.wallMs()
@@ -392,6 +396,7 @@ export class Publisher {
     for (const queue of this.#volatile) transactions.expect(queue, row, 1)
     record.places += this.#durable.length + this.#volatile.length
     transactions.entries += this.#durable.length + this.#volatile.length
+    if (keeps) transaction.retains()
     transaction.sent(bytes)
   }
 

@@ -42,6 +42,29 @@ function factsOf(node: CoreNode): ReadonlySet<number> {
 }
 
 describe('what is sent in a transaction', () => {
+  it('that an earlier leader left open leaves the limit of a queue as it is', async () => {
+    const { node, client } = await start({ destinations: { limitMessages: 3 } })
+    const open = begin(client)
+    for (const text of ['a', 'b', 'c']) client.send(node.queue('q'), text, {}, inside(open))
+    await node.settled()
+    node.restart()
+    const other = node.client()
+    for (let number = 0; number < 6; number++) other.send(node.queue('q'), String(number))
+    await node.settled()
+    expect(node.core.figures().entries).toBe(3)
+  })
+
+  it('counts towards the topics that may have a retained message', async () => {
+    const { node, client } = await start({ limits: { retained: 2 } })
+    const transaction = begin(client)
+    const tickets = [0, 1, 2].map((number) => client.send(node.topic(`t${number}`), 'x', {}, inside(transaction, { retain: 'set' })))
+    expect(tickets.map((ticket) => ticket > 0)).toEqual([true, true, false])
+    expect(client.session.refusal?.code).toBe('limit')
+    transaction.rollback()
+    await node.settled()
+    expect(client.send(node.topic('u'), 'x', {}, { ...NO_RETAIN, retain: 'set' })).toBeGreaterThan(0)
+  })
+
   it('is seen by nobody before the commit, then by everybody, in order', async () => {
     const { node, client } = await start({}, ['q', 'r'])
     const taker = client.consume(node.queue('q'))

@@ -36,6 +36,8 @@ export class Transactions {
   bytes = 0
   /** Places on queues that will be taken at commits. */
   entries = 0
+  /** Messages sent in those that are open that a topic will retain. */
+  retaining = 0
   /** An entry that is placed now is one of a committed transaction. */
   placing = false
 
@@ -81,6 +83,7 @@ export class Transactions {
     if (!this.#open.delete(transaction.record.number)) return
     transaction.session.transactions--
     this.bytes -= transaction.bytes
+    this.retaining -= transaction.retaining
   }
 
   sessionOver(session: LiveSession): void {
@@ -143,9 +146,11 @@ export class Transactions {
   rolledBack(record: TransactionRecord): void {
     const live = this.#live
     if (record.rows.length === 0) return
+    // What an earlier leader left open was never counted here.
+    const counted = record.places > 0
     const each = (index: number): void =>
       record.eachTarget(index, DIRECT, (queue) => {
-        this.expect(queue, record.rows[index], -1)
+        if (counted) this.expect(queue, record.rows[index], -1)
         live.hasRoom(queue)
         this.#closeGate(queue)
       })

@@ -16,7 +16,7 @@ export class Walk implements Walker {
     this.#entries = entries
     const lists = queue.lists()
     this.#lists = held ? lists : lists.slice(0, -1)
-    this.#at = after === 0 ? 0 : Math.max(0, this.#lists.indexOf(queue.listOf(after)))
+    this.#at = after === 0 ? 0 : this.#lists.indexOf(queue.listOf(after))
     this.#stand(after === 0 ? (this.#lists[0]?.head ?? 0) : entries.get(after, NEXT))
   }
 
