@@ -27,7 +27,7 @@ export function mark(what: string, count: number): void {
   watch?.mark(what, count)
 }
 
-/** Long turns since the process began: how many, and how long all of them and the longest were. */
+/** Long turns since the process began (each that was marked, of the others the longest of each second): how many, and how long they and the longest were. */
 export const gaps = { count: 0, totalMs: 0, longestMs: 0 }
 
 let watch: Watch | undefined

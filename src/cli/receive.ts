@@ -15,17 +15,27 @@ export async function receive(args: readonly string[]): Promise<number> {
   const client = await openClient(url)
   let taken = 0
   let finish: () => void = () => {}
-  const finished = new Promise<void>((resolve) => {
+  let fail: (error: Error) => void = () => {}
+  const finished = new Promise<void>((resolve, reject) => {
     finish = resolve
+    fail = reject
   })
+  finished.catch(() => {})
   const timer = waitMs === 0 ? undefined : setTimeout(finish, waitMs)
   const interrupt = (): void => finish()
   process.once('SIGINT', interrupt)
   try {
-    const take = (message: Incoming): void => {
-      process.stdout.write(values.json === true ? `${json(message)}\n` : Buffer.concat([message.body, NEWLINE]))
+    // Acknowledged is only what has left this process.
+    const take = async (message: Incoming): Promise<void> => {
+      try {
+        await print(values.json === true ? Buffer.from(`${json(message)}\n`) : Buffer.concat([message.body, NEWLINE]))
+      } catch (error) {
+        fail(new Error(`what was received could not be written and is not acknowledged: ${error instanceof Error ? error.message : String(error)}`))
+        throw error
+      }
       timer?.refresh()
-      if (++taken >= count) finish()
+      // In a turn of its own, so that the last one is acknowledged too.
+      if (++taken >= count) setImmediate(finish)
     }
     if (count > 0) {
       await client.receive(destination, count, take)
@@ -37,6 +47,10 @@ export async function receive(args: readonly string[]): Promise<number> {
     await client.close().catch(() => {})
   }
   return values.count !== undefined && taken < count ? 1 : 0
+}
+
+function print(bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => process.stdout.write(bytes, (error) => (error === undefined || error === null ? resolve() : reject(error))))
 }
 
 function json({ destination, fields, body }: Incoming): string {

@@ -118,10 +118,11 @@ export abstract class GatheringWire implements Wire, OwnedWire {
     }
     if (this.#gatheredBytes >= AT_ONCE_BYTES) this.#send()
     const alone = this.#alone
+    // It goes into the page; a page that ends meanwhile must not take it along too.
+    this.#alone = undefined
     const wanted = alone === undefined ? bytes : bytes + alone.length
     if (this.#pageAt + wanted > this.room.length || this.room === NOWHERE) this.#nextPage(wanted)
     if (alone !== undefined) {
-      this.#alone = undefined
       this.room.set(alone, this.#pageAt)
       this.#pageAt += alone.length
     }

@@ -31,7 +31,12 @@ export class Metrics {
     for (const each of ROLES) this.#gauge('role', '1 for the role that the node has.', { role: each }, each === role ? 1 : 0)
     this.#gauge('epoch', 'Of its own term; 0 while it does not lead.', {}, epoch)
     this.#gauge('start_time_seconds', 'When the process began.', {}, startedAtMs / 1000)
-    this.#counter('loop_gaps_total', 'Turns of the event loop that took longer than 10 ms.', {}, gaps.count)
+    this.#counter(
+      'loop_gaps_total',
+      'Turns of the event loop beyond 10 ms: each marked one, of the others at most the longest of each second.',
+      {},
+      gaps.count,
+    )
     this.#counter('loop_gap_seconds_total', 'How long those took together.', {}, gaps.totalMs / 1000)
     this.#gauge('loop_gap_longest_seconds', 'The longest of them.', {}, gaps.longestMs / 1000)
     if (follow === undefined) return

@@ -178,6 +178,11 @@ describe('the management interface', () => {
     expect((await ask(address, '/nothing')).status).toBe(404)
   })
 
+  it.each(['//', '//['])('answers the target %s, which is no path, as a mistake of the request', async (target) => {
+    const { address } = await start('active', {}, defaultLimits, async () => 'anna')
+    expect((await ask(address, target)).status).toBe(400)
+  })
+
   it('refuses bodies above httpRequestBytes', async () => {
     const { address, purged } = await start('active', {}, { ...defaultLimits, httpRequestBytes: 1000 })
     expect((await ask(address, '/api/queues/q/purge', { method: 'POST', body: Buffer.alloc(1000) })).status).toBe(200)

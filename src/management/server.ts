@@ -55,9 +55,9 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
 async function handle(options: ManagementOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     refuseStrangers(options, request)
-    await askWho(options, request)
+    const { pathname, searchParams } = targetOf(request)
+    await askWho(options, request, pathname)
     await discardBody(request, options.limits.httpRequestBytes)
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://management')
     send(response, await route(options.managed, { method: request.method ?? '', path: pathname, query: searchParams }))
   } catch (error) {
     if (error instanceof CodedError) {
@@ -67,6 +67,14 @@ async function handle(options: ManagementOptions, request: IncomingMessage, resp
     }
     options.log.error({ error, url: request.url }, 'a management request failed')
     send(response, { status: 500, body: { error: 'internal', message: 'The request failed; the log says more.' } })
+  }
+}
+
+function targetOf(request: IncomingMessage): URL {
+  try {
+    return new URL(request.url ?? '/', 'http://management')
+  } catch {
+    throw new CodedError('invalid', 'The target of the request is not a path.')
   }
 }
 
@@ -85,8 +93,8 @@ function refuseStrangers(options: ManagementOptions, request: IncomingMessage): 
 }
 
 /** RFC 7617. Health is for whoever watches the process: it names no client, queue or message. */
-async function askWho({ login }: ManagementOptions, request: IncomingMessage): Promise<void> {
-  if (login === undefined || new URL(request.url ?? '/', 'http://management').pathname.startsWith('/health/')) return
+async function askWho({ login }: ManagementOptions, request: IncomingMessage, path: string): Promise<void> {
+  if (login === undefined || path.startsWith('/health/')) return
   const [, given] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(request.headers.authorization ?? '') ?? []
   const pair = Buffer.from(given ?? '', 'base64')
   const colon = pair.indexOf(':')

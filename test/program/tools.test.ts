@@ -1,6 +1,6 @@
 // The commands that look at a node and at its messages, and those that send and receive: the built program against a running one.
 import { spawn } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type RunningBroker, startBroker } from '../support/broker.ts'
 import { spawnBroker } from '../support/process.ts'
 import { program } from '../wire/node-process.ts'
@@ -92,6 +92,42 @@ describe('send and receive', () => {
     while (!(await subscribed()));
     child.stdin.end('one\ntwo\nthree')
     expect(await receiving).toBe('one\ntwo\nthree\n')
+  })
+
+  it('mqtt: takes no more than it is asked for of what it shares with others', async () => {
+    const [url] = urls('mqtt')
+    const total = 30
+    const other = bascule(['receive', url, '$share/g/counted', '--wait', '4000'], environment)
+    const first = bascule(['receive', url, '$share/g/counted', '--count', '1'], environment)
+    await vi.waitFor(async () => expect((await done('connections')).match(/^mqtt /gm)?.length).toBe(2), 10_000)
+    await bascule(['send', url, 'counted', 'm', '--count', String(total)], environment)
+    expect((await first).out).toBe('m\n')
+    // All others come to who stays, those too that were on their way to the first.
+    expect((await other).out.match(/m/g)?.length).toBe(total - 1)
+  })
+
+  it('acknowledge nothing that could not be printed', async () => {
+    for (const [url] of [urls('stomp'), urls('amqp')]) {
+      const queue = url.startsWith('stomp') ? '/queue/unprinted' : 'unprinted'
+      await done('purge', 'unprinted').catch(() => {})
+      await bascule(['send', url, queue, 'm', '--count', '20'], environment)
+      const reader = spawn(process.execPath, [program, 'receive', url, queue, '--wait', '3000'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        env: { ...process.env, ...environment },
+      })
+      const code = new Promise((resolve) => reader.once('exit', resolve))
+      reader.stdout.destroy()
+      expect(await code).toBe(1)
+      const rows = JSON.parse(await done('destinations', 'unprinted', '--json')) as { queues: { messages: number }[] }
+      expect(rows.queues[0]?.messages).toBe(20)
+    }
+  })
+
+  it('never print the password of a URL', async () => {
+    for (const url of ['amqps://joe:secret@h', 'amqp://joe:secret@h:x', 'amqp://j%zz:secret@127.0.0.1']) {
+      const { code, err } = await run('send', url, 'q', 'x')
+      expect({ url, code, told: err.includes('secret') }).toEqual({ url, code: 2, told: false })
+    }
   })
 
   it('say in one line what went wrong', async () => {

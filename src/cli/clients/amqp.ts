@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import rhea, { type Connection, type ConnectionOptions, type EventContext, type Message, type Receiver, type Sender } from 'rhea'
 import { dial } from '../../drill/dial.ts'
-import type { Access, Client, Incoming, Outgoing } from './client.ts'
+import type { Access, Client, Incoming, Outgoing, Take } from './client.ts'
 
 /** Messages on their way to us that are not yet acknowledged. */
 const WINDOW = 100
@@ -109,13 +109,7 @@ function fieldsOf(headers: Outgoing['headers']): Partial<Message> {
   return { ...fields, ...(Object.keys(properties).length === 0 ? {} : { application_properties: properties }) }
 }
 
-async function receive(
-  connection: Connection,
-  destination: string,
-  countMax: number,
-  take: (message: Incoming) => void,
-  ended: (error: Error) => void,
-): Promise<void> {
+async function receive(connection: Connection, destination: string, countMax: number, take: Take, ended: (error: Error) => void): Promise<void> {
   const receiver: Receiver = connection.open_receiver({ source: { address: destination }, credit_window: 0, autoaccept: false } as never)
   let taken = 0
   let granted = 0
@@ -125,10 +119,13 @@ async function receive(
     if (more > 0) receiver.add_credit(more)
   }
   receiver.on('message', ({ message, delivery }: EventContext) => {
-    taken++
-    if (message !== undefined) take(incoming(message, destination))
-    delivery?.accept()
-    if (granted - taken < WINDOW / 2) grant()
+    if (message === undefined) return
+    const accept = (): void => {
+      taken++
+      delivery?.accept()
+      if (granted - taken < WINDOW / 2) grant()
+    }
+    take(incoming(message, destination)).then(accept, () => {})
   })
   receiver.on('receiver_error', ({ receiver: link }: EventContext) => ended(new Error(sentenceOf(link?.error))))
   await new Promise<void>((resolve) => receiver.once('receiver_open', () => resolve()))

@@ -8,11 +8,14 @@ export type Outgoing = Readonly<{ body: Buffer; durable: boolean; headers: reado
 /** `fields`: headers and properties in the protocol's words. */
 export type Incoming = Readonly<{ destination: string; fields: readonly (readonly [string, string])[]; body: Buffer }>
 
+/** Resolves when the message is where it should be. A failure is its caller's: the client only does not acknowledge. */
+export type Take = (message: Incoming) => Promise<void>
+
 export interface Client {
   /** Ends when the broker has acknowledged it. */
   send(destination: string, message: Outgoing): Promise<void>
-  /** Ends when subscribed. At most `countMax` messages come; each is acknowledged when `take` has returned. */
-  receive(destination: string, countMax: number, take: (message: Incoming) => void): Promise<void>
+  /** Ends when subscribed. At most `countMax` messages come; each is acknowledged when what `take` answered has resolved, and not if it rejects. */
+  receive(destination: string, countMax: number, take: Take): Promise<void>
   /** What was acknowledged has left. */
   close(): Promise<void>
   /** Rejects when the connection breaks or is ended by the broker. */
@@ -46,24 +49,31 @@ function readUrl(text: string): Readonly<{ name: keyof typeof PROTOCOLS; access:
   const name = Object.keys(PROTOCOLS).find((one) => one === match?.[1]) as keyof typeof PROTOCOLS | undefined
   if (match === null || name === undefined)
     throw new UsageError(
-      `${text} is not the URL of a broker: mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://`,
+      `${withoutLogin(text)} is not the URL of a broker: mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://`,
     )
   const webSocket = match[2] !== undefined
   let url: URL
+  let login: readonly [string, string]
   try {
     // As http, whose parts every URL parser reads alike.
     url = new URL(`http://${match[3]}`)
+    login = [decodeURIComponent(url.username), decodeURIComponent(url.password)]
   } catch {
-    throw new UsageError(`${text} is not a URL`)
+    throw new UsageError(`${withoutLogin(text)} is not a URL`)
   }
   if (url.pathname !== '/' || url.search !== '') throw new UsageError('the destination is an argument of its own, not a part of the URL')
   const [loginName = '', ...rest] = (process.env.BASCULE_LOGIN ?? '').split(':')
-  const user = url.username === '' ? loginName : decodeURIComponent(url.username)
-  const password = url.username === '' ? rest.join(':') : decodeURIComponent(url.password)
+  const user = url.username === '' ? loginName : login[0]
+  const password = url.username === '' ? rest.join(':') : login[1]
   // The parser leaves 80 out.
   const given = url.port === '' && /:80(?:\/|$)/.test(match[3]) ? '80' : url.port
   const port = given === '' ? (webSocket ? WEBSOCKET_PORT : PROTOCOLS[name].port) : Number(given)
   return { name, access: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, webSocket, user, password } }
+}
+
+/** For sentences, which end in logs. */
+function withoutLogin(text: string): string {
+  return text.replace(/\/\/.*@/s, '//…@')
 }
 
 /** The libraries say of a refused connection whatever comes to their mind. */

@@ -1,7 +1,8 @@
 // STOMP 1.2 for `send` and `receive`, by stompit.
+import { isUtf8 } from 'node:buffer'
 import stompit, { type Client as StompClient, type Message } from 'stompit'
 import { dial } from '../../drill/dial.ts'
-import type { Access, Client, Incoming, Outgoing } from './client.ts'
+import type { Access, Client, Outgoing, Take } from './client.ts'
 
 /** Messages on their way to us that are not yet acknowledged. */
 const WINDOW = 100
@@ -56,25 +57,27 @@ function onError(client: StompClient, ended: (error: Error) => void): void {
 
 function send(client: StompClient, destination: string, { body, durable, headers }: Outgoing): Promise<void> {
   return new Promise((resolve, reject) => {
-    // No content-length: text, as a JMS client would have it; the library frames what holds a NUL by its own.
-    const measured = body.includes(0) ? { 'content-length': body.length } : {}
+    // No content-length: text, as a JMS client would have it.
+    const measured = body.includes(0) || !isUtf8(body) ? { 'content-length': body.length } : {}
     const all = { destination, ...(durable ? { persistent: 'true' } : {}), ...measured, ...Object.fromEntries(headers) }
     client.send(all, { onReceipt: resolve, onError: reject }).end(body)
   })
 }
 
-function receive(client: StompClient, destination: string, countMax: number, take: (message: Incoming) => void): void {
+function receive(client: StompClient, destination: string, countMax: number, take: Take): void {
   let taken = 0
   const window = Math.min(WINDOW, countMax)
   client.subscribe({ destination, ack: 'client-individual', 'activemq.prefetchSize': window }, (error, message) => {
     // The end of the connection is told by `broken`.
     if (error) return
-    void bodyOf(message).then((body) => {
-      if (++taken > countMax) return
-      const fields = Object.entries(message.headers).filter(([name]) => !OF_THE_FRAME.has(name))
-      take({ destination: message.headers['destination'] ?? destination, fields, body })
-      client.ack(message)
-    })
+    void bodyOf(message)
+      .then(async (body) => {
+        if (++taken > countMax) return
+        const fields = Object.entries(message.headers).filter(([name]) => !OF_THE_FRAME.has(name))
+        await take({ destination: message.headers['destination'] ?? destination, fields, body })
+        client.ack(message)
+      })
+      .catch(() => {})
   })
 }
 
