@@ -517,6 +517,8 @@ export interface Broker {
    * keeping where it comes often. Queues among them must be there; it retains nothing.
    */
   composite(parts: readonly Address[]): Address
+  /** More parts than this are refused at the publish: to be looked at before anything is made for them. */
+  readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
   authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */

@@ -44,7 +44,10 @@ export function parseTarget(broker: Broker, name: string, hint: Kind | undefined
   if (!name.includes(',')) return parseAddress(broker, name, hint)
   const parts: Address[] = []
   let kind = hint
-  for (const part of name.split(',')) {
+  const names = name.split(',')
+  if (names.length > broker.compositeMax)
+    return fault('limit', `A list of ${names.length} addresses exceeds limits.compositeParts (${broker.compositeMax}).`)
+  for (const part of names) {
     const address = parseAddress(broker, part.trim(), kind)
     if ('condition' in address) return address
     kind = address.kind === 'topic' ? 'topic' : 'queue'

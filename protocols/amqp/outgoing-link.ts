@@ -26,7 +26,7 @@ import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
 import type { Attach, Flow } from './performatives.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
 import { pairs, symbol, text } from './term.ts'
-import type { OpenTransaction } from './transactions.ts'
+import type { OpenTransaction, Settled } from './transactions.ts'
 import type { Terminus } from './terminus.ts'
 import { TermWriter } from './writer.ts'
 
@@ -286,19 +286,25 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   /** The same when the transaction is discharged. `settled`: the client speaks of these no more. */
   settleWithin(open: OpenTransaction, first: number, last: number, outcome: CoreOutcome | undefined, settled: boolean): void {
     const { connection } = this.#channel
-    if (settled) {
-      this.unsettled -= last - first + 1
-      open.settled(this, first, last)
-      connection.topUpLater(this)
-    }
     const ticket = this.#consumer?.settleIn(open.transaction, first, last, outcome ?? this.#defaultOutcome) ?? 0
     // What it counts on is not there any more: then nothing of it may happen.
     if (ticket === 0) open.transaction.doom(connection.session.refusal ?? brokerError('not-found', 'what it settled is not there'))
+    if (!settled) return
+    // In a transaction that is lost they stay in hand until its end: else a client could have a whole queue given to it.
+    const free = open.transaction.doomed === undefined
+    open.settled({ link: this, first, last, free })
+    if (free) this.#freed(last - first + 1)
   }
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */
-  failed(first: number, last: number): void {
+  failed({ first, last, free }: Settled): void {
     this.#consumer?.settle(first, last, FAILED, false)
+    if (!free) this.#freed(last - first + 1)
+  }
+
+  #freed(count: number): void {
+    this.unsettled -= count
+    this.#channel.connection.topUpLater(this)
   }
 
   // ---- Its end

@@ -347,6 +347,26 @@ describe('dispositions in a transaction', () => {
     expect(message).toMatchObject({ body: 'm0', delivery_count: 1, first_acquirer: false })
   })
 
+  it('in one that is lost stay in hand until its end: no client has a whole queue given to it', async () => {
+    const node = await startNode({ unsettledMax: 3 }, { limits: { transactionMessages: 2 } })
+    const other = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 12; i++) await sendRhea(other, { body: `m${i}` })
+    const client = await begun(node)
+    await client.receive(1, 'a', 1_000)
+    const id = await client.declare()
+    for (let i = 0; i < 3; i++) await client.raw.next(TRANSFER)
+    client.settle(0, 2, within(id, ACCEPTED))
+    // The answer to a flow comes behind what could be given.
+    client.raw.send(0, FLOW, [uint(0), uint(10_000), uint(0), uint(10_000), undefined, undefined, undefined, undefined, undefined, boolean(true)])
+    await client.raw.next(FLOW)
+    await node.core.settled()
+    expect(client.raw.frames.filter(({ code }) => code === TRANSFER)).toHaveLength(0)
+    expect((await client.discharge(id)).condition).toBe('amqp:transaction:rollback')
+    client.raw.socket.destroy()
+    const again = await texts(node, 'a', 12)
+    expect(new Set(again).size).toBe(12)
+  })
+
   it('that reject or release do so with its discharge', async () => {
     const { node, client } = await withMessages(3)
     const id = await client.declare()

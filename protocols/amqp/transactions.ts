@@ -8,7 +8,8 @@ import { described, list, type Term } from './term.ts'
 import { TermWriter } from './writer.ts'
 
 /** Deliveries that their receiver settled, so that it speaks of them no more. */
-type Settled = Readonly<{ link: OutgoingLink; first: number; last: number }>
+/** `free`: they count as in hand no more. */
+export type Settled = Readonly<{ link: OutgoingLink; first: number; last: number; free: boolean }>
 
 export class OpenTransaction {
   readonly id: Buffer
@@ -35,18 +36,18 @@ export class OpenTransaction {
     return new TermWriter(64).term(described(0x34, list([binary(this.id), outcomeTerm(outcome, error)]))).bytes()
   }
 
-  settled(link: OutgoingLink, first: number, last: number): void {
+  settled(run: Settled): void {
     const at = this.#settled.length - 1
     const before = this.#settled[at]
-    if (before?.link === link && before.last + 1 === first) this.#settled[at] = { ...before, last }
-    else this.#settled.push({ link, first, last })
+    if (before?.link === run.link && before.last + 1 === run.first && before.free === run.free) this.#settled[at] = { ...before, last: run.last }
+    else this.#settled.push(run)
   }
 
   /** It is rolled back: what its receivers settled is tried again, as failed once more. */
   aborted(): void {
     for (let at = this.#settled.length - 1; at >= 0; at--) {
-      const { link, first, last } = this.#settled[at]
-      link.failed(first, last)
+      const run = this.#settled[at]
+      run.link.failed(run)
     }
   }
 }

@@ -37,7 +37,7 @@ import {
 } from './reasons.ts'
 import { newSessionState, type SessionState } from './session-state.ts'
 
-/** Longest CONNECT: fixed fields and five strings of 65,535 bytes. A peer that nobody knows yet may make us keep no more. */
+/** Longest CONNECT: fixed fields and five strings of 65,535 bytes, and with MQTT 5 two blocks of properties. A peer that nobody knows yet may make us keep no more. */
 const CONNECT_BYTES_MAX = 10 + 5 * 65_537
 
 /** An answer that stands for CONNACK and what begins with it; its number is the session-present flag. */
@@ -101,7 +101,8 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     const type = first >> 4
     if (this.state === 'fresh') {
       if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
-      if (remaining > CONNECT_BYTES_MAX) throw new ProtocolError('CONNECT is longer than its fields can be')
+      if (remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
+        throw new ProtocolError('CONNECT is longer than its fields can be')
     }
     if (type === codec.PUBLISH) {
       if (remaining > this.front.settings.packetBytesMax)

@@ -288,6 +288,7 @@ export class FakeBroker implements Broker {
   prepare: (session: FakeSession) => void = () => {}
   translations = new Map<Message, Message>()
 
+  compositeMax = 100
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }

@@ -26,7 +26,8 @@ export type Connect = Readonly<{
 /** The protocol level that this broker does not speak. */
 export type UnknownLevel = Readonly<{ version: 0; level: number }>
 
-export function decodeConnect(buffer: Buffer, start: number, end: number): Connect | UnknownLevel {
+/** `propertyBytesMax`: of the will's properties. */
+export function decodeConnect(buffer: Buffer, start: number, end: number, propertyBytesMax = Number.POSITIVE_INFINITY): Connect | UnknownLevel {
   const fields = new Fields(buffer, start, end)
   const name = fields.text('protocol name')
   const level = fields.u8()
@@ -47,7 +48,7 @@ export function decodeConnect(buffer: Buffer, start: number, end: number): Conne
   const properties = level === 5 ? fields.properties(ALLOWED.connect) : undefined
   // [MQTT-3.1.3-1] In this order.
   const clientId = fields.text('client identifier')
-  const willProperties = hasWill && level === 5 ? fields.willProperties() : undefined
+  const willProperties = hasWill && level === 5 ? fields.willProperties(propertyBytesMax) : undefined
   const will = hasWill ? { topic: fields.bytes(), payload: fields.bytes(), qos: willQos, retain: willRetain, properties: willProperties } : undefined
   const user = hasUser ? fields.text('user name') : undefined
   const password = hasPassword ? fields.bytes() : undefined
@@ -188,8 +189,8 @@ class Fields {
     return properties
   }
 
-  willProperties(): WillProperties {
-    const found = readPublishProperties(this.#buffer, this.#at, this.#end, this.left, true)
+  willProperties(bytesMax: number): WillProperties {
+    const found = readPublishProperties(this.#buffer, this.#at, this.#end, bytesMax, true)
     this.#at = found.end
     return { found, packet: this.#buffer }
   }

@@ -125,7 +125,7 @@ function checkUtf8(buffer: Buffer, start: number, end: number): void {
   if (!isUtf8(bytes) || bytes.includes(0)) throw new ProtocolError('a property is not UTF-8 [MQTT5-1.5.4-1]')
 }
 
-/** Of equal names the first one counts. */
+/** Of equal names the first counts that says something else than nothing would. */
 function readUserProperty([name, value]: readonly [string, string], found: PublishProperties): void {
   switch (name) {
     case 'priority':

@@ -111,6 +111,6 @@ const ASCII = /^[\x20-\x7e]*$/
 const CHAR = /^[^]$/u
 /** Bounded, as everything that comes from a client. */
 const WHOLE = /^-?\d{1,20}$/
-const REAL = /^(?:-?\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,3})?|NaN|-?Infinity)$/i
+const REAL = /^(?:-?\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3})?|NaN|-?Infinity)$/
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
 const HEX = /^(?:[\da-f]{2})*$/i

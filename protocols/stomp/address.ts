@@ -34,7 +34,10 @@ export function parseDestination(broker: Broker, destination: string, owner?: st
 function parseList(broker: Broker, destination: string, owner: string | undefined): Target | Fault {
   const targets: Target[] = []
   let prefix = ''
-  for (const part of destination.split(',')) {
+  const parts = destination.split(',')
+  if (parts.length > broker.compositeMax)
+    return { code: 'limit', sentence: `A list of ${parts.length} destinations exceeds limits.compositeParts (${broker.compositeMax}).` }
+  for (const part of parts) {
     const name = part.trim()
     if (name.startsWith('/')) prefix = PREFIXES.find((each) => name.startsWith(each)) ?? ''
     const target = parseTarget(broker, name.startsWith('/') ? name : prefix + name, owner)

@@ -192,6 +192,7 @@ describe('SEND', () => {
   it.each([
     ['destination:/queue/a\ntransaction:t', 'SEND: there is no open transaction'],
     ['x:1', 'SEND needs the header destination'],
+    [`destination:${Array.from({ length: 101 }, (_, i) => `/queue/list${i}`).join(',')}`, 'exceeds limits.compositeParts'],
     ['destination:orders', 'A destination begins with /queue/, /topic/, /temp-queue/'],
     ['destination:/queue/', 'needs a name'],
     ['destination:/queue/a,/exchange/b', 'A destination begins with'],
@@ -1100,6 +1101,7 @@ class PlayedCore implements Broker, Session {
 
   // Broker
   address = address
+  compositeMax = 100
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }

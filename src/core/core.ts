@@ -126,6 +126,10 @@ export class Core implements Broker {
     return new CoreAddress(kind, path, namespace)
   }
 
+  get compositeMax(): number {
+    return this.#live.settings.limits.compositeParts
+  }
+
   composite(parts: readonly Address[]): Address {
     return composite(parts.map(own))
   }

@@ -49,7 +49,7 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
 /** What is wrong with a CONNECT of MQTT 5 is told in CONNACK [MQTT5-4.13.1-1]. */
 function read(connection: MqttConnection, buffer: Buffer, start: number, end: number): Connect | UnknownLevel {
   try {
-    return decodeConnect(buffer, start, end)
+    return decodeConnect(buffer, start, end, connection.front.settings.propertyBytesMax)
   } catch (error) {
     if (error instanceof ProtocolError && buffer.toString('latin1', start, Math.min(end, start + 7)) === '\0\x04MQTT\x05') {
       connection.wire.write(connackRefused(undefined, error.reason, error.message))
