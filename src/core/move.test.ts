@@ -84,6 +84,7 @@ describe('a move', () => {
   })
 
   it('is whole or not at all for each message, wherever the node dies', async () => {
+    const smaller: number[] = []
     for (let batches = 0; batches < 4; batches++) {
       const node = new CoreNode({}, { manual: true })
       const client = node.client()
@@ -104,7 +105,14 @@ describe('a move', () => {
       const { queues } = node.core.administration.destinations('', 0, 10)
       const count = (name: string): number => queues.find((one) => one.name === name)?.messages ?? 0
       expect(count('q') + count('r')).toBe(1_100)
+      smaller.push(Math.min(count('q'), count('r')))
+      const again = node.client()
+      const taken = ['q', 'r'].filter((name) => count(name) > 0).map((name) => again.consume(node.queue(name), 2_000))
+      await node.settled()
+      expect(new Set(taken.flatMap(({ texts }) => texts)).size).toBe(1_100)
     }
+    // Half done, where the node had time for some of it and not for all.
+    expect(smaller.slice(1).every((count) => count > 0)).toBe(true)
   })
 })
 

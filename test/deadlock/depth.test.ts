@@ -127,10 +127,10 @@ describe('one connection that produces into the full queue it consumes from', ()
     loop.send()
     // Full of what is not red: sends wait, and what was sent behind them too.
     await until('a full queue', () => loop.answered >= LIMIT)
-    for (let before = -1; before < loop.progress; ) {
-      before = loop.progress
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
+    await until(
+      'a third of what was sent taken, and no more',
+      () => loop.taken === Math.ceil(loop.answered / 3) && loop.answered - loop.taken >= LIMIT,
+    )
     expect(loop.answered).toBeLessThan(WINDOW)
     for (const each of ['blue', 'green']) await loop.subscribe(each, select(each))
     await loop.goesThrough()
