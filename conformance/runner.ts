@@ -80,6 +80,7 @@ export async function runCheck(
   let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
   try {
     await check.run(trial)
+    if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
   } catch (error) {
     ended = outcomeOf(error)
   }

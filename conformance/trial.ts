@@ -27,6 +27,8 @@ export class Trial {
   readonly patienceMs: number
   /** What went over the wires, in order: `A → CONNECT …`, with the bytes. */
   readonly lines: string[] = []
+  /** The first thing that came and could not be read, whatever the check was about: it is not passed then. */
+  broken: string | undefined
   readonly #number: string
   readonly #closers: (() => void | Promise<void>)[] = []
   #wires = 0
