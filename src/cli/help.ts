@@ -21,6 +21,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule journal dump     prints what a journal holds
   bascule pair             two nodes on one directory, to watch a failover
   bascule drill            failover under load, with a verdict
+  bascule conformance      checks a broker against the specifications
   bascule user entry NAME  makes of a password what the configuration wants
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
@@ -235,6 +236,20 @@ Prints of each round how long nobody was answered, and what was lost, duplicated
   --verbose                what the nodes do meanwhile
 
 Exit code: 0 every promise was kept, 1 not, 2 wrong usage.
+`,
+  conformance: `bascule conformance run [--target PROTOCOL=URL …] [flags]
+
+Checks a broker clause by clause against the specifications. Without a target a node of our own is started in this process.
+
+  --target PROTOCOL=URL    mqtt=mqtt://host:1883, amqp=amqp://…, stomp=stomp://…, ws=ws://…; may be repeated
+  --suite NAME,…           only these suites
+  --filter ID              only clauses whose identifier has this in it
+  --user NAME, --pass WORD how to log in
+  --patience MS            how long an answer may take (2000)
+  --parallel N             checks under way at once (16)
+  --verbose                prints what went over the wires for each check, not for failures alone
+
+Exit code: 0 every must-level check passed, 1 one failed, 2 wrong usage.
 `,
   user: `bascule user entry NAME [--cost N] [--iterations N]
 bascule user hash [--cost N]

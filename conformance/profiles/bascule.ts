@@ -1,0 +1,8 @@
+import type { Profile } from '../target.ts'
+
+export const bascule: Profile = {
+  name: 'bascule',
+  queue: (name) => `/queue/${name}`,
+  topic: (name) => `/topic/${name}`,
+  known: {},
+}

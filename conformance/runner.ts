@@ -1,0 +1,99 @@
+// Runs checks against a broker: several at once, each in a trial of its own, in the order of the specification.
+import { type Check, type Clause, isCheck, type Suite } from './check.ts'
+import { type Outcome, outcomeOf } from './outcome.ts'
+import { addressOf, type Address, type Target } from './target.ts'
+import { Trial } from './trial.ts'
+
+export type Result = Readonly<{
+  suite: string
+  clause: Clause
+  outcome: Outcome | 'unchecked'
+  /** What the broker did, or why it was not tried. */
+  seen: string
+  /** What went over the wires. */
+  lines: readonly string[]
+  ms: number
+}>
+
+export type RunOptions = Readonly<{
+  /** In milliseconds: how long an answer may take. */
+  patienceMs: number
+  /** Checks under way at once. */
+  parallel: number
+  /** Told in the order of the suite's clauses. */
+  onResult?: (result: Result) => void
+  wanted?: (clause: Clause) => boolean
+}>
+
+/** Of this process: trials have names that differ from those of earlier runs, whose sessions and retained messages may still be there. */
+const RUN = Date.now().toString(36)
+let trials = 0
+
+export async function runSuite(suite: Suite, target: Target, options: RunOptions): Promise<readonly Result[]> {
+  const clauses = suite.chapters.flatMap((chapter) => chapter.clauses).filter(options.wanted ?? (() => true))
+  const url = target.urls[suite.protocol]
+  const results: Result[] = []
+  const found = new Map<Clause, Result>()
+  const tell = (result: Result): void => {
+    found.set(result.clause, result)
+    for (let next = clauses[results.length]; next !== undefined; next = clauses[results.length]) {
+      const told = found.get(next)
+      if (told === undefined) return
+      results.push(told)
+      options.onResult?.(told)
+    }
+  }
+  const run = async (clause: Clause): Promise<void> => {
+    if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
+    else if (url === undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${suite.protocol}`, lines: [], ms: 0 })
+    else tell({ suite: suite.name, clause, ...(await runCheck(clause, addressOf(url), target, suite, options.patienceMs)) })
+  }
+  const alone = (clause: Clause): boolean => isCheck(clause) && clause.alone === true
+  await inParallel(
+    clauses.filter((clause) => !alone(clause)),
+    options.parallel,
+    run,
+  )
+  await inParallel(clauses.filter(alone), 1, run)
+  return results
+}
+
+export async function runCheck(
+  check: Check,
+  address: Address,
+  target: Target,
+  suite: Suite,
+  patienceMs: number,
+): Promise<Readonly<{ outcome: Outcome; seen: string; lines: readonly string[]; ms: number }>> {
+  const { user, password, profile } = target
+  const url = target.urls[suite.protocol]
+  const trial = new Trial({
+    address,
+    path: url === undefined ? '' : new URL(url).pathname,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    profile,
+    patienceMs,
+    number: `${RUN}${(trials++).toString(36)}`,
+  })
+  const begun = performance.now()
+  let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
+  try {
+    await check.run(trial)
+    if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
+  } catch (error) {
+    ended = outcomeOf(error)
+  }
+  const ms = performance.now() - begun
+  await trial.close()
+  return { ...ended, lines: trial.lines, ms }
+}
+
+export async function inParallel<T>(all: readonly T[], parallel: number, work: (each: T) => Promise<void>): Promise<void> {
+  const rest = all.values()
+  await Promise.all(
+    Array.from({ length: parallel }, async () => {
+      for (const each of rest) await work(each)
+    }),
+  )
+}

@@ -1,0 +1,38 @@
+// The broker under test, as its addresses say it.
+import type { ProtocolName } from './check.ts'
+
+export type Address = Readonly<{ host: string; port: number }>
+
+export type Target = Readonly<{
+  /** Where each protocol listens; a protocol that is missing is not tested. `ws`: with the path of the URL. */
+  urls: Readonly<Partial<Record<ProtocolName, string>>>
+  user?: string
+  password?: string
+  profile: Profile
+}>
+
+/** What differs between brokers and is no matter of conformance: how addresses are written, what is known to fail. */
+export type Profile = Readonly<{
+  name: string
+  /** Of a queue and of a topic, as its STOMP and AMQP clients write them. */
+  queue: (name: string) => string
+  topic: (name: string) => string
+  /** Checks known to fail there, by identifier, with the reason: they are told, and do not count against the broker. */
+  known: Readonly<Record<string, string>>
+}>
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, amqp: 5672, stomp: 61613, ws: 80, http: 80 }
+
+/** `mqtt://host:1883` and the like. Throws with a sentence. */
+export function addressOf(url: string): Address {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw new Error(`${url} is no URL: mqtt://host:port is one`)
+  }
+  const scheme = parsed.protocol.slice(0, -1)
+  const port = parsed.port === '' ? DEFAULT_PORTS[scheme] : Number(parsed.port)
+  if (port === undefined) throw new Error(`${url}: ${scheme} is none of ${Object.keys(DEFAULT_PORTS).join(', ')}`)
+  return { host: parsed.hostname === '' ? '127.0.0.1' : parsed.hostname.replace(/^\[|\]$/g, ''), port }
+}
