@@ -17,6 +17,9 @@ export type Profile = Readonly<{
   /** Of a queue and of a topic, as its STOMP and AMQP clients write them. */
   queue: (name: string) => string
   topic: (name: string) => string
+  /** The same as its AMQP clients write them, where that is another way. */
+  amqpQueue?: (name: string) => string
+  amqpTopic?: (name: string) => string
   /** Checks known to fail there, by identifier, with the reason: they are told, and do not count against the broker. */
   known: Readonly<Record<string, string>>
 }>
