@@ -4,7 +4,7 @@ import type { Clause, ProtocolName } from './check.ts'
 import { prove } from './mutants.ts'
 import { bascule } from './profiles/bascule.ts'
 import { type Result, runSuite } from './runner.ts'
-import { suites } from './suites.ts'
+import { framings, suites } from './suites.ts'
 import type { Target } from './target.ts'
 
 /** A broker that this process started. */
@@ -27,7 +27,7 @@ export async function conformance(args: readonly string[], openOwn: () => Promis
   })
   const [what = 'run'] = positionals
   const names = values.suite?.split(',')
-  const chosen = suites.filter(({ suite }) => names === undefined || names.includes(suite.name))
+  const chosen = suites.filter((suite) => names === undefined || names.includes(suite.name))
   const own = values.target === undefined ? await openOwn() : undefined
   const urls = own?.urls ?? urlsOf(values.target ?? [])
   const target: Target = {
@@ -41,9 +41,9 @@ export async function conformance(args: readonly string[], openOwn: () => Promis
   const parallel = Number(values.parallel)
   let bad = 0
   try {
-    for (const { suite, framing } of chosen) {
+    for (const suite of chosen) {
       if (what === 'mutants') {
-        await prove(suite, framing, target, {
+        await prove(suite, framings, target, {
           patienceMs,
           parallel,
           wanted,

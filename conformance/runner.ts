@@ -1,7 +1,7 @@
 // Runs checks against a broker: several at once, each in a trial of its own, in the order of the specification.
 import { type Check, type Clause, isCheck, type Suite } from './check.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { addressOf, type Address, type Target } from './target.ts'
+import { type Addresses, addressesOf, type Target } from './target.ts'
 import { Trial } from './trial.ts'
 
 export type Result = Readonly<{
@@ -31,7 +31,8 @@ let trials = 0
 
 export async function runSuite(suite: Suite, target: Target, options: RunOptions): Promise<readonly Result[]> {
   const clauses = suite.chapters.flatMap((chapter) => chapter.clauses).filter(options.wanted ?? (() => true))
-  const url = target.urls[suite.protocol]
+  const addresses = addressesOf(target)
+  const missing = suite.protocols.find((protocol) => addresses[protocol] === undefined)
   const results: Result[] = []
   const found = new Map<Clause, Result>()
   const tell = (result: Result): void => {
@@ -45,8 +46,8 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   }
   const run = async (clause: Clause): Promise<void> => {
     if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
-    else if (url === undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${suite.protocol}`, lines: [], ms: 0 })
-    else tell({ suite: suite.name, clause, ...(await runCheck(clause, addressOf(url), target, suite, options.patienceMs)) })
+    else if (missing !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${missing}`, lines: [], ms: 0 })
+    else tell({ suite: suite.name, clause, ...(await runCheck(clause, suite, target, addresses, options.patienceMs)) })
   }
   const alone = (clause: Clause): boolean => isCheck(clause) && clause.alone === true
   await inParallel(
@@ -60,16 +61,15 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
 
 export async function runCheck(
   check: Check,
-  address: Address,
-  target: Target,
   suite: Suite,
+  target: Target,
+  addresses: Addresses,
   patienceMs: number,
 ): Promise<Readonly<{ outcome: Outcome; seen: string; lines: readonly string[]; ms: number }>> {
   const { user, password, profile } = target
-  const url = target.urls[suite.protocol]
   const trial = new Trial({
-    address,
-    path: url === undefined ? '' : new URL(url).pathname,
+    addresses,
+    protocol: suite.protocols[0],
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
     profile,
