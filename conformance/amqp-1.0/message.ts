@@ -18,7 +18,8 @@ export type SectionName = keyof typeof SECTIONS
 export const section = (name: SectionName, value: Value): Buffer => encode(described(ulong(SECTIONS[name]), value))
 export const header = (fields: Partial<Omit<Written<'header'>, 'kind'>>): Buffer => encode(toValue({ kind: 'header', ...fields }))
 export const properties = (fields: Partial<Omit<Written<'properties'>, 'kind'>>): Buffer => encode(toValue({ kind: 'properties', ...fields }))
-export const annotations = (name: 'deliveryAnnotations' | 'messageAnnotations' | 'footer', entries: readonly Entry[]): Buffer => section(name, map(entries))
+export const annotations = (name: 'deliveryAnnotations' | 'messageAnnotations' | 'footer', entries: readonly Entry[]): Buffer =>
+  section(name, map(entries))
 export const applicationProperties = (entries: readonly Entry[]): Buffer => section('applicationProperties', map(entries))
 export const data = (bytes: Buffer | string): Buffer => section('data', binary(bytes))
 
@@ -66,5 +67,7 @@ export function textOfBody(payload: Buffer): string | undefined {
 /** The value of an entry of an annotations section or of the application properties; undefined when there is none. */
 export function entryOf(payload: Buffer, name: SectionName, key: string): Value | undefined {
   const found = sectionOf(payload, name)?.value
-  return found?.type === 'map' ? found.value.find(([each]) => (each.type === 'symbol' || each.type === 'string') && each.value === key)?.[1] : undefined
+  return found?.type === 'map'
+    ? found.value.find(([each]) => (each.type === 'symbol' || each.type === 'string') && each.value === key)?.[1]
+    : undefined
 }

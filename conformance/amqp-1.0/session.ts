@@ -136,7 +136,7 @@ export class Session {
   async attach(attach: Written<'attach'>): Promise<Attached> {
     const handle = typeof attach.handle === 'number' ? attach.handle : this.newHandle()
     this.send({ ...attach, handle })
-    const answer = await this.nextThat('attach', `the answer to attach of ${String(attach.name)}`, ({ name }) => name === attach.name)
+    const answer = await this.nextThat('attach', 'the answer to attach', ({ name }) => name === attach.name)
     return { handle, answer }
   }
 
@@ -265,7 +265,11 @@ export class Sender extends Link {
 
   /** What the broker says of a delivery: the first disposition with a state, or that settles it. */
   async outcome(deliveryId: number): Promise<Received<'disposition'>> {
-    return this.session.nextThat('disposition', `disposition of delivery ${deliveryId}`, (disposition) => disposition.role === true && covers(disposition, deliveryId))
+    return this.session.nextThat(
+      'disposition',
+      `disposition of delivery ${deliveryId}`,
+      (disposition) => disposition.role === true && covers(disposition, deliveryId),
+    )
   }
 
   /** Sends messages one after the other, each after credit was there for it, and fails unless each is accepted. */
@@ -281,7 +285,8 @@ export class Sender extends Link {
       pending.add(this.transfer(payload))
     }
     while (pending.size > 0) {
-      const isTheirs = (disposition: Received<'disposition'>): boolean => [...pending].some((id) => disposition.role === true && covers(disposition, id))
+      const isTheirs = (disposition: Received<'disposition'>): boolean =>
+        [...pending].some((id) => disposition.role === true && covers(disposition, id))
       const disposition = await this.session.nextThat('disposition', `the outcome of delivery ${[...pending].join(', ')}`, isTheirs)
       if (disposition.state === undefined || disposition.state.kind === 'received') continue
       mustEqual(disposition.state.kind, 'accepted', `the outcome of delivery ${disposition.first}`)
@@ -304,7 +309,9 @@ export class Receiver extends Link {
 
   /** Of the broker's end, as the deliveries that came count it; after drain it goes further. */
   get deliveryCount(): number {
-    return ((this.answer.initialDeliveryCount ?? 0) + this.wire.deliveriesIn(this.session.begin.channel, this.answer.handle ?? 0) + this.#drained) >>> 0
+    return (
+      ((this.answer.initialDeliveryCount ?? 0) + this.wire.deliveriesIn(this.session.begin.channel, this.answer.handle ?? 0) + this.#drained) >>> 0
+    )
   }
 
   #drained = 0
@@ -323,13 +330,21 @@ export class Receiver extends Link {
       parts.push(last.payload)
     }
     const { deliveryId, deliveryTag } = first
-    if (deliveryId === undefined || deliveryTag === undefined) return fail('the first transfer of a delivery came without delivery-id or delivery-tag')
+    if (deliveryId === undefined || deliveryTag === undefined)
+      return fail('the first transfer of a delivery came without delivery-id or delivery-tag')
     return { transfer: first, deliveryId, deliveryTag, payload: Buffer.concat(parts) }
   }
 
   /** Sends a disposition of one delivery, or of all up to `last`. */
   settle(first: number, state: Written | undefined, options: Readonly<{ settled?: boolean; last?: number }> = {}): void {
-    this.session.send({ kind: 'disposition', role: true, first, settled: true, ...(state === undefined ? {} : { state: state as Composite }), ...options })
+    this.session.send({
+      kind: 'disposition',
+      role: true,
+      first,
+      settled: true,
+      ...(state === undefined ? {} : { state: state as Composite }),
+      ...options,
+    })
   }
 
   accept({ deliveryId }: Delivery): void {
@@ -363,7 +378,8 @@ export function covers({ first = 0, last = first }: Composite<'disposition'>, de
 export async function closesWith(wire: AmqpWire, why: string, ...conditions: readonly string[]): Promise<void> {
   const { error } = await wire.next('close')
   mustBe(error !== undefined, `close came without an error: ${why}`)
-  if (conditions.length > 0) mustBe(conditions.includes(conditionOf(error)), `close came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
+  if (conditions.length > 0)
+    mustBe(conditions.includes(conditionOf(error)), `close came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
   wire.send({ kind: 'close' })
   await wire.closed(why)
 }
@@ -372,7 +388,8 @@ export async function closesWith(wire: AmqpWire, why: string, ...conditions: rea
 export async function endsWith(session: Session, why: string, ...conditions: readonly string[]): Promise<void> {
   const { error } = await session.next('end')
   mustBe(error !== undefined, `end came without an error: ${why}`)
-  if (conditions.length > 0) mustBe(conditions.includes(conditionOf(error)), `end came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
+  if (conditions.length > 0)
+    mustBe(conditions.includes(conditionOf(error)), `end came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
   session.send({ kind: 'end' })
 }
 
@@ -380,7 +397,8 @@ export async function endsWith(session: Session, why: string, ...conditions: rea
 export async function detachesWith(link: Link, why: string, ...conditions: readonly string[]): Promise<void> {
   const { error } = await link.nextDetach()
   mustBe(error !== undefined, `detach came without an error: ${why}`)
-  if (conditions.length > 0) mustBe(conditions.includes(conditionOf(error)), `detach came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
+  if (conditions.length > 0)
+    mustBe(conditions.includes(conditionOf(error)), `detach came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
 }
 
 export function conditionOf(error: Composite | undefined): string {

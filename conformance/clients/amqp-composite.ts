@@ -258,7 +258,7 @@ function valueOf(given: unknown, type: keyof Plain): Value {
     case 'map':
     case 'any':
     case 'composite':
-      throw new Error(`${String(given)} is no value`)
+      throw new Error(`a field of type ${type} is written as a value`)
     default:
       return { type, value: given } as Value
   }
@@ -306,7 +306,7 @@ function plainOf(value: Value, type: keyof Plain, what: string, faults: string[]
   if (type === 'symbols') {
     const values = value.type === 'array' ? value.value : [value]
     for (const each of values) if (each.type !== 'symbol') faults.push(`${what} has a ${each.type} where a symbol was due`)
-    return values.map((each) => String('value' in each ? each.value : ''))
+    return values.map((each) => (each.type === 'symbol' || each.type === 'string' ? each.value : ''))
   }
   if (value.type !== (type satisfies TypeName)) faults.push(`${what} is a ${value.type} where a ${type} was due`)
   if (type === 'symbol' && value.type === 'symbol' && !/^[\0-\x7f]*$/.test(value.value)) faults.push(`${what} is a symbol that is not ASCII`)

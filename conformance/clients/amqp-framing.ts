@@ -15,24 +15,39 @@ export function header(protocol: number, version: readonly number[] = [1, 0, 0])
 
 export const isHeader = (bytes: Buffer): boolean => bytes.subarray(0, 4).toString('latin1') === 'AMQP'
 
-/** Whole headers and frames. A frame whose size is too small to be one is everything that is there. */
+/** Whole headers and frames. What begins with no header, and a frame whose size is too small to be one, is everything that is there. */
 export function splitter(): Splitter {
   let rest: Buffer = Buffer.alloc(0)
+  let begun = false
   return (bytes) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
     const pieces: Buffer[] = []
-    while (rest.length >= 8) {
-      const size = isHeader(rest) ? 8 : rest.readUInt32BE(0)
-      if (size > rest.length) break
-      const piece = size < 8 ? rest : rest.subarray(0, size)
-      pieces.push(piece)
-      rest = rest.subarray(piece.length)
+    while (rest.length > 0) {
+      const size = sizeOf(rest, begun)
+      if (size === undefined || size > rest.length) break
+      begun = true
+      pieces.push(rest.subarray(0, size))
+      rest = rest.subarray(size)
     }
     return pieces
   }
 }
 
-export type FrameOptions = Readonly<{ channel?: number; payload?: Buffer; /** 0: AMQP, 1: SASL. */ type?: number; /** Between header and body, a multiple of four bytes. */ extended?: Buffer }>
+/** Of the piece at the beginning; undefined while it cannot be known. */
+function sizeOf(bytes: Buffer, begun: boolean): number | undefined {
+  if (!begun && !'AMQP'.startsWith(bytes.subarray(0, 4).toString('latin1'))) return bytes.length
+  if (bytes.length < 4) return undefined
+  if (isHeader(bytes)) return 8
+  const size = bytes.readUInt32BE(0)
+  return size < 8 ? bytes.length : size
+}
+
+export type FrameOptions = Readonly<{
+  channel?: number
+  payload?: Buffer /** 0: AMQP, 1: SASL. */
+  type?: number /** Between header and body, a multiple of four bytes. */
+  extended?: Buffer
+}>
 
 /** A frame around a performative, or an empty one. */
 export function frame(body: Value | undefined, { channel = 0, payload, type = 0, extended }: FrameOptions = {}): Buffer {

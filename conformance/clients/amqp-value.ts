@@ -1,6 +1,6 @@
 // AMQP 1.0, part 1: values and their bytes, both ways. Every value says of which type it is, and can say by which constructor it is written; any other bytes are `raw`.
 
-type Of<T extends string, V> = Readonly<{ type: T; value: V; /** The constructor; without it the shortest. */ code?: number }>
+type Of<T extends string, V> = Readonly<{ type: T; value: V /** The constructor; without it the shortest. */; code?: number }>
 
 export type Value =
   | Of<'null', null>

@@ -4,5 +4,7 @@ export const bascule: Profile = {
   name: 'bascule',
   queue: (name) => `/queue/${name}`,
   topic: (name) => `/topic/${name}`,
+  amqpQueue: (name) => `queue://${name}`,
+  amqpTopic: (name) => `topic://${name}`,
   known: {},
 }
