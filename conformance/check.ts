@@ -23,6 +23,8 @@ export type Check = Statement &
     mutants: readonly Mutant[]
     /** Not beside others: what it does is seen by every client of the broker, or it measures time. */
     alone?: boolean
+    /** Whose frames the mutants edit, where that is not the suite's protocol. */
+    through?: ProtocolName
   }>
 
 /** A statement that no client can see kept or broken, or that binds no server alone. */
@@ -39,8 +41,8 @@ export type Suite = Readonly<{
   title: string
   /** Where the specification can be read. */
   specification: string
-  /** The protocol by which a target is named (`--target mqtt=…`). */
-  protocol: ProtocolName
+  /** The protocols by which a target is named (`--target mqtt=…`) that it needs; the first is the one whose frames its mutants edit. */
+  protocols: readonly [ProtocolName, ...ProtocolName[]]
   chapters: readonly Chapter[]
 }>
 

@@ -1,5 +1,7 @@
 // A mutant is a broker that breaks one clause: the real one behind a proxy that edits single frames.
 
+import type { ProtocolName } from './check.ts'
+
 /** What stands for a frame: itself (undefined), others in its place, nothing (an empty list), or the end of both connections. */
 export type Edited = undefined | Buffer | readonly Buffer[] | 'close'
 
@@ -37,8 +39,13 @@ export function mutant(says: string, edit: (ends: Ends) => Edit): Mutant {
 /** Never closes a connection by itself. */
 export const neverCloses: Mutant = mutant('leaves the connection open', () => ({ brokerClosed: () => false }))
 
+export type Framings = Readonly<Record<ProtocolName, Framing>>
+
 /** Cuts a stream of bytes into frames. What it cannot cut it answers as it came. */
 export type Splitter = (bytes: Buffer) => readonly Buffer[]
 
 /** A splitter for each direction of a connection. */
 export type Framing = () => Readonly<{ toClient: Splitter; toBroker: Splitter }>
+
+/** What came together is one frame. */
+export const unframed: Framing = () => ({ toClient: (bytes) => [bytes], toBroker: (bytes) => [bytes] })

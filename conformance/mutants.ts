@@ -1,10 +1,10 @@
 // Shows of each check that it can fail: with the broker as it is it passes, with each of its mutants it must not.
 import { type Check, checksOf, type Suite } from './check.ts'
-import type { Framing } from './mutant.ts'
+import type { Framings } from './mutant.ts'
 import type { Outcome } from './outcome.ts'
 import { openProxy } from './proxy.ts'
 import { inParallel, runCheck } from './runner.ts'
-import { addressOf, type Target } from './target.ts'
+import { addressesOf, type Target } from './target.ts'
 
 export type Proof = Readonly<{
   check: Check
@@ -15,15 +15,16 @@ export type Proof = Readonly<{
 
 export type ProofOptions = Readonly<{ patienceMs: number; parallel: number; wanted?: (check: Check) => boolean; onProof?: (proof: Proof) => void }>
 
-export async function prove(suite: Suite, framing: Framing, target: Target, options: ProofOptions): Promise<readonly Proof[]> {
-  const url = target.urls[suite.protocol]
-  if (url === undefined) throw new Error(`no target for ${suite.protocol}`)
-  const broker = addressOf(url)
+export async function prove(suite: Suite, framings: Framings, target: Target, options: ProofOptions): Promise<readonly Proof[]> {
+  const addresses = addressesOf(target)
   const proofs: Proof[] = []
   const through = async (check: Check, mutant: Check['mutants'][number]): Promise<Readonly<{ outcome: Outcome; seen: string }>> => {
-    const proxy = await openProxy(broker, framing, mutant)
+    const protocol = check.through ?? suite.protocols[0]
+    const broker = addresses[protocol]
+    if (broker === undefined) throw new Error(`no target for ${protocol}`)
+    const proxy = await openProxy(broker, framings[protocol], mutant)
     try {
-      return await runCheck(check, proxy.address, target, suite, options.patienceMs)
+      return await runCheck(check, suite, target, { ...addresses, [protocol]: proxy.address }, options.patienceMs)
     } finally {
       await proxy.close()
     }
@@ -36,7 +37,7 @@ export async function prove(suite: Suite, framing: Framing, target: Target, opti
     if (doubts.length === 0)
       for (const mutant of check.mutants) {
         const { outcome, seen } = await through(check, mutant)
-        if (outcome !== 'fail') doubts.push(`a broker that ${mutant.says}: ${outcome}${seen === '' ? '' : `, ${seen}`}`)
+        if (outcome !== 'fail' && outcome !== 'lossy') doubts.push(`a broker that ${mutant.says}: ${outcome}${seen === '' ? '' : `, ${seen}`}`)
       }
     const proof = { check, doubts, mutants: check.mutants.length }
     proofs.push(proof)

@@ -1,6 +1,7 @@
 // How a check ends other than well: thrown from wherever it is noticed.
 
-export type Outcome = 'pass' | 'fail' | 'not supported' | 'skipped' | 'error'
+/** `lossy` and `refused` are of the bridge only: no specification says what must cross from one protocol to another. */
+export type Outcome = 'pass' | 'fail' | 'lossy' | 'refused' | 'not supported' | 'skipped' | 'error'
 
 class Ended extends Error {
   readonly outcome: Outcome
@@ -23,6 +24,16 @@ export function notSupported(seen: string): never {
 /** It cannot be tried here: what is missing. */
 export function skip(reason: string): never {
   throw new Ended('skipped', reason)
+}
+
+/** It crossed, and was changed or left out. */
+export function lossy(seen: string): never {
+  throw new Ended('lossy', seen)
+}
+
+/** The broker did not take it, and said so. */
+export function refused(seen: string): never {
+  throw new Ended('refused', seen)
 }
 
 export function mustBe(holds: boolean, seen: string): asserts holds {

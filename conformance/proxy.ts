@@ -52,7 +52,7 @@ export async function openProxy(broker: Address, framing: Framing, mutant: Mutan
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port')
   return {
-    address: { host: '127.0.0.1', port: address.port },
+    address: { ...broker, host: '127.0.0.1', port: address.port },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

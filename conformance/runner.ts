@@ -1,7 +1,8 @@
 // Runs checks against a broker: several at once, each in a trial of its own, in the order of the specification.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Check, type Clause, isCheck, type Suite } from './check.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { addressOf, type Address, type Target } from './target.ts'
+import { type Addresses, addressesOf, type Target } from './target.ts'
 import { Trial } from './trial.ts'
 
 export type Result = Readonly<{
@@ -10,6 +11,8 @@ export type Result = Readonly<{
   outcome: Outcome | 'unchecked'
   /** What the broker did, or why it was not tried. */
   seen: string
+  /** Why the profile says that this fails there; only if it does. */
+  known?: string
   /** What went over the wires. */
   lines: readonly string[]
   ms: number
@@ -31,7 +34,8 @@ let trials = 0
 
 export async function runSuite(suite: Suite, target: Target, options: RunOptions): Promise<readonly Result[]> {
   const clauses = suite.chapters.flatMap((chapter) => chapter.clauses).filter(options.wanted ?? (() => true))
-  const url = target.urls[suite.protocol]
+  const addresses = addressesOf(target)
+  const missing = suite.protocols.find((protocol) => addresses[protocol] === undefined)
   const results: Result[] = []
   const found = new Map<Clause, Result>()
   const tell = (result: Result): void => {
@@ -45,8 +49,16 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   }
   const run = async (clause: Clause): Promise<void> => {
     if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
-    else if (url === undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${suite.protocol}`, lines: [], ms: 0 })
-    else tell({ suite: suite.name, clause, ...(await runCheck(clause, addressOf(url), target, suite, options.patienceMs)) })
+    else if (missing !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${missing}`, lines: [], ms: 0 })
+    else {
+      const known = target.profile.known[suite.name]?.[clause.id]
+      tell({
+        suite: suite.name,
+        clause,
+        ...(await runCheck(clause, suite, target, addresses, options.patienceMs)),
+        ...(known === undefined ? {} : { known }),
+      })
+    }
   }
   const alone = (clause: Clause): boolean => isCheck(clause) && clause.alone === true
   await inParallel(
@@ -60,16 +72,15 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
 
 export async function runCheck(
   check: Check,
-  address: Address,
-  target: Target,
   suite: Suite,
+  target: Target,
+  addresses: Addresses,
   patienceMs: number,
 ): Promise<Readonly<{ outcome: Outcome; seen: string; lines: readonly string[]; ms: number }>> {
   const { user, password, profile } = target
-  const url = target.urls[suite.protocol]
   const trial = new Trial({
-    address,
-    path: url === undefined ? '' : new URL(url).pathname,
+    addresses,
+    protocol: suite.protocols[0],
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
     profile,
@@ -79,13 +90,31 @@ export async function runCheck(
   const begun = performance.now()
   let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
   try {
-    await check.run(trial)
+    await bounded(check.run(trial), ENDS_MS + 10 * patienceMs)
+    if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
   } catch (error) {
     ended = outcomeOf(error)
   }
   const ms = performance.now() - begun
   await trial.close()
   return { ...ended, lines: trial.lines, ms }
+}
+
+/** A check that waits for ever would keep all others from being told. */
+const ENDS_MS = 60_000
+
+async function bounded(running: Promise<void>, ms: number): Promise<void> {
+  const over = new AbortController()
+  try {
+    await Promise.race([
+      running,
+      sleep(ms, undefined, { signal: over.signal }).then(() => {
+        throw new Error(`the check did not end within ${ms} ms`)
+      }),
+    ])
+  } finally {
+    over.abort()
+  }
 }
 
 export async function inParallel<T>(all: readonly T[], parallel: number, work: (each: T) => Promise<void>): Promise<void> {

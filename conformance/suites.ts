@@ -1,7 +1,9 @@
-// The suites, one line each, with the framing by which a proxy cuts their protocol.
+// The suites, and the framing by which a proxy cuts each protocol.
 import type { Suite } from './check.ts'
 import { mqttFraming } from './clients/mqtt-framing.ts'
-import type { Framing } from './mutant.ts'
+import { type Framings, unframed } from './mutant.ts'
 import { mqtt311 } from './mqtt-3.1.1/index.ts'
 
-export const suites: readonly Readonly<{ suite: Suite; framing: Framing }>[] = [{ suite: mqtt311, framing: mqttFraming }]
+export const suites: readonly Suite[] = [mqtt311]
+
+export const framings: Framings = { mqtt: mqttFraming, amqp: unframed, stomp: unframed, ws: unframed }

@@ -1,7 +1,9 @@
 // The broker under test, as its addresses say it.
 import type { ProtocolName } from './check.ts'
 
-export type Address = Readonly<{ host: string; port: number }>
+/** `path`: of the target's URL, for WebSocket. */
+export type Address = Readonly<{ host: string; port: number; path: string }>
+export type Addresses = Readonly<Partial<Record<ProtocolName, Address>>>
 
 export type Target = Readonly<{
   /** Where each protocol listens; a protocol that is missing is not tested. `ws`: with the path of the URL. */
@@ -46,6 +48,10 @@ export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Prof
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, amqp: 5672, stomp: 61613, ws: 80, http: 80 }
 
+export function addressesOf({ urls }: Target): Addresses {
+  return Object.fromEntries(Object.entries(urls).map(([protocol, url]) => [protocol, addressOf(url)]))
+}
+
 /** `mqtt://host:1883` and the like. Throws with a sentence. */
 export function addressOf(url: string): Address {
   let parsed: URL
@@ -57,5 +63,5 @@ export function addressOf(url: string): Address {
   const scheme = parsed.protocol.slice(0, -1)
   const port = parsed.port === '' ? DEFAULT_PORTS[scheme] : Number(parsed.port)
   if (port === undefined) throw new Error(`${url}: ${scheme} is none of ${Object.keys(DEFAULT_PORTS).join(', ')}`)
-  return { host: parsed.hostname === '' ? '127.0.0.1' : parsed.hostname.replace(/^\[|\]$/g, ''), port }
+  return { host: parsed.hostname === '' ? '127.0.0.1' : parsed.hostname.replace(/^\[|\]$/g, ''), port, path: parsed.pathname }
 }

@@ -1,11 +1,13 @@
 // One run of one check: where the broker is, names that nobody else uses, what was seen on the wire, what must be closed at the end.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fail } from './outcome.ts'
-import type { Address, Profile } from './target.ts'
+import { fail, skip } from './outcome.ts'
+import type { ProtocolName } from './check.ts'
+import type { Address, Addresses, Profile } from './target.ts'
 
 export type TrialOptions = Readonly<{
-  address: Address
-  path: string
+  addresses: Addresses
+  /** The suite's (first) protocol. */
+  protocol: ProtocolName
   user?: string
   password?: string
   profile: Profile
@@ -15,11 +17,12 @@ export type TrialOptions = Readonly<{
 
 /** Lines kept of one trial; more would be a flood. */
 const LINES = 400
+/** For each of the things to be cleaned up. */
+const CLOSES_MS = 10_000
 
 export class Trial {
+  /** Of the suite's (first) protocol. */
   readonly address: Address
-  /** Of the target's URL: WebSocket only. */
-  readonly path: string
   readonly user: string | undefined
   readonly password: string | undefined
   readonly profile: Profile
@@ -27,13 +30,16 @@ export class Trial {
   readonly patienceMs: number
   /** What went over the wires, in order: `A → CONNECT …`, with the bytes. */
   readonly lines: string[] = []
+  /** The first thing that came and could not be read, whatever the check was about: it is not passed then. */
+  broken: string | undefined
+  readonly #addresses: Addresses
   readonly #number: string
   readonly #closers: (() => void | Promise<void>)[] = []
   #wires = 0
 
   constructor(options: TrialOptions) {
-    this.address = options.address
-    this.path = options.path
+    this.#addresses = options.addresses
+    this.address = this.addressOf(options.protocol)
     this.user = options.user
     this.password = options.password
     this.profile = options.profile
@@ -44,6 +50,11 @@ export class Trial {
   /** A name that no other trial uses, of letters, digits and `-`. The same word gives the same name. */
   name(word: string): string {
     return `c${this.#number}-${word}`
+  }
+
+  /** Of any protocol of the target; the check is skipped where it has none. */
+  addressOf(protocol: ProtocolName): Address {
+    return this.#addresses[protocol] ?? skip(`no target for ${protocol}`)
   }
 
   /** A letter for the next connection in `lines`: A, B, … */
@@ -75,6 +86,13 @@ export class Trial {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).reverse()) await close()
+    for (const close of this.#closers.splice(0).reverse()) {
+      // What cannot be cleaned up is no fault of the check, and must not end the run of all others.
+      try {
+        await Promise.race([close(), sleep(CLOSES_MS, undefined, { ref: false })])
+      } catch (error) {
+        this.line(`not cleaned up: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
   }
 }

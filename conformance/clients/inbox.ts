@@ -7,6 +7,7 @@ export class Inbox<T> {
   readonly #trial: Trial
   readonly #waiting: T[] = []
   #ended = false
+  #spoilt: string | undefined
   #wake: () => void = () => {}
 
   constructor(trial: Trial) {
@@ -20,6 +21,13 @@ export class Inbox<T> {
 
   end(): void {
     this.#ended = true
+    this.#wake()
+  }
+
+  /** Something came that is no piece of this protocol: `seen` is what every wait fails with once the pieces before it are read, and the check in any case. */
+  spoil(seen: string): void {
+    this.#spoilt ??= seen
+    this.#trial.broken ??= seen
     this.#wake()
   }
 
@@ -44,6 +52,7 @@ export class Inbox<T> {
         const at = this.#waiting.findIndex(is)
         const [found] = at < 0 ? [] : this.#waiting.splice(at, 1)
         if (found !== undefined && is(found)) return found
+        if (this.#spoilt !== undefined) fail(this.#spoilt)
         if (this.#ended) fail(`the connection was closed instead of ${what}`)
         await this.#change()
       }
@@ -54,7 +63,8 @@ export class Inbox<T> {
   /** Ends when the connection has. */
   async untilEnd(what: string): Promise<void> {
     const wait = async (): Promise<void> => {
-      while (!this.#ended) await this.#change()
+      while (!this.#ended && this.#spoilt === undefined) await this.#change()
+      if (this.#spoilt !== undefined) fail(this.#spoilt)
     }
     await this.#trial.within(wait(), what)
   }
@@ -62,7 +72,9 @@ export class Inbox<T> {
   async #next(): Promise<T | undefined> {
     for (;;) {
       const piece = this.#waiting.shift()
-      if (piece !== undefined || this.#ended) return piece
+      if (piece !== undefined) return piece
+      if (this.#spoilt !== undefined) fail(this.#spoilt)
+      if (this.#ended) return undefined
       await this.#change()
     }
   }

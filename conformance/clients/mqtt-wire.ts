@@ -93,16 +93,36 @@ export class MqttWire {
   }
 
   #received(raw: Buffer): void {
-    const reader = parser({ protocolVersion: this.#level })
-    reader.on('packet', (packet) => {
-      this.#trial.line(`${this.#name} ← ${packet.cmd.toUpperCase()} ${hex(raw)}`)
-      this.inbox.put(Object.assign(packet, { raw }) as Received)
-    })
-    reader.on('error', (error) => {
-      this.#trial.line(`${this.#name} ← unreadable (${error.message}) ${hex(raw)}`)
-    })
-    reader.parse(raw)
+    const seen = read(raw, this.#level)
+    if (typeof seen === 'string') {
+      this.#trial.line(`${this.#name} ← unreadable (${seen}) ${hex(raw)}`)
+      this.inbox.spoil(`a packet came that cannot be read (${seen}): ${hex(raw)}`)
+      return
+    }
+    this.#trial.line(`${this.#name} ← ${seen.cmd.toUpperCase()} ${hex(raw)}`)
+    this.inbox.put(Object.assign(seen, { raw }) as Received)
   }
+}
+
+/** What a broker that only knows MQTT 3 refuses a CONNECT of level 5 with: it is no CONNACK of level 5. */
+const OLD_REFUSAL = Buffer.from([0x20, 2, 0, 1])
+
+/** A whole packet, or why it is none. */
+function read(raw: Buffer, level: Level): Packet | string {
+  let found: Packet | string = 'it is shorter than its parts'
+  const reader = parser({ protocolVersion: level === 5 && raw.equals(OLD_REFUSAL) ? 4 : level })
+  reader.on('packet', (packet) => {
+    found = packet
+  })
+  reader.on('error', (error: Error) => {
+    found = error.message
+  })
+  try {
+    reader.parse(raw)
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  return found
 }
 
 /** Bytes for people: the first 64 in hexadecimal. */

@@ -1,10 +1,8 @@
 // `bascule conformance list`: the clauses, without a broker.
-import type { Clause } from '../check.ts'
-import { isCheck } from '../check.ts'
-import type { Entry } from './entry.ts'
+import { type Clause, isCheck, type Suite } from '../check.ts'
 
-export function list(entries: readonly Entry[], wanted: (clause: Clause) => boolean, write: (text: string) => void): void {
-  for (const { suite } of entries) {
+export function list(suites: readonly Suite[], wanted: (clause: Clause) => boolean, write: (text: string) => void): void {
+  for (const suite of suites) {
     write(`${suite.name}: ${suite.title}, ${suite.specification}\n`)
     for (const { title, clauses } of suite.chapters) {
       const chosen = clauses.filter(wanted)

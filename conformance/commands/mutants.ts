@@ -1,13 +1,13 @@
 // `bascule conformance mutants`: shows of every check that it can fail, or says of which it is in doubt.
-import type { Clause } from '../check.ts'
-import { isCheck } from '../check.ts'
+import { type Clause, isCheck, type Suite } from '../check.ts'
+import type { Framings } from '../mutant.ts'
 import { prove } from '../mutants.ts'
 import type { Target } from '../target.ts'
-import type { Entry } from './entry.ts'
 import { Progress, type Screen } from './progress.ts'
 
 export type MutantsCommand = Readonly<{
-  entries: readonly Entry[]
+  suites: readonly Suite[]
+  framings: Framings
   target: Target
   wanted: (clause: Clause) => boolean
   patienceMs: number
@@ -15,13 +15,21 @@ export type MutantsCommand = Readonly<{
   screen: Screen
 }>
 
-export async function mutants({ entries, target, wanted, patienceMs, parallel, screen }: MutantsCommand): Promise<Readonly<{ passed: number; failed: number }>> {
-  const all = entries.flatMap(({ suite }) => suite.chapters.flatMap(({ clauses }) => clauses.filter((clause) => isCheck(clause) && wanted(clause))))
+export async function mutants({
+  suites,
+  framings,
+  target,
+  wanted,
+  patienceMs,
+  parallel,
+  screen,
+}: MutantsCommand): Promise<Readonly<{ passed: number; failed: number }>> {
+  const all = suites.flatMap(({ chapters }) => chapters.flatMap(({ clauses }) => clauses.filter((clause) => isCheck(clause) && wanted(clause))))
   const progress = new Progress(screen, all.length)
   let passed = 0
   const doubtful: string[] = []
-  for (const { suite, framing } of entries) {
-    await prove(suite, framing, target, {
+  for (const suite of suites) {
+    await prove(suite, framings, target, {
       patienceMs,
       parallel,
       wanted,

@@ -1,9 +1,8 @@
 // `bascule conformance run`: the suites against one broker, and against others beside it; lines while it runs, a table at its end, a report.
-import type { Clause, Level } from '../check.ts'
+import type { Clause, Level, Suite } from '../check.ts'
 import { brokerReport, type Counts, countsOf, type Report, standing, type Standing, suiteReport, sumOf, titleOf, verdict } from '../report/report.ts'
 import { type Result, runSuite } from '../runner.ts'
 import type { Target } from '../target.ts'
-import type { Entry } from './entry.ts'
 import { Progress, type Screen } from './progress.ts'
 import { reached } from './reached.ts'
 
@@ -11,7 +10,7 @@ import { reached } from './reached.ts'
 export type Tested = Readonly<{ name: string; version: string; target: Target }>
 
 export type RunCommand = Readonly<{
-  entries: readonly Entry[]
+  suites: readonly Suite[]
   /** The one that is judged, then those beside it. */
   brokers: readonly Tested[]
   wanted: (clause: Clause) => boolean
@@ -25,32 +24,32 @@ export type RunCommand = Readonly<{
 }>
 
 /** Whether a broker with these addresses can be asked at all. */
-export function canRun({ suite }: Entry, { urls }: Target): boolean {
-  return urls[suite.protocol] !== undefined
+export function canRun({ protocols }: Suite, { urls }: Target): boolean {
+  return protocols.every((protocol) => urls[protocol] !== undefined)
 }
 
 export async function run(command: RunCommand): Promise<Report> {
-  const { entries, brokers, wanted, patienceMs, parallel, gate, screen } = command
+  const { suites, brokers, wanted, patienceMs, parallel, gate, screen } = command
   const begun = Date.now()
   for (const { target } of brokers) await reached(target, patienceMs)
-  const tasks = entries.flatMap((entry) => brokers.filter(({ target }) => canRun(entry, target)).map((broker) => ({ entry, broker })))
-  const clausesOf = ({ suite }: Entry): number => suite.chapters.flatMap(({ clauses }) => clauses.filter(wanted)).length
+  const tasks = suites.flatMap((suite) => brokers.filter(({ target }) => canRun(suite, target)).map((broker) => ({ suite, broker })))
+  const clausesOf = ({ chapters }: Suite): number => chapters.flatMap(({ clauses }) => clauses.filter(wanted)).length
   const progress = new Progress(
     screen,
-    tasks.reduce((sum, { entry }) => sum + clausesOf(entry), 0),
+    tasks.reduce((sum, { suite }) => sum + clausesOf(suite), 0),
   )
-  const columns = new Map<Entry, Map<Tested, readonly Result[]>>()
-  for (const { entry, broker } of tasks) {
+  const columns = new Map<Suite, Map<Tested, readonly Result[]>>()
+  for (const { suite, broker } of tasks) {
     const beside = broker === brokers[0] ? '' : ` of ${broker.name}`
     const onResult = (result: Result): void => {
       const { text, important } = lineOf(result, command)
       progress.told(beside === '' ? text : `${broker.name.padEnd(8)} ${text}`, important)
     }
     try {
-      const results = await runSuite(entry.suite, broker.target, { patienceMs, parallel, wanted, onResult })
-      columns.set(entry, (columns.get(entry) ?? new Map<Tested, readonly Result[]>()).set(broker, forReport(results, command.verbose)))
+      const results = await runSuite(suite, broker.target, { patienceMs, parallel, wanted, onResult })
+      columns.set(suite, (columns.get(suite) ?? new Map<Tested, readonly Result[]>()).set(broker, forReport(results, command.verbose)))
     } catch (error) {
-      throw new Error(`${entry.suite.name}${beside} could not be run`, { cause: error })
+      throw new Error(`${suite.name}${beside} could not be run`, { cause: error })
     }
   }
   progress.end()
@@ -60,9 +59,16 @@ export async function run(command: RunCommand): Promise<Report> {
     seconds: (Date.now() - begun) / 1000,
     patienceMs,
     brokers: brokers.map(({ name, version, target }) => brokerReport(name, version, target)),
-    suites: entries.flatMap((entry) => {
-      const found = columns.get(entry)
-      return found === undefined ? [] : [suiteReport(entry.suite, brokers.map((broker) => found.get(broker) ?? []))]
+    suites: suites.flatMap((suite) => {
+      const found = columns.get(suite)
+      return found === undefined
+        ? []
+        : [
+            suiteReport(
+              suite,
+              brokers.map((broker) => found.get(broker) ?? []),
+            ),
+          ]
     }),
   }
   const { passed, failed, skipped } = verdict(report, gate)
@@ -86,7 +92,7 @@ function lineOf(result: Result, { verbose, gate }: RunCommand): Readonly<{ text:
   return { text: [head, ...bytes].join('\n'), important: verbose || !isClean(result) }
 }
 
-const COLUMNS: readonly Standing[] = ['pass', 'fail', 'error', 'differs', 'known', 'not supported', 'skipped', 'unchecked']
+const COLUMNS: readonly Standing[] = ['pass', 'fail', 'error', 'differs', 'known', 'lossy', 'refused', 'not supported', 'skipped', 'unchecked']
 
 /** A line for each suite, broker and level. */
 export function summary(report: Report, gate: Level): string {

@@ -2,7 +2,7 @@
 import type { Chapter } from '../check.ts'
 import { MqttWire } from '../clients/mqtt-wire.ts'
 import { neverCloses } from '../mutant.ts'
-import { changes } from './mutants.ts'
+import { changes } from '../mqtt/mutants.ts'
 import { mustEqual } from '../outcome.ts'
 import { connected, connectPacket } from './session.ts'
 

@@ -2,11 +2,13 @@
 import type { Level } from '../check.ts'
 import { type Cell, type ClauseReport, countsOf, type Report, type Standing, standing, type SuiteReport, titleOf } from './report.ts'
 
-const ORDER: readonly Standing[] = ['fail', 'error', 'differs', 'known', 'pass', 'not supported', 'skipped', 'unchecked']
+const ORDER: readonly Standing[] = ['fail', 'error', 'differs', 'known', 'pass', 'lossy', 'refused', 'not supported', 'skipped', 'unchecked']
 
 /** How people read each standing. */
 const WORDS: Readonly<Record<Standing, string>> = {
   pass: 'kept',
+  lossy: 'lossy',
+  refused: 'refused',
   fail: 'fails',
   differs: 'differs',
   known: 'known to fail',

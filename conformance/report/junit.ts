@@ -54,6 +54,8 @@ function testcase(suite: string, { id, level, chapter, says }: ClauseReport, cel
       return `${head}><skipped message="${escaped(`known to fail (${cell.known ?? ''}): `)}${first}"/>${output}</testcase>`
     case 'differs':
       return `${head}><skipped message="not kept, which a ${level} allows: ${first}"/>${output}</testcase>`
+    case 'lossy':
+    case 'refused':
     case 'not supported':
     case 'skipped':
     case 'unchecked':

@@ -17,6 +17,8 @@ export function markdown(report: Report, gate: Level): string {
 /** How each standing is written in a cell. */
 const WORDS: Readonly<Record<Standing, string>> = {
   pass: 'kept',
+  lossy: 'lossy',
+  refused: 'refused',
   fail: '**fails**',
   differs: '*differs*',
   known: 'fails (known)',
@@ -75,7 +77,15 @@ export function failuresOf({ brokers, suites }: Report, column: number, gate: Le
       if (cell === undefined || broker === undefined || (cell.outcome !== 'fail' && cell.outcome !== 'error')) return []
       const heading = `### ${id} (${suite.title}, ${level}${brokers.length > 1 ? `): ${titleOf(broker)}` : ')'}`
       const known = standing(cell, level, gate) === 'known' ? [`Known: ${cell.known}`] : []
-      return [[heading, `${says} *${how}*`, `${cell.outcome === 'error' ? 'The check could not be carried out' : 'Seen'}: ${inline(seenOf(cell))}`, ...known, ...transcript(cell)].join('\n\n')]
+      return [
+        [
+          heading,
+          `${says} *${how}*`,
+          `${cell.outcome === 'error' ? 'The check could not be carried out' : 'Seen'}: ${inline(seenOf(cell))}`,
+          ...known,
+          ...transcript(cell),
+        ].join('\n\n'),
+      ]
     }),
   )
 }

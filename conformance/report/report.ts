@@ -88,7 +88,7 @@ export const knownOf = (known: Known, suite: string, id: string): string | undef
 
 export type Counts = Readonly<Record<Standing, number>>
 
-const NONE: Counts = { pass: 0, fail: 0, known: 0, differs: 0, 'not supported': 0, skipped: 0, error: 0, unchecked: 0 }
+const NONE: Counts = { pass: 0, lossy: 0, refused: 0, fail: 0, known: 0, differs: 0, 'not supported': 0, skipped: 0, error: 0, unchecked: 0 }
 
 export function countsOf(clauses: readonly ClauseReport[], column: number, gate: Level): Counts {
   const counts: Record<Standing, number> = { ...NONE }

@@ -9,6 +9,9 @@ const references: Readonly<Record<string, () => Promise<Opened>>> = {
 
 export async function openReference(name: string): Promise<Opened> {
   const open = references[name]
-  if (open === undefined) throw new UsageError(`there is no reference ${name}${suggestion(name, Object.keys(references), '')} There is ${Object.keys(references).join(', ')}.`)
+  if (open === undefined)
+    throw new UsageError(
+      `there is no reference ${name}${suggestion(name, Object.keys(references), '')} There is ${Object.keys(references).join(', ')}.`,
+    )
   return await open()
 }

@@ -1,7 +1,7 @@
 // `bascule conformance`: the suites of `conformance/` against a broker, or against one of our own in this process. Reads flags and files, writes reports.
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { Level, ProtocolName } from '../../conformance/check.ts'
-import { type Entry, type Slice, wantedBy } from '../../conformance/commands/entry.ts'
+import type { Level, ProtocolName, Suite } from '../../conformance/check.ts'
+import { type Slice, wantedBy } from '../../conformance/commands/chosen.ts'
 import { list } from '../../conformance/commands/list.ts'
 import { mutants } from '../../conformance/commands/mutants.ts'
 import { reached } from '../../conformance/commands/reached.ts'
@@ -12,7 +12,7 @@ import { json } from '../../conformance/report/json.ts'
 import { junit } from '../../conformance/report/junit.ts'
 import { markdown } from '../../conformance/report/markdown.ts'
 import { type Report, verdict } from '../../conformance/report/report.ts'
-import { suites } from '../../conformance/suites.ts'
+import { framings, suites as all } from '../../conformance/suites.ts'
 import { addressOf, type Profile, profileOf, type Target } from '../../conformance/target.ts'
 import { suggestion } from '../config/nearest.ts'
 import { openOwn } from './conformance-own.ts'
@@ -46,12 +46,14 @@ const ACTIONS = ['run', 'list', 'mutants']
 export async function conformance(args: readonly string[]): Promise<number> {
   const { values, positionals } = readFlags(args, options, 1)
   const [action = 'run'] = positionals
-  if (!ACTIONS.includes(action)) throw new UsageError(`conformance wants run, list or mutants, not ${action}${suggestion(action, ACTIONS, '')} See bascule help conformance.`)
-  const entries = suitesOf(values)
-  const wanted = wantedBy(values.filter?.split(',') ?? [], sliceOf(values.slice ?? process.env['SLICE']), entries)
-  if (!entries.some(({ suite }) => suite.chapters.some(({ clauses }) => clauses.some(wanted)))) throw new UsageError(`no clause has ${values.filter} in its identifier`)
+  if (!ACTIONS.includes(action))
+    throw new UsageError(`conformance wants run, list or mutants, not ${action}${suggestion(action, ACTIONS, '')} See bascule help conformance.`)
+  const suites = suitesOf(values)
+  const wanted = wantedBy(values.filter?.split(',') ?? [], sliceOf(values.slice), suites)
+  if (!suites.some(({ chapters }) => chapters.some(({ clauses }) => clauses.some(wanted))))
+    throw new UsageError(`no clause has ${values.filter} in its identifier`)
   if (action === 'list') {
-    list(entries, wanted, (text) => process.stdout.write(text))
+    list(suites, wanted, (text) => process.stdout.write(text))
     return 0
   }
   const patienceMs = wholeFlag('--patience', values.patience, 2000)
@@ -60,16 +62,16 @@ export async function conformance(args: readonly string[]): Promise<number> {
   const screen = { write: (text: string) => void process.stdout.write(text), terminal: process.stdout.isTTY, columns: process.stdout.columns }
   const profile = profileNamed(values.profile)
   const given = values.target === undefined ? undefined : targetOf(values, profile)
-  if (given !== undefined) refuseUnreachable(entries, given.target, values.suite)
+  if (given !== undefined) refuseUnreachable(suites, given.target, values.suite)
   const closers: (() => Promise<void>)[] = []
   try {
     const brokers = [given ?? (await opened(openOwn(), 'bascule', profile, closers))]
     for (const name of values.reference ?? []) brokers.push(await opened(openReference(name), name, profileNamed(name), closers))
     const [{ target }] = brokers
-    const common = { entries: entries.filter((entry) => brokers.some((broker) => canRun(entry, broker.target))), wanted, patienceMs, parallel, screen }
+    const common = { suites: suites.filter((suite) => brokers.some((broker) => canRun(suite, broker.target))), wanted, patienceMs, parallel, screen }
     if (action === 'mutants') {
       await reached(target, patienceMs)
-      const { failed } = await mutants({ ...common, target })
+      const { failed } = await mutants({ ...common, framings, target })
       return failed === 0 ? 0 : 1
     }
     const report = await run({ ...common, brokers, verbose: values.verbose === true, gate })
@@ -89,11 +91,11 @@ async function opened(opening: Promise<Opened>, name: string, profile: Profile, 
   return { name, version, target: { ...target, profile } }
 }
 
-function suitesOf(values: Values): readonly Entry[] {
-  if (values.suite === undefined) return suites
-  const known = suites.map(({ suite }) => suite.name)
+function suitesOf(values: Values): readonly Suite[] {
+  if (values.suite === undefined) return all
+  const known = all.map(({ name }) => name)
   return values.suite.split(',').map((name) => {
-    const found = suites.find(({ suite }) => suite.name === name)
+    const found = all.find((suite) => suite.name === name)
     if (found === undefined) throw new UsageError(`there is no suite ${name}${suggestion(name, known, '')} There are ${known.join(', ')}.`)
     return found
   })
@@ -115,7 +117,10 @@ function levelOf(given = 'must'): Level {
 function profileNamed(given = 'bascule'): Profile {
   const known = profiles[given]
   if (known !== undefined) return profileOf(known)
-  if (!given.endsWith('.json')) throw new UsageError(`there is no profile ${given}${suggestion(given, Object.keys(profiles), '')} There are ${Object.keys(profiles).join(', ')}, and files that end in .json.`)
+  if (!given.endsWith('.json'))
+    throw new UsageError(
+      `there is no profile ${given}${suggestion(given, Object.keys(profiles), '')} There are ${Object.keys(profiles).join(', ')}, and files that end in .json.`,
+    )
   try {
     return profileOf(checkProfile(JSON.parse(readFileSync(given, 'utf8'))))
   } catch (error) {
@@ -145,10 +150,12 @@ function targetOf(values: Values, profile: Profile): Tested {
 }
 
 /** Suites that were not asked for by name are left out when nothing is said of where their protocol listens. */
-function refuseUnreachable(entries: readonly Entry[], target: Target, named: string | undefined): void {
-  const without = entries.filter((entry) => !canRun(entry, target))
-  if (without.length === entries.length || (named !== undefined && without.length > 0))
-    throw new UsageError(`--suite ${without.map(({ suite }) => suite.name).join(',')} wants --target ${without.map(({ suite }) => `${suite.protocol}=…`).join(', ')}`)
+function refuseUnreachable(suites: readonly Suite[], target: Target, named: string | undefined): void {
+  const without = suites.filter((suite) => !canRun(suite, target))
+  if (without.length === suites.length || (named !== undefined && without.length > 0))
+    throw new UsageError(
+      `--suite ${without.map(({ name }) => name).join(',')} wants --target for ${[...new Set(without.flatMap(({ protocols }) => protocols))].join(', ')}`,
+    )
 }
 
 function writeReports(values: Values, report: Report, gate: Level): void {
