@@ -7,11 +7,11 @@ const references: Readonly<Record<string, () => Promise<Opened>>> = {
   aedes: async () => (await import('../../conformance/references/aedes.ts')).openAedes(),
 }
 
-export async function openReference(name: string): Promise<Opened> {
+export function referenceNamed(name: string): () => Promise<Opened> {
   const open = references[name]
   if (open === undefined)
     throw new UsageError(
-      `there is no reference ${name}${suggestion(name, Object.keys(references), '')} There is ${Object.keys(references).join(', ')}.`,
+      `there is no reference ${name}${suggestion(name, Object.keys(references), '') || '.'} There is ${Object.keys(references).join(', ')}.`,
     )
-  return await open()
+  return open
 }

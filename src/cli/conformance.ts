@@ -16,7 +16,7 @@ import { framings, suites as all } from '../../conformance/suites.ts'
 import { addressOf, type Profile, profileOf, type Target } from '../../conformance/target.ts'
 import { suggestion } from '../config/nearest.ts'
 import { openOwn } from './conformance-own.ts'
-import { openReference } from './conformance-references.ts'
+import { referenceNamed } from './conformance-references.ts'
 import { readFlags, UsageError, wholeFlag } from './usage.ts'
 
 const options = {
@@ -47,7 +47,9 @@ export async function conformance(args: readonly string[]): Promise<number> {
   const { values, positionals } = readFlags(args, options, 1)
   const [action = 'run'] = positionals
   if (!ACTIONS.includes(action))
-    throw new UsageError(`conformance wants run, list or mutants, not ${action}${suggestion(action, ACTIONS, '')} See bascule help conformance.`)
+    throw new UsageError(
+      `conformance wants run, list or mutants, not ${action}${suggestion(action, ACTIONS, '') || '.'} See bascule help conformance.`,
+    )
   const suites = suitesOf(values)
   const wanted = wantedBy(values.filter?.split(',') ?? [], sliceOf(values.slice), suites)
   if (!suites.some(({ chapters }) => chapters.some(({ clauses }) => clauses.some(wanted))))
@@ -63,10 +65,11 @@ export async function conformance(args: readonly string[]): Promise<number> {
   const profile = profileNamed(values.profile)
   const given = values.target === undefined ? undefined : targetOf(values, profile)
   if (given !== undefined) refuseUnreachable(suites, given.target, values.suite)
+  const references = (values.reference ?? []).map((name) => ({ name, open: referenceNamed(name) }))
   const closers: (() => Promise<void>)[] = []
   try {
-    const brokers = [given ?? (await opened(openOwn(), 'bascule', profile, closers))]
-    for (const name of values.reference ?? []) brokers.push(await opened(openReference(name), name, profileNamed(name), closers))
+    const brokers = [given ?? (await opened(openOwn, 'bascule', profile, closers))]
+    for (const { name, open } of references) brokers.push(await opened(open, name, profileNamed(name), closers))
     const [{ target }] = brokers
     const common = { suites: suites.filter((suite) => brokers.some((broker) => canRun(suite, broker.target))), wanted, patienceMs, parallel, screen }
     if (action === 'mutants') {
@@ -85,8 +88,8 @@ export async function conformance(args: readonly string[]): Promise<number> {
 /** A broker that this process started. */
 export type Opened = Readonly<Omit<Target, 'profile'> & { version: string; close: () => Promise<void> }>
 
-async function opened(opening: Promise<Opened>, name: string, profile: Profile, closers: (() => Promise<void>)[]): Promise<Tested> {
-  const { version, close, ...target } = await opening
+async function opened(open: () => Promise<Opened>, name: string, profile: Profile, closers: (() => Promise<void>)[]): Promise<Tested> {
+  const { version, close, ...target } = await open()
   closers.push(close)
   return { name, version, target: { ...target, profile } }
 }
@@ -96,7 +99,7 @@ function suitesOf(values: Values): readonly Suite[] {
   const known = all.map(({ name }) => name)
   return values.suite.split(',').map((name) => {
     const found = all.find((suite) => suite.name === name)
-    if (found === undefined) throw new UsageError(`there is no suite ${name}${suggestion(name, known, '')} There are ${known.join(', ')}.`)
+    if (found === undefined) throw new UsageError(`there is no suite ${name}${suggestion(name, known, '') || '.'} There are ${known.join(', ')}.`)
     return found
   })
 }
@@ -119,7 +122,7 @@ function profileNamed(given = 'bascule'): Profile {
   if (known !== undefined) return profileOf(known)
   if (!given.endsWith('.json'))
     throw new UsageError(
-      `there is no profile ${given}${suggestion(given, Object.keys(profiles), '')} There are ${Object.keys(profiles).join(', ')}, and files that end in .json.`,
+      `there is no profile ${given}${suggestion(given, Object.keys(profiles), '') || '.'} There are ${Object.keys(profiles).join(', ')}, and files that end in .json.`,
     )
   try {
     return profileOf(checkProfile(JSON.parse(readFileSync(given, 'utf8'))))
