@@ -5,6 +5,7 @@ import { fail } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { Inbox } from './inbox.ts'
 import { splitter } from './mqtt-framing.ts'
+import { whyMalformed } from './mqtt-strict.ts'
 
 /** A packet as mqtt-packet reads it, with its bytes. */
 export type Received<C extends Packet['cmd'] = Packet['cmd']> = Extract<Packet, { cmd: C }> & Readonly<{ raw: Buffer }>
@@ -109,19 +110,18 @@ const OLD_REFUSAL = Buffer.from([0x20, 2, 0, 1])
 
 /** A whole packet, or why it is none. */
 function read(raw: Buffer, level: Level): Packet | string {
+  const as = level === 5 && raw.equals(OLD_REFUSAL) ? 4 : level
+  const malformed = whyMalformed(raw, as)
+  if (malformed !== undefined) return malformed
   let found: Packet | string = 'it is shorter than its parts'
-  const reader = parser({ protocolVersion: level === 5 && raw.equals(OLD_REFUSAL) ? 4 : level })
+  const reader = parser({ protocolVersion: as })
   reader.on('packet', (packet) => {
     found = packet
   })
   reader.on('error', (error: Error) => {
     found = error.message
   })
-  try {
-    reader.parse(raw)
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
+  reader.parse(raw)
   return found
 }
 

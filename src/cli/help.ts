@@ -22,7 +22,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule pair             two nodes on one directory, to watch a failover
   bascule drill            failover under load, with a verdict
   bascule conformance      checks a broker against the specifications
-  bascule user hash        makes of a password what the configuration wants
+  bascule user entry NAME  makes of a password what the configuration wants
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
 `,
@@ -264,10 +264,12 @@ mutants shows of each check that it can fail: the broker stands behind a proxy t
 
 Exit code: 0 nothing failed that counts, 1 something did or could not be tried, 2 wrong usage.
 `,
-  user: `bascule user hash [--cost N]
+  user: `bascule user entry NAME [--cost N] [--iterations N]
+bascule user hash [--cost N]
 
-Reads a password from standard input, the first line of it, and prints its hash: what \`users\` of the configuration wants.
+Reads a password from standard input, the first line of it, and prints an entry of \`users\` in the configuration: its hash, and verifiers for log-ins that do not send it (SCRAM). hash prints the hash alone.
 
+  --iterations N           what a client has to compute at each log-in by SCRAM (32768); fewer than 4096 are refused, and some clients refuse more than 65536
   --cost N                 each step doubles the time and memory of a check (14: a fifth of a second, 16 MiB); a long random password needs less
 
 Exit code: 0 printed, 2 wrong usage.
