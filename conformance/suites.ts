@@ -5,7 +5,8 @@ import { amqpFraming } from './clients/amqp-framing.ts'
 import { mqttFraming } from './clients/mqtt-framing.ts'
 import { type Framings, unframed } from './mutant.ts'
 import { mqtt311 } from './mqtt-3.1.1/index.ts'
+import { mqtt5 } from './mqtt-5/index.ts'
 
-export const suites: readonly Suite[] = [mqtt311, amqp10]
+export const suites: readonly Suite[] = [mqtt311, mqtt5, amqp10]
 
 export const framings: Framings = { mqtt: mqttFraming, amqp: amqpFraming, stomp: unframed, ws: unframed }

@@ -180,8 +180,8 @@ export function receiverOf(trial: Trial, word: string, options: Options<'attach'
   }
 }
 
-export const queueAddress = (trial: Trial, word: string): Value => string((trial.profile.amqpQueue ?? trial.profile.queue)(trial.name(word)))
-export const topicAddress = (trial: Trial, word: string): Value => string((trial.profile.amqpTopic ?? trial.profile.topic)(trial.name(word)))
+export const queueAddress = (trial: Trial, word: string): Value => string(trial.profile.amqp.queue(trial.name(word)))
+export const topicAddress = (trial: Trial, word: string): Value => string(trial.profile.amqp.topic(trial.name(word)))
 
 export function queueSource(trial: Trial, word: string, options: Partial<Omit<Written<'source'>, 'kind'>> = {}): Written<'source'> {
   return { kind: 'source', address: queueAddress(trial, word), capabilities: ['queue'], ...options }
