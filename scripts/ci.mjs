@@ -3,9 +3,11 @@
 //
 // A suite says how it went by its last line, `N passed, N failed, N skipped`, and its exit code. What it needs and cannot have is skipped, with the reason.
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { addCounts, countsLine, readCounts } from './counts.mjs'
+import { readFailures, tellFailures } from './failures.mjs'
 import { checkNode, root } from './set-up.mjs'
 
 /** Of so many slices of a tier-2 suite a commit runs one. */
@@ -32,6 +34,8 @@ if (chosen.length === 0) {
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 const lines = []
+const failed = []
+const folder = mkdtempSync(join(tmpdir(), 'bascule-ci-'))
 for (const suite of chosen) {
   const missing = missingOf(suite.needs)
   if (missing !== undefined) {
@@ -41,12 +45,16 @@ for (const suite of chosen) {
   }
   const slice = suite.tier === 2 && !all && only === undefined ? sliceOf(suite.name) : undefined
   console.log(`\n── ${suite.name}${slice === undefined ? '' : ` (slice ${slice})`}: ${suite.what}`)
-  const { counts, seconds, note } = await runSuite(suite, slice)
+  const { counts, seconds, note, failures } = await runSuite(suite, slice)
   addCounts(total, counts)
+  failed.push(...failures)
   lines.push(
     `${counts.failed === 0 ? 'ok     ' : 'FAILED '} ${suite.name}: ${countsLine(counts)} (${seconds.toFixed(0)} s of ${suite.seconds})${note}`,
   )
 }
+rmSync(folder, { recursive: true, force: true })
+// Last, so that the tail of a log tells it.
+if (failed.length > 0) console.log(`\n── what failed\n${failed.join('\n')}`)
 console.log(`\n${lines.join('\n')}`)
 console.log(countsLine(total))
 process.exit(total.failed === 0 ? 0 : 1)
@@ -72,22 +80,28 @@ function sliceOf(name) {
 /** The slice reaches a suite as `--slice K/N` and as SLICE=K/N: it takes whichever suits it. */
 function runSuite(suite, slice) {
   const begun = Date.now()
+  const recorded = join(folder, suite.name)
   const extra =
     slice === undefined ? '' : suite.command.startsWith('npm ') ? ` -- --slice ${slice}` : suite.command.includes('vitest') ? '' : ` --slice ${slice}`
   const child = spawn(`${suite.command}${extra}`, {
     cwd: root,
     shell: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     // Its own group, so that a suite that hangs goes with all that it started.
     detached: process.platform !== 'win32',
-    env: { ...process.env, ...(slice === undefined ? {} : { SLICE: slice }) },
+    env: { ...process.env, FAILURES: recorded, ...(slice === undefined ? {} : { SLICE: slice }) },
   })
-  let tail = ''
+  // The counts are looked for in what it printed; what it said last is of both.
+  let printed = ''
+  let said = ''
   let note = ''
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    process.stdout.write(text)
-    tail = (tail + text).slice(-20_000)
-  })
+  for (const stream of ['stdout', 'stderr']) {
+    child[stream].setEncoding('utf8').on('data', (text) => {
+      process[stream].write(text)
+      said = (said + text).slice(-20_000)
+      if (stream === 'stdout') printed = (printed + text).slice(-20_000)
+    })
+  }
   const timer = setTimeout(
     () => {
       note = `: hung, ended after ${PATIENCE} times its time`
@@ -103,14 +117,15 @@ function runSuite(suite, slice) {
     child.on('close', (code) => {
       clearTimeout(timer)
       const seconds = (Date.now() - begun) / 1000
-      const counts = readCounts(tail) ?? { passed: 0, failed: 0, skipped: 0 }
+      const counts = readCounts(printed) ?? { passed: 0, failed: 0, skipped: 0 }
       if (code !== 0 && counts.failed === 0) counts.failed = 1
       // Nothing ran and nothing says why: that is no pass.
       if (counts.passed + counts.failed + counts.skipped === 0) {
         counts.failed = 1
         note ||= ': it did not end with its counts'
       }
-      resolve({ counts, seconds, note })
+      const failures = counts.failed === 0 ? [] : tellFailures(suite.name, readFailures(recorded), said)
+      resolve({ counts, seconds, note, failures })
     })
   })
 }

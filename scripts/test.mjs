@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { addCounts, countsLine, readCounts } from './counts.mjs'
+import { recordFailures } from './failures.mjs'
 import { buildIfStale, checkNode, installIfStale, root } from './set-up.mjs'
 
 checkNode()
@@ -27,6 +28,7 @@ for (const step of steps) {
   process.stderr.write(done.stderr ?? '')
   const counts = (step.counted && readCounts(done.stdout ?? '')) || { passed: 0, failed: 0, skipped: 0 }
   if (!step.counted && done.status === 0) counts.passed = 1
+  if (!step.counted && done.status !== 0) recordFailures([{ name: step.name, message: `${done.stdout ?? ''}\n${done.stderr ?? ''}` }])
   if (done.status !== 0 && counts.failed === 0) counts.failed = 1
   if (step.counted && done.status === 0 && counts.passed === 0) counts.failed = 1
   addCounts(total, counts)
