@@ -391,8 +391,8 @@ function keepAlive(): Chapter['clauses'] {
         const signs = [
           () => publish(wire, trial.name('topic'), 'x', { qos: 0 }),
           () => subscribe(wire, { topic: trial.name('other') }),
-          () => wire.send({ cmd: 'pingreq' }),
-          () => wire.send({ cmd: 'pingreq' }),
+          () => wire.ping(),
+          () => wire.ping(),
         ]
         for (const sign of signs) {
           await pause(700)
