@@ -21,6 +21,8 @@ export type Profile = Readonly<{
   amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
   stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
   known: Known
+  /** Suites of which it speaks nothing, with the reason: no clause of them is tried. */
+  lacks: Readonly<Record<string, string>>
 }>
 
 /** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
@@ -33,9 +35,10 @@ export type ProfileData = Readonly<{
   amqp: Readonly<{ queue: string; topic: string }>
   stomp: Readonly<{ queue: string; topic: string }>
   known: Known
+  lacks: Readonly<Record<string, string>>
 }>
 
-export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Profile {
+export function profileOf({ name, mqtt, amqp, stomp, known, lacks }: ProfileData): Profile {
   const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
   return {
     name,
@@ -43,6 +46,7 @@ export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Prof
     amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
     stomp: { queue: address(stomp.queue), topic: address(stomp.topic) },
     known,
+    lacks,
   }
 }
 
