@@ -23,6 +23,8 @@ export type RunOptions = Readonly<{
   patienceMs: number
   /** Checks under way at once. */
   parallel: number
+  /** In milliseconds: a check that takes longer is an error. */
+  endsMs?: number
   /** Told in the order of the suite's clauses. */
   onResult?: (result: Result) => void
   wanted?: (clause: Clause) => boolean
@@ -57,7 +59,7 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
       tell({
         suite: suite.name,
         clause,
-        ...(await runCheck(clause, suite, target, addresses, options.patienceMs)),
+        ...(await runCheck(clause, suite, target, addresses, options.patienceMs, options.endsMs)),
         ...(known === undefined ? {} : { known }),
       })
     }
@@ -78,6 +80,7 @@ export async function runCheck(
   target: Target,
   addresses: Addresses,
   patienceMs: number,
+  endsMs = ENDS_MS + 10 * patienceMs,
 ): Promise<Readonly<{ outcome: Outcome; seen: string; lines: readonly string[]; ms: number }>> {
   const { user, password, profile } = target
   const trial = new Trial({
@@ -92,7 +95,7 @@ export async function runCheck(
   const begun = performance.now()
   let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
   try {
-    await bounded(check.run(trial), ENDS_MS + 10 * patienceMs)
+    await bounded(check.run(trial), endsMs)
     if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
   } catch (error) {
     ended = outcomeOf(error)

@@ -24,12 +24,20 @@ export type Peer = Readonly<{
   start: (folder: string, data: string) => Promise<Running>
 }>
 
+/** Of a terminal, which some programs write to files too. */
+// oxlint-disable-next-line no-control-regex
+const COLOURS = /\u001b\[[\d;]*m/g
+
 /** Runs a command to its end; what went wrong, or nothing. */
 export function command(name: string, args: readonly string[]): string | undefined {
   const done = spawnSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   if (done.error !== undefined) return `${name} is not on this machine`
   if (done.status === 0) return undefined
-  return `${name} ${args.slice(0, 3).join(' ')} …: ${(done.stderr || done.stdout).trim().split('\n').slice(-2).join(' ')}`
+  const said = `${done.stderr}\n${done.stdout}`
+    .replaceAll(COLOURS, '')
+    .split('\n')
+    .find((line) => /\b(error|failed|E:)/i.test(line))
+  return `${name} ended with ${done.status}: ${said ?? 'it does not say why'}`
 }
 
 /** A Debian package, by a user who may install some. */

@@ -113,7 +113,7 @@ const activemq: Peer = {
     'From Maven Central, run inside a program of one page (`scripts/peers/classic`) with KahaDB, scheduler support, a user and anonymous access.',
   install(folder) {
     const lib = join(folder, 'classic', 'lib')
-    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('activemq-http'))) return undefined
+    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('activemq-stomp'))) return undefined
     mkdirSync(lib, { recursive: true })
     return command('mvn', [
       ...['-q', '-B', '-f', join(here, 'classic', 'pom.xml'), 'dependency:copy-dependencies'],
@@ -121,18 +121,17 @@ const activemq: Peer = {
     ])
   },
   async start(folder, data) {
-    const [amqp = 0, stomp = 0, mqtt = 0, ws = 0] = await freePorts(4)
+    const [amqp = 0, stomp = 0, mqtt = 0] = await freePorts(3)
     cpSync(join(here, 'classic', 'Classic.java'), join(data, 'Classic.java'))
-    const args = ['-Xmx512M', '-cp', join(folder, 'classic', 'lib', '*'), join(data, 'Classic.java'), data, ...[amqp, stomp, mqtt, ws].map(String)]
+    const args = ['-Xmx512M', '-cp', join(folder, 'classic', 'lib', '*'), join(data, 'Classic.java'), data, ...[amqp, stomp, mqtt].map(String)]
     const { listening, stop } = start('java', args, join(data, 'log'))
-    await listening([amqp, stomp, mqtt, ws])
+    await listening([amqp, stomp, mqtt])
     return {
       ...LOGIN,
       urls: {
         mqtt: `mqtt://127.0.0.1:${mqtt}`,
         amqp: `amqp://127.0.0.1:${amqp}`,
         stomp: `stomp://127.0.0.1:${stomp}`,
-        ws: `ws://127.0.0.1:${ws}`,
       },
       version: await stompVersion(stomp, LOGIN),
       stop,

@@ -57,7 +57,7 @@ async function begun(peer: Peer): Promise<Running | undefined> {
     console.log(`${peer.name} is left out: ${missing}`)
     return undefined
   }
-  const data = join(folder, 'data', peer.name)
+  const data = join(folder, values.keep === true ? 'kept' : 'data', peer.name)
   rmSync(data, { recursive: true, force: true })
   mkdirSync(data, { recursive: true })
   return await peer.start(folder, data)
