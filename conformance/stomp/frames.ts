@@ -1,10 +1,11 @@
 // "STOMP Frames": how a frame is written, what ends it, and how its headers are encoded (1.2; 1.1 and 1.0 where they say the same).
 import type { Chapter, Clause } from '../check.ts'
 import { header, type Version } from '../clients/stomp-frame.ts'
+import { StompWire } from '../clients/stomp-wire.ts'
 import { fail, mustBe, mustEqual } from '../outcome.ts'
 import { mutant, neverCloses } from '../mutant.ts'
 import { changes, errs, mapHeaders, never, says, takes, withHeader } from './mutants.ts'
-import { connected, fill, leftBefore, numbered, only, queueOf, receive, subscribe } from './session.ts'
+import { connected, connectHeaders, fill, leftBefore, numbered, only, queueOf, receive, subscribe } from './session.ts'
 
 export function frames(version: Version): Chapter {
   const id = numbered(version, 'FRAME')
@@ -219,7 +220,9 @@ export function encoding(version: Version): Chapter {
         says: 'CONNECT is not escaped: a backslash in it stands for itself.',
         how: 'CONNECT with a header whose value holds what would be no escape.',
         async run(trial) {
-          const wire = await connected(trial, version, { 'x-note': 'a\\tb\\' })
+          const wire = await StompWire.open(trial, version)
+          wire.send('CONNECT', connectHeaders(trial, version, { 'x-note': 'a\\tb\\' }))
+          await wire.next('CONNECTED')
           await fill(wire, queueOf(trial), ['body'])
         },
         mutants: [errs('CONNECTED'), never('CONNECTED')],

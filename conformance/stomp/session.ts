@@ -10,8 +10,8 @@ export function numbered(version: Version, section: string): (letter: string) =>
   return (letter) => `STOMP${version.replace('.', '')}-${section}-${letter}`
 }
 
-export const queueOf = (trial: Trial, word = 'queue'): string => trial.profile.queue(trial.name(word))
-export const topicOf = (trial: Trial, word = 'topic'): string => trial.profile.topic(trial.name(word))
+export const queueOf = (trial: Trial, word = 'queue'): string => trial.profile.stomp.queue(trial.name(word))
+export const topicOf = (trial: Trial, word = 'topic'): string => trial.profile.stomp.topic(trial.name(word))
 
 /** Clauses that bind a server in these versions only. */
 export function only(version: Version, versions: readonly Version[], clause: () => Clause): readonly Clause[] {
@@ -22,7 +22,7 @@ export function only(version: Version, versions: readonly Version[], clause: () 
 export function connectHeaders(trial: Trial, version: Version, more: Headers = {}): Headers {
   return {
     ...(version === '1.0' ? {} : { 'accept-version': version }),
-    host: trial.address.host,
+    host: trial.profile.stomp.host ?? trial.address.host,
     ...(trial.user === undefined ? {} : { login: trial.user }),
     ...(trial.password === undefined ? {} : { passcode: trial.password }),
     ...more,
