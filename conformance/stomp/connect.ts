@@ -62,7 +62,7 @@ export function connectChapter(version: Version): Chapter {
       })),
       {
         id: id('d'),
-        level: 'must',
+        level: version === '1.0' ? 'should' : 'must',
         says: 'Before CONNECT nothing else is served: a SEND cannot be processed, which ends the connection.',
         how: 'SEND as the first frame, with a receipt.',
         async run(trial) {

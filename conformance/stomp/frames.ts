@@ -2,7 +2,7 @@
 import type { Chapter, Clause } from '../check.ts'
 import { header, type Version } from '../clients/stomp-frame.ts'
 import { StompWire } from '../clients/stomp-wire.ts'
-import { fail, mustBe, mustEqual } from '../outcome.ts'
+import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
 import { mutant, neverCloses } from '../mutant.ts'
 import { changes, errs, mapHeaders, never, says, takes, withHeader } from './mutants.ts'
 import { connected, connectHeaders, fill, leftBefore, numbered, only, queueOf, receive, subscribe } from './session.ts'
@@ -167,15 +167,15 @@ export function encoding(version: Version): Chapter {
         async run(trial) {
           const reader = await connected(trial, '1.0')
           await subscribe(reader, queueOf(trial))
+          await fill(reader, queueOf(trial), ['before'], { key: 'a:b' })
+          if (header(await reader.next('MESSAGE'), 'key') !== 'a:b') skip('the server escapes for 1.0 too, so that decoding cannot be seen')
           const wire = await connected(trial, version)
           wire.bytes(`SEND\ndestination:${queueOf(trial)}\nkey:a\\cb\\\\c\n\nbody\0`)
           const message = await reader.next('MESSAGE')
           mustEqual(header(message, 'key'), 'a:b\\c', 'the header key of MESSAGE')
         },
         mutants: [
-          changes('does not decode', 'MESSAGE', (frame) =>
-            mapHeaders(frame, ([name, value]) => [name, name === 'key' ? value.replaceAll('\\', '\\\\').replaceAll(':', '\\c') : value]),
-          ),
+          changes('does not decode', 'MESSAGE', (frame) => mapHeaders(frame, ([name, value]) => [name, value === 'a:b\\c' ? 'a\\cb\\\\c' : value])),
         ],
       },
       wrong('d', 'a\\tb', 'a backslash and another letter'),
@@ -328,7 +328,7 @@ export function bodies(version: Version): Chapter {
       },
       {
         id: length('e'),
-        level: 'must',
+        level: version === '1.0' ? 'should' : 'must',
         says: 'A body of the length that was told is followed by NUL all the same; a SEND without it cannot be processed: ERROR, and the end of the connection.',
         how: 'SEND with a content-length that is two too small.',
         async run(trial) {
@@ -451,11 +451,11 @@ export function repeatedAndLimits(version: Version): Chapter {
         },
         mutants: [changes('lets the last count', 'MESSAGE', (frame) => ({ ...frame, headers: frame.headers.toReversed() }))],
       },
-      bound('a', '20,000 headers', (queue) => {
-        const many = Array.from({ length: 20_000 }, (_, i) => `header${i}:v\n`).join('')
+      bound('a', '5,000 headers', (queue) => {
+        const many = Array.from({ length: 5000 }, (_, i) => `header${i}:v\n`).join('')
         return `SEND\ndestination:${queue}\nreceipt:many\n${many}\nbody\0`
       }),
-      bound('b', 'A header of 1 MiB', (queue) => `SEND\ndestination:${queue}\nreceipt:long\nheader:${'v'.repeat(1024 * 1024)}\n\nbody\0`),
+      bound('b', 'A header of 128 KiB', (queue) => `SEND\ndestination:${queue}\nreceipt:long\nheader:${'v'.repeat(128 * 1024)}\n\nbody\0`),
       bound('c', 'A body of 20 MiB', (queue) => `SEND\ndestination:${queue}\nreceipt:big\n\n${'b'.repeat(20 * 1024 * 1024)}\0`),
     ],
   }

@@ -106,7 +106,7 @@ export const oneZero: Chapter = {
       id: id('SUBSCRIBE', 'j'),
       level: 'may',
       says: 'A server may know the header selector, an SQL 92 condition on headers.',
-      unchecked: 'A server without selectors conforms, and ignores the header as any other.',
+      unchecked: 'A server without selectors conforms, and need not look at the header.',
     },
     {
       id: id('UNSUBSCRIBE', 'e'),

@@ -53,6 +53,11 @@ export async function fill(wire: StompWire, destination: string, bodies: readonl
   for (const body of bodies) await wire.call('SEND', { destination, ...more }, body)
 }
 
+/** Sends messages of these bodies within a transaction. A server may answer their receipts with COMMIT only, so none is asked for. */
+export function fillWithin(wire: StompWire, transaction: string, destination: string, bodies: readonly string[]): void {
+  for (const body of bodies) wire.send('SEND', { destination, transaction }, body)
+}
+
 /** The next messages, as many as these, which must be of these bodies in this order. */
 export async function receive(wire: StompWire, bodies: readonly string[]): Promise<readonly Received[]> {
   const messages: Received[] = []
@@ -83,7 +88,8 @@ export async function leftIn(trial: Trial, version: Version, destination: string
   const wire = await connected(trial, version)
   wire.send('SUBSCRIBE', { id: 'left', destination, ack: 'auto' })
   const bodies: string[] = []
-  while (bodies.at(-1) !== last) bodies.push((await wire.next('MESSAGE')).body.toString())
+  const what = (): string => `the message ${JSON.stringify(last)} of the queue to another subscriber, who got ${list(bodies)},`
+  while (bodies.at(-1) !== last) bodies.push((await wire.inbox.find(isMessage, what())).body.toString())
   return bodies
 }
 
@@ -105,6 +111,10 @@ export function mustBeList(got: readonly string[], wanted: readonly string[], wh
 }
 
 const list = (bodies: readonly string[]): string => (bodies.length === 0 ? 'nothing' : bodies.map((body) => JSON.stringify(body)).join(', '))
+
+function isMessage(frame: Received): frame is Received {
+  return frame.command === 'MESSAGE'
+}
 
 function isFrame(frame: Received): frame is Received {
   return frame.command === 'CONNECTED' || frame.command === 'ERROR'

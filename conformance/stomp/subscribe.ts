@@ -40,7 +40,12 @@ export function subscribing(version: Version): Chapter {
         mutants: [never('MESSAGE'), ignores('SUBSCRIBE')],
       },
       refused('b', version === '1.0' ? 'should' : 'must', 'without destination', () => ({ id: '1' })),
-      ...only(version, ['1.2', '1.1'], () => refused('c', 'should', 'without id', (trial) => ({ destination: queueOf(trial) }))),
+      ...only(version, ['1.2', '1.1'], () => ({
+        id: id('c'),
+        level: 'must',
+        says: 'SUBSCRIBE has an id.',
+        unchecked: 'It binds clients; a server may as well give a name itself.',
+      })),
       {
         id: id('d'),
         level: version === '1.0' ? 'should' : 'must',
@@ -64,8 +69,8 @@ export function subscribing(version: Version): Chapter {
       },
       ...only(version, ['1.2', '1.1'], () => ({
         id: id('e'),
-        level: 'should',
-        says: 'Subscriptions of one connection have different ids: a second one of the same id cannot be served, which is an ERROR.',
+        level: 'may',
+        says: 'Subscriptions of one connection have different ids: a server may refuse a second one of the same id.',
         how: 'SUBSCRIBE twice with the same id, to two queues.',
         async run(trial) {
           const wire = await connected(trial, version)
