@@ -1,5 +1,6 @@
 import type { Suite } from '../check.ts'
 import { connect } from './connect.ts'
+import { connectProperties } from './connect-properties.ts'
 import { data } from './data.ts'
 import { format } from './format.ts'
 
@@ -8,5 +9,5 @@ export const mqtt5: Suite = {
   title: 'MQTT 5.0',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html',
   protocols: ['mqtt'],
-  chapters: [data, format, connect],
+  chapters: [data, format, connect, connectProperties],
 }
