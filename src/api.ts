@@ -313,6 +313,7 @@ export interface Consumer {
   stall(stalled: boolean): void
   /** Also takes from this queue from now on; false: `session.refusal`. */
   add(queue: Address): boolean
+  /** Takes no more from it. What is unsettled of it stays in its hands, and goes back when it closes. */
   drop(queue: Address): void
   /**
    * Settles the unsettled deliveries among `first … last`. `answered`: the protocol tells its client when this is durable
@@ -321,7 +322,10 @@ export interface Consumer {
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
   /** Settles them when the transaction is committed; until then they are as settled, and unsettled again if it is rolled back. A refusal dooms it (`not-found` does not). */
   settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket
-  /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
+  /**
+   * Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect
+   * or restart. A message that has one expires no more: its client has half of it.
+   */
   mark(tag: number, mark: number): Ticket
   /**
    * Calls back once, after a turn in which nothing (more) could be handed to it: its queues have nothing ready, or its credit is used up. Needed where a
@@ -506,6 +510,18 @@ export interface Figures {
   readonly dropped: number
 }
 
+/** `data` of `done`: what proves to the client that it is us; may be empty. */
+export type LoginStep = Readonly<{ kind: 'challenge'; data: Uint8Array }> | Readonly<{ kind: 'done'; principal: string; data: Uint8Array }>
+
+/** A log-in in several steps, of one client. */
+export interface LoginSteps {
+  /**
+   * What the client sent; undefined: nothing, which is not the same as something empty. One step at a time. Rejects with `BrokerError` `unauthenticated`
+   * (malformed, too) or `throttled`, and is over then.
+   */
+  step(response: Uint8Array | undefined): Promise<LoginStep>
+}
+
 export interface Broker {
   readonly clock: Clock
   readonly node: string
@@ -521,6 +537,10 @@ export interface Broker {
   readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
   authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
+  /** Mechanisms of SASL in several steps by which every user can log in, strongest first: for protocols that show what there is. */
+  readonly mechanisms: readonly string[]
+  /** A log-in by one of them, or by one that only some users have. Undefined: nobody has. */
+  authenticateBy(mechanism: string, from: Readonly<{ remote: string; secure: boolean }>): LoginSteps | undefined
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */
   open(identity: Identity, replies: Replies): Session
   /** Why this is no selector, before anything is made for it; undefined: it is one, or an empty text, which stands for none. */
@@ -536,6 +556,9 @@ export interface Broker {
    */
   pairAddresses(protocol: string): readonly string[]
 }
+
+/** Who a client is, by what it says. */
+export type LogIns = Pick<Broker, 'authenticate' | 'mechanisms' | 'authenticateBy'>
 
 // ---- Front ends and transports --------------------------------------------------------------------------------------
 

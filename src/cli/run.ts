@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   receive: async () => (await import('./receive.ts')).receive,
   pair: async () => (await import('./pair.ts')).pair,
   drill: async () => (await import('./drill.ts')).drill,
+  conformance: async () => (await import('./conformance.ts')).conformance,
   user: async () => (await import('./user.ts')).user,
   version: async () => (await import('./version.ts')).printVersion,
 }

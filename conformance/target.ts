@@ -1,0 +1,67 @@
+// The broker under test, as its addresses say it.
+import type { ProtocolName } from './check.ts'
+
+/** `path`: of the target's URL, for WebSocket. */
+export type Address = Readonly<{ host: string; port: number; path: string }>
+export type Addresses = Readonly<Partial<Record<ProtocolName, Address>>>
+
+export type Target = Readonly<{
+  /** Where each protocol listens; a protocol that is missing is not tested. `ws`: with the path of the URL. */
+  urls: Readonly<Partial<Record<ProtocolName, string>>>
+  user?: string
+  password?: string
+  profile: Profile
+}>
+
+/** What differs between brokers and is no matter of conformance: how addresses are written, what is known to fail. */
+export type Profile = Readonly<{
+  name: string
+  /** A name of letters, digits and `-`, with dots between its levels, as clients of the protocol write it. */
+  mqtt: Readonly<{ topic: (name: string) => string }>
+  amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  known: Known
+}>
+
+/** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
+export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** A profile as it is written: each address with `{name}`, or `{path}` for the name with slashes for dots. */
+export type ProfileData = Readonly<{
+  name: string
+  mqtt: Readonly<{ topic: string }>
+  amqp: Readonly<{ queue: string; topic: string }>
+  stomp: Readonly<{ queue: string; topic: string }>
+  known: Known
+}>
+
+export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Profile {
+  const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
+  return {
+    name,
+    mqtt: { topic: address(mqtt.topic) },
+    amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
+    stomp: { queue: address(stomp.queue), topic: address(stomp.topic) },
+    known,
+  }
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, amqp: 5672, stomp: 61613, ws: 80, http: 80 }
+
+export function addressesOf({ urls }: Target): Addresses {
+  return Object.fromEntries(Object.entries(urls).map(([protocol, url]) => [protocol, addressOf(url)]))
+}
+
+/** `mqtt://host:1883` and the like. Throws with a sentence. */
+export function addressOf(url: string): Address {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw new Error(`${url} is no URL: mqtt://host:port is one`)
+  }
+  const scheme = parsed.protocol.slice(0, -1)
+  const port = parsed.port === '' ? DEFAULT_PORTS[scheme] : Number(parsed.port)
+  if (port === undefined) throw new Error(`${url}: ${scheme} is none of ${Object.keys(DEFAULT_PORTS).join(', ')}`)
+  return { host: parsed.hostname === '' ? '127.0.0.1' : parsed.hostname.replace(/^\[|\]$/g, ''), port, path: parsed.pathname }
+}
