@@ -167,7 +167,7 @@ async function play(rounds: number, seed: number, how: Sabotage, data: string): 
 }
 
 function summary({ ledger }: World): string {
-  return `${ledger.acknowledgedCount} acknowledged, ${ledger.deliveries} delivered, ${ledger.redeliveries} again, ${ledger.lostSettlements} settlements lost (the oldest ${ledger.lostSettlementMs.toFixed(1)} ms before its crash)`
+  return `${ledger.acknowledgedCount} acknowledged, ${ledger.deliveries} delivered, ${ledger.redeliveries} again, ${ledger.lostSettlements} settlements lost (the oldest ${ledger.lostSettlementMs.toFixed(1)} ms before its crash, ${ledger.lostBeyondMs.toFixed(1)} ms more than a publish took)`
 }
 
 await main()
