@@ -68,6 +68,7 @@ export const ALLOWED = {
   acknowledgement: new Set<number>([PROPERTY.reasonString, PROPERTY.userProperty]),
   subscribe: new Set<number>([PROPERTY.subscriptionIdentifier, PROPERTY.userProperty]),
   unsubscribe: new Set<number>([PROPERTY.userProperty]),
+  auth: new Set<number>([PROPERTY.authenticationMethod, PROPERTY.authenticationData, PROPERTY.reasonString, PROPERTY.userProperty]),
   disconnect: new Set<number>([PROPERTY.sessionExpiry, PROPERTY.reasonString, PROPERTY.userProperty]),
 } as const
 
@@ -195,6 +196,11 @@ export function checkPair(buffer: Buffer, at: number, end: number): readonly [st
 export class PropertyWriter {
   readonly #parts: Buffer[] = []
   bytes = 0
+
+  /** It begins with those of `others`. */
+  constructor(...others: readonly PropertyWriter[]) {
+    for (const other of others) for (const part of other.#parts) this.#add(part)
+  }
 
   byte(id: number, value: number): void {
     this.#add(Buffer.from([id, value]))
