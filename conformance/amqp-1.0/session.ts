@@ -237,15 +237,22 @@ class Link {
 export class Sender extends Link {
   #tag = 0
   #sent = 0
+  /** The broker's delivery-count and its credit. */
+  #limit = 0
 
   constructor(session: Session, attached: Attached) {
     super(session, attached)
     if (attached.answer.target === undefined) fail('the broker attached a link without a target')
   }
 
-  /** Waits until the broker has given credit for one more message. */
-  async credit(): Promise<Received<'flow'>> {
-    return this.nextFlow('credit', ({ deliveryCount = 0, linkCredit = 0 }) => ((deliveryCount + linkCredit - this.#sent) | 0) > 0)
+  /** Waits until the broker has given credit for one more message. Answers for how many. */
+  async credit(): Promise<number> {
+    const left = (): number => (this.#limit - this.#sent) | 0
+    while (left() <= 0) {
+      const { deliveryCount = 0, linkCredit = 0 } = await this.nextFlow('credit')
+      this.#limit = deliveryCount + linkCredit
+    }
+    return left()
   }
 
   /** Sends one message in one transfer, without waiting for anything. Answers its delivery id. */
@@ -275,13 +282,8 @@ export class Sender extends Link {
   /** Sends messages one after the other, each after credit was there for it, and fails unless each is accepted. */
   async deliver(...payloads: readonly Buffer[]): Promise<void> {
     const pending = new Set<number>()
-    let credit = 0
     for (const payload of payloads) {
-      if (credit === 0) {
-        const { deliveryCount = 0, linkCredit = 0 } = await this.credit()
-        credit = (deliveryCount + linkCredit - this.#sent) | 0
-      }
-      credit--
+      await this.credit()
       pending.add(this.transfer(payload))
     }
     while (pending.size > 0) {
