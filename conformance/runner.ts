@@ -1,4 +1,5 @@
 // Runs checks against a broker: several at once, each in a trial of its own, in the order of the specification.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Check, type Clause, isCheck, type Suite } from './check.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import { type Addresses, addressesOf, type Target } from './target.ts'
@@ -10,6 +11,8 @@ export type Result = Readonly<{
   outcome: Outcome | 'unchecked'
   /** What the broker did, or why it was not tried. */
   seen: string
+  /** Why the profile says that this fails there; only if it does. */
+  known?: string
   /** What went over the wires. */
   lines: readonly string[]
   ms: number
@@ -47,7 +50,15 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   const run = async (clause: Clause): Promise<void> => {
     if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
     else if (missing !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${missing}`, lines: [], ms: 0 })
-    else tell({ suite: suite.name, clause, ...(await runCheck(clause, suite, target, addresses, options.patienceMs)) })
+    else {
+      const known = target.profile.known[suite.name]?.[clause.id]
+      tell({
+        suite: suite.name,
+        clause,
+        ...(await runCheck(clause, suite, target, addresses, options.patienceMs)),
+        ...(known === undefined ? {} : { known }),
+      })
+    }
   }
   const alone = (clause: Clause): boolean => isCheck(clause) && clause.alone === true
   await inParallel(
@@ -79,7 +90,7 @@ export async function runCheck(
   const begun = performance.now()
   let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
   try {
-    await check.run(trial)
+    await bounded(check.run(trial), ENDS_MS + 10 * patienceMs)
     if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
   } catch (error) {
     ended = outcomeOf(error)
@@ -87,6 +98,23 @@ export async function runCheck(
   const ms = performance.now() - begun
   await trial.close()
   return { ...ended, lines: trial.lines, ms }
+}
+
+/** A check that waits for ever would keep all others from being told. */
+const ENDS_MS = 60_000
+
+async function bounded(running: Promise<void>, ms: number): Promise<void> {
+  const over = new AbortController()
+  try {
+    await Promise.race([
+      running,
+      sleep(ms, undefined, { signal: over.signal }).then(() => {
+        throw new Error(`the check did not end within ${ms} ms`)
+      }),
+    ])
+  } finally {
+    over.abort()
+  }
 }
 
 export async function inParallel<T>(all: readonly T[], parallel: number, work: (each: T) => Promise<void>): Promise<void> {

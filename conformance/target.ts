@@ -16,12 +16,35 @@ export type Target = Readonly<{
 /** What differs between brokers and is no matter of conformance: how addresses are written, what is known to fail. */
 export type Profile = Readonly<{
   name: string
-  /** Of a queue and of a topic, as its STOMP and AMQP clients write them. */
-  queue: (name: string) => string
-  topic: (name: string) => string
-  /** Checks known to fail there, by identifier, with the reason: they are told, and do not count against the broker. */
-  known: Readonly<Record<string, string>>
+  /** A name of letters, digits and `-`, with dots between its levels, as clients of the protocol write it. */
+  mqtt: Readonly<{ topic: (name: string) => string }>
+  amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  known: Known
 }>
+
+/** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
+export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** A profile as it is written: each address with `{name}`, or `{path}` for the name with slashes for dots. */
+export type ProfileData = Readonly<{
+  name: string
+  mqtt: Readonly<{ topic: string }>
+  amqp: Readonly<{ queue: string; topic: string }>
+  stomp: Readonly<{ queue: string; topic: string }>
+  known: Known
+}>
+
+export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Profile {
+  const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
+  return {
+    name,
+    mqtt: { topic: address(mqtt.topic) },
+    amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
+    stomp: { queue: address(stomp.queue), topic: address(stomp.topic) },
+    known,
+  }
+}
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { mqtt: 1883, amqp: 5672, stomp: 61613, ws: 80, http: 80 }
 

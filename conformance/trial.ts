@@ -17,6 +17,8 @@ export type TrialOptions = Readonly<{
 
 /** Lines kept of one trial; more would be a flood. */
 const LINES = 400
+/** For each of the things to be cleaned up. */
+const CLOSES_MS = 10_000
 
 export class Trial {
   /** Of the suite's (first) protocol. */
@@ -84,6 +86,13 @@ export class Trial {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).reverse()) await close()
+    for (const close of this.#closers.splice(0).reverse()) {
+      // What cannot be cleaned up is no fault of the check, and must not end the run of all others.
+      try {
+        await Promise.race([close(), sleep(CLOSES_MS, undefined, { ref: false })])
+      } catch (error) {
+        this.line(`not cleaned up: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
   }
 }

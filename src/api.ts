@@ -506,6 +506,18 @@ export interface Figures {
   readonly dropped: number
 }
 
+/** `data` of `done`: what proves to the client that it is us; may be empty. */
+export type LoginStep = Readonly<{ kind: 'challenge'; data: Uint8Array }> | Readonly<{ kind: 'done'; principal: string; data: Uint8Array }>
+
+/** A log-in in several steps, of one client. */
+export interface LoginSteps {
+  /**
+   * What the client sent; undefined: nothing, which is not the same as something empty. One step at a time. Rejects with `BrokerError` `unauthenticated`
+   * (malformed, too) or `throttled`, and is over then.
+   */
+  step(response: Uint8Array | undefined): Promise<LoginStep>
+}
+
 export interface Broker {
   readonly clock: Clock
   readonly node: string
@@ -521,6 +533,10 @@ export interface Broker {
   readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
   authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
+  /** Mechanisms of SASL in several steps by which every user can log in, strongest first: for protocols that show what there is. */
+  readonly mechanisms: readonly string[]
+  /** A log-in by one of them, or by one that only some users have. Undefined: nobody has. */
+  authenticateBy(mechanism: string, from: Readonly<{ remote: string; secure: boolean }>): LoginSteps | undefined
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */
   open(identity: Identity, replies: Replies): Session
   /** Why this is no selector, before anything is made for it; undefined: it is one, or an empty text, which stands for none. */
@@ -536,6 +552,9 @@ export interface Broker {
    */
   pairAddresses(protocol: string): readonly string[]
 }
+
+/** Who a client is, by what it says. */
+export type LogIns = Pick<Broker, 'authenticate' | 'mechanisms' | 'authenticateBy'>
 
 // ---- Front ends and transports --------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   let management: Management | undefined
   const { users, anonymous, limits } = options.settings
   const hashing = openHashThread()
-  const authenticator = new Authenticator({ users, anonymous, limits, clock, check: hashing.check })
+  const authenticator = new Authenticator({ users, anonymous, limits, clock, check: hashing.check, log })
   // What is known only once the directory is there; the management listener comes first, so that a start that must fail leaves no trace.
   let entered: Entered | undefined
   const there = (): Entered => {
@@ -111,7 +111,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     takeOver: async (leadership, warm, lost) => {
       const { settings, cluster, peers } = there()
       const pairAddresses = (protocol: string): readonly string[] => peers.addresses(protocol)
-      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, authenticate: authenticator.login }
+      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, logins: authenticator }
       const running = await takeOver(term, leadership, warm, lost)
       deposed = running.lose
       return running
@@ -125,7 +125,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
         limits,
         log,
         managed: node,
-        login: users.length === 0 ? undefined : authenticator.login,
+        login: users.length === 0 ? undefined : authenticator.authenticate,
       })
       node.ownListeners = { http: management.address }
     }

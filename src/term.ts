@@ -1,6 +1,6 @@
 // One term of leadership put together: the core, the journal replayed into it, the front ends, their listeners.
 // It is built after the claim and dropped whole when the term ends; nothing of it outlives that.
-import type { Broker, Clock, FrontEnd, Log, Protocol } from './api.ts'
+import type { Clock, FrontEnd, Log, LogIns, Protocol } from './api.ts'
 import type { Term } from './broker.ts'
 import { ConfigurationError } from './config/load.ts'
 import type { ListenerSettings, Settings } from './config/settings.ts'
@@ -40,8 +40,8 @@ export type CoreTermOptions = Readonly<{
   cluster: string
   /** See `Broker.pairAddresses`. */
   pairAddresses: (protocol: string) => readonly string[]
-  /** See `Broker.authenticate`; without it everybody is anonymous. */
-  authenticate?: Broker['authenticate']
+  /** See `CoreOptions.logins`. */
+  logins?: LogIns
   /** In a thread of its own, unless another way is given. */
   makeSnapshot?: (cut: Cut) => Promise<void>
 }>
@@ -113,7 +113,7 @@ async function open(
   from: Position | undefined,
   lost: (error: Error) => void,
 ): Promise<Readonly<{ core: Core; journal: Journal }>> {
-  const { settings, version, clock, random, disk, log, cluster, pairAddresses, authenticate } = options
+  const { settings, version, clock, random, disk, log, cluster, pairAddresses, logins } = options
   const makeSnapshot = options.makeSnapshot ?? ((cut: Cut) => makeSnapshotInThread(settings.destinations, cut))
   const stillLeads = lookAfterStall(leadership, clock, settings.failover.leaseMs / 4)
   const core = new Core({
@@ -127,7 +127,7 @@ async function open(
     stillLeads,
     replica,
     pairAddresses,
-    ...(authenticate === undefined ? {} : { authenticate }),
+    ...(logins === undefined ? {} : { logins }),
   })
   core.onLost = lost
   const journal = await options.openJournal({

@@ -1,8 +1,10 @@
-import type { Profile } from '../target.ts'
+// Our own broker.
+import type { ProfileData } from '../target.ts'
 
-export const bascule: Profile = {
+export const bascule: ProfileData = {
   name: 'bascule',
-  queue: (name) => `/queue/${name}`,
-  topic: (name) => `/topic/${name}`,
+  mqtt: { topic: '{path}' },
+  amqp: { queue: 'queue://{name}', topic: 'topic://{name}' },
+  stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
   known: {},
 }

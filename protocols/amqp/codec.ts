@@ -17,6 +17,8 @@ export const FRAME_AMQP = 0
 export const FRAME_SASL = 1
 /** Part 2.3.1: 8 bytes before the extended header, which nobody uses and everybody must skip. */
 const HEAD_BYTES = 8
+/** Part 5.3.1: MIN-MAX-FRAME-SIZE. */
+const SASL_FRAME_BYTES_MAX = 512
 
 /** Gathers what came until a header or frame is whole. Keeps at most one frame and one chunk. Hot: a frame within a chunk is told by its place in it. */
 export class Parser {
@@ -73,6 +75,8 @@ export class Parser {
     const found = chunk[head + 5]
     const channel = chunk.readUInt16BE(head + 6)
     if (size < HEAD_BYTES) throw framing(`A frame of ${size} bytes is shorter than its own head.`)
+    if (type === FRAME_SASL && size > SASL_FRAME_BYTES_MAX)
+      throw framing(`A frame of SASL has ${size} bytes, and at most ${SASL_FRAME_BYTES_MAX} are allowed.`)
     if (size > this.frameBytesMax) throw framing(`A frame of ${size} bytes exceeds max-frame-size (frameBytesMax ${this.frameBytesMax}).`)
     if (start < HEAD_BYTES || start > size) throw framing('The data offset of a frame is outside of it.')
     if (found !== type) throw framing(`A frame of type ${found} where ${type} was expected.`)

@@ -1,21 +1,22 @@
 // One AMQP client's connection: its state, its channels, what it owes, and what closes it. What each performative does is in on/.
 // Not here: bytes ↔ frames (codec.ts), sessions of AMQP (channel.ts), links (incoming-link.ts, outgoing-link.ts).
 //
-//     header ─SASL─▶ sasl ─init─▶ login ─ok─▶ second ─AMQP─▶ greeted ─Open─▶ opening ─committed─▶ open ─Close─▶ ended
+//     header ─SASL─▶ sasl ─init─▶ login (─challenge─▶ sasl ─response─▶ login) ─ok─▶ second ─AMQP─▶ greeted ─Open─▶ opening ─committed─▶ open ─Close─▶ ended
 //        └───────────────AMQP (bare)──────────────────────────▶ greeted         │                    │
 //        └──────────────────── Close with an error, silence, or the wire gone ──┴────────────────────┴──▶ ended
-import type { Address, Broker, BrokerError, Connection, Log, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+import type { Address, Broker, BrokerError, Connection, Log, LoginStep, Replies, Session, Ticket, Wire } from '../../src/api.ts'
 import { HeartBeat, type HeartBeatOwner, SCHEDULE_LATE_MS } from '../shared/heart-beat.ts'
 import { TEMPORARY } from '../shared/naming.ts'
 import { SOLE_CONNECTION } from './capabilities.ts'
 import type { Channel, Link } from './channel.ts'
 import { AMQP_HEADER, FRAME_AMQP, FRAME_SASL, type Frame, Parser, SASL_HEADER } from './codec.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from './errors.ts'
-import { close, HEARTBEAT, saslMechanisms, saslOutcome } from './frames.ts'
+import { close, HEARTBEAT, saslChallenge, saslMechanisms, saslOutcome } from './frames.ts'
 import type { IncomingLink } from './incoming-link.ts'
 import type { OutgoingLink } from './outgoing-link.ts'
 import { type Open, type Performative, readPerformative } from './performatives.ts'
 import { TermReader } from './reader.ts'
+import { Sasl } from './sasl.ts'
 import type { AmqpSettings } from './settings.ts'
 import { Transactions } from './transactions.ts'
 
@@ -58,6 +59,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   congestedOut = false
   readonly #wire: Wire
   readonly #parser: Parser
+  readonly #sasl: Sasl
   #state: State = 'header'
   #session: Session | undefined
   #idle: HeartBeat | undefined
@@ -82,6 +84,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.id = shared.connectionId()
     this.reader = new TermReader(settings)
     this.#parser = new Parser(settings.frameBytesMax, settings.sessionsMax - 1)
+    this.#sasl = new Sasl(shared.broker, wire)
     this.#cancelConnectTimeout = shared.broker.schedule(settings.connectTimeoutMs, () => {
       this.fail(fault('timeout', `No Open came within ${settings.connectTimeoutMs} ms (connectTimeoutMs).`))
     })
@@ -363,21 +366,21 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#wire.end()
   }
 
-  /** SASL named a user, or a bare header nobody. Nothing is read meanwhile. */
-  login(user: string | undefined, password: Uint8Array | undefined, then: (outcome: unknown) => void): void {
+  /** A header without SASL before it: nobody in particular. Nothing is read meanwhile. */
+  #loginBare(): void {
     this.#hold(HOLD.login, true)
-    this.shared.broker.authenticate({ user, password, remote: this.remote, secure: this.#wire.secure }).then(
+    this.shared.broker.authenticate({ user: undefined, password: undefined, remote: this.remote, secure: this.#wire.secure }).then(
       (principal) => {
         this.principal = principal
-        this.#logged(then, undefined)
+        this.#logged(() => {})
       },
-      (error: unknown) => this.#logged(then, error ?? new Error('refused')),
+      (error: unknown) => this.#logged(() => this.fail(errorOf(error))),
     )
   }
 
-  #logged(then: (outcome: unknown) => void, error: unknown): void {
+  #logged(then: () => void): void {
     if (this.over) return
-    then(error)
+    then()
     if (this.over) return
     this.#hold(HOLD.login, false)
     this.#work()
@@ -467,13 +470,13 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   #onHeader(header: Buffer): void {
     if (header.equals(SASL_HEADER) && this.#state === 'header') {
       this.write(SASL_HEADER)
-      this.write(saslMechanisms(MECHANISMS))
+      this.write(saslMechanisms(this.#sasl.mechanisms))
       this.#state = 'sasl'
     } else if (header.equals(AMQP_HEADER)) {
       this.write(AMQP_HEADER)
       const bare = this.#state === 'header'
       this.#state = 'greeted'
-      if (bare) this.login(undefined, undefined, (error) => error !== undefined && this.fail(errorOf(error)))
+      if (bare) this.#loginBare()
     } else {
       // Another protocol or version: we say what we speak, and close (part 2.2).
       this.write(header[4] === 3 || header[4] === 2 ? SASL_HEADER : AMQP_HEADER)
@@ -483,19 +486,28 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   }
 
   #onSasl(frame: Frame): void {
-    const init = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
-    const credentials = init.kind === 'sasl-init' ? credentialsOf(init.mechanism, init.response) : undefined
-    if (credentials === undefined) {
+    const said = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
+    if (said.kind !== 'sasl-init' && said.kind !== 'sasl-response') {
       this.#saslFailed(1)
       return
     }
     this.#state = 'login'
-    this.login(credentials.user, credentials.password, (error) => {
-      if (error === undefined) {
-        this.write(saslOutcome(0))
-        this.#state = 'second'
-      } else this.#saslFailed(errorOf(error).condition === 'amqp:unauthorized-access' ? 1 : 4)
-    })
+    this.#hold(HOLD.login, true)
+    const step = said.kind === 'sasl-init' ? this.#sasl.begin(said.mechanism, said.response) : this.#sasl.goOn(said.response)
+    step.then(
+      (answer) => {
+        if (answer.kind === 'done') this.principal = answer.principal
+        this.#logged(() => this.#saslWent(answer))
+      },
+      (error: unknown) => {
+        this.#logged(() => this.#saslFailed(errorOf(error).condition === 'amqp:unauthorized-access' ? 1 : 4))
+      },
+    )
+  }
+
+  #saslWent({ kind, data }: LoginStep): void {
+    this.#state = kind === 'done' ? 'second' : 'sasl'
+    this.write(kind === 'done' ? saslOutcome(0, data) : saslChallenge(data))
   }
 
   #saslFailed(code: number): void {
@@ -535,22 +547,6 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#session = undefined
     session?.close(how)
   }
-}
-
-/** Logging in is by a name and a password, or not at all. */
-const MECHANISMS = ['PLAIN', 'ANONYMOUS']
-
-/** RFC 4616 and 4505; undefined: another mechanism, or not as they say. */
-function credentialsOf(
-  mechanism: string,
-  response: Buffer | undefined,
-): Readonly<{ user: string | undefined; password: Buffer | undefined }> | undefined {
-  if (mechanism === 'ANONYMOUS') return { user: undefined, password: undefined }
-  if (mechanism !== 'PLAIN' || response === undefined) return undefined
-  const first = response.indexOf(0)
-  const second = response.indexOf(0, first + 1)
-  if (first < 0 || second < 0) return undefined
-  return { user: response.toString('utf8', first + 1, second), password: response.subarray(second + 1) }
 }
 
 const HOLD = { login: 1, journal: 2, output: 4, shares: 8 } as const

@@ -17,9 +17,13 @@ export function saslMechanisms(names: readonly string[]): Buffer {
   return frame(0, 0x40, [symbols(names)], FRAME_SASL)
 }
 
-/** 0 ok, 1 wrong user or password, 2 fault of ours, 4 try later. */
-export function saslOutcome(code: number): Buffer {
-  return frame(0, 0x44, [ubyte(code)], FRAME_SASL)
+export function saslChallenge(data: Uint8Array): Buffer {
+  return frame(0, 0x42, [{ type: 'binary', value: data }], FRAME_SASL)
+}
+
+/** 0 ok, 1 wrong user or password, 2 fault of ours, 4 try later. `data`: what the mechanism says at its success. */
+export function saslOutcome(code: number, data: Uint8Array = NO_DATA): Buffer {
+  return frame(0, 0x44, [ubyte(code), data.length === 0 ? undefined : { type: 'binary', value: data }], FRAME_SASL)
 }
 
 export function begin(channel: number, incomingWindow: number, outgoingWindow: number, handleMax: number): Buffer {
@@ -70,3 +74,5 @@ export function flow(channel: number, state: FlowState): Buffer {
   if (link === undefined) return frame(channel, 0x13, session)
   return frame(channel, 0x13, [...session, uint(link.handle), uint(link.deliveryCount), uint(link.credit), undefined, boolean(link.drain)])
 }
+
+const NO_DATA = new Uint8Array(0)

@@ -88,6 +88,7 @@ export type Disposition = Readonly<{
 
 export type Detach = Readonly<{ kind: 'detach'; handle: number; closed: boolean }>
 export type SaslInit = Readonly<{ kind: 'sasl-init'; mechanism: string; response: Buffer | undefined }>
+export type SaslResponse = Readonly<{ kind: 'sasl-response'; response: Buffer }>
 
 export type Performative =
   | Open
@@ -100,6 +101,7 @@ export type Performative =
   | Readonly<{ kind: 'end' }>
   | Readonly<{ kind: 'close' }>
   | SaslInit
+  | SaslResponse
 
 const UINT_MAX = 0xff_ff_ff_ff
 
@@ -127,6 +129,8 @@ export function readPerformative(reader: TermReader): Performative {
       return { kind: 'close' }
     case 0x41:
       return readSaslInit(new Fields(reader, 'sasl-init'))
+    case 0x43:
+      return readSaslResponse(new Fields(reader, 'sasl-response'))
     default:
       throw new ConnectionFault('amqp:connection:framing-error', 'A frame holds no performative that is known here.')
   }
@@ -248,4 +252,10 @@ function readSaslInit(fields: Fields): SaslInit {
   const response = fields.binary('initial-response')
   fields.close()
   return { kind: 'sasl-init', mechanism, response }
+}
+
+function readSaslResponse(fields: Fields): SaslResponse {
+  const response = fields.must(fields.binary('response'), 'response')
+  fields.close()
+  return { kind: 'sasl-response', response }
 }

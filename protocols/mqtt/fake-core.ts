@@ -297,6 +297,11 @@ export class FakeBroker implements Broker {
     return { namespace, kind, path }
   }
 
+  readonly mechanisms = []
+  authenticateBy(): undefined {
+    return undefined
+  }
+
   authenticate(): Promise<string> {
     return this.loginRefusal === undefined ? Promise.resolve('somebody') : Promise.reject(this.loginRefusal)
   }

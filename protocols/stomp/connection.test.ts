@@ -1021,6 +1021,10 @@ class PlayedCore implements Broker, Session {
 
   readonly node = 'a'
   readonly version = '0'
+  readonly mechanisms = []
+  authenticateBy(): undefined {
+    return undefined
+  }
   readonly resumed = false
   readonly keepMs = 0
   readonly unheard = false

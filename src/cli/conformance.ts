@@ -1,43 +1,172 @@
-// `bascule conformance`: the suites of `conformance/` against a broker, or against one of our own in this process.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { conformance as suites, type Own } from '../../conformance/cli.ts'
-import { protocols } from '../../protocols/index.ts'
-import { loadSettings } from '../config/load.ts'
-import { logTo } from '../log.ts'
-import { openNode } from '../main.ts'
-import type { NodeStatus } from '../management/api.ts'
+// `bascule conformance`: the suites of `conformance/` against a broker, or against one of our own in this process. Reads flags and files, writes reports.
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Level, ProtocolName, Suite } from '../../conformance/check.ts'
+import { type Slice, wantedBy } from '../../conformance/commands/chosen.ts'
+import { list } from '../../conformance/commands/list.ts'
+import { mutants } from '../../conformance/commands/mutants.ts'
+import { reached } from '../../conformance/commands/reached.ts'
+import { canRun, run, type Tested } from '../../conformance/commands/run.ts'
+import { checkProfile, profiles } from '../../conformance/profiles/profile.ts'
+import { html } from '../../conformance/report/html.ts'
+import { json } from '../../conformance/report/json.ts'
+import { junit } from '../../conformance/report/junit.ts'
+import { markdown } from '../../conformance/report/markdown.ts'
+import { type Report, verdict } from '../../conformance/report/report.ts'
+import { framings, suites as all } from '../../conformance/suites.ts'
+import { addressOf, type Profile, profileOf, type Target } from '../../conformance/target.ts'
+import { suggestion } from '../config/nearest.ts'
+import { openOwn } from './conformance-own.ts'
+import { referenceNamed } from './conformance-references.ts'
+import { readFlags, UsageError, wholeFlag } from './usage.ts'
 
-export const conformance = (args: readonly string[]): Promise<number> => suites(args, openOwn)
+const options = {
+  target: { type: 'string', multiple: true },
+  suite: { type: 'string' },
+  user: { type: 'string' },
+  pass: { type: 'string' },
+  profile: { type: 'string' },
+  name: { type: 'string' },
+  reference: { type: 'string', multiple: true },
+  filter: { type: 'string' },
+  level: { type: 'string' },
+  patience: { type: 'string' },
+  parallel: { type: 'string' },
+  slice: { type: 'string' },
+  json: { type: 'string' },
+  junit: { type: 'string' },
+  html: { type: 'string' },
+  markdown: { type: 'string' },
+  verbose: { type: 'boolean' },
+} as const
 
-/** A node in this process on free ports, in a directory that goes with it. */
-async function openOwn(): Promise<Own> {
-  const data = mkdtempSync(join(tmpdir(), 'bascule-conformance-'))
-  const flags = { data, ports: 'free', journal: { segmentBytes: 4 * 1024 * 1024, reserveBytes: 8 * 1024 * 1024 } }
-  const settings = await loadSettings({ file: '', environment: {}, flags, sets: [] }, protocols)
-  const log = logTo({ level: 'error', pretty: false }, () => settings.node, process.stderr)
-  let active: (status: NodeStatus) => void = () => {}
-  const status = new Promise<NodeStatus>((resolve) => {
-    active = resolve
+type Values = ReturnType<typeof readFlags<typeof options>>['values']
+
+const ACTIONS = ['run', 'list', 'mutants']
+
+export async function conformance(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readFlags(args, options, 1)
+  const [action = 'run'] = positionals
+  if (!ACTIONS.includes(action))
+    throw new UsageError(
+      `conformance wants run, list or mutants, not ${action}${suggestion(action, ACTIONS, '') || '.'} See bascule help conformance.`,
+    )
+  const suites = suitesOf(values)
+  const wanted = wantedBy(values.filter?.split(',') ?? [], sliceOf(values.slice), suites)
+  if (!suites.some(({ chapters }) => chapters.some(({ clauses }) => clauses.some(wanted))))
+    throw new UsageError(`no clause has ${values.filter} in its identifier`)
+  if (action === 'list') {
+    list(suites, wanted, (text) => process.stdout.write(text))
+    return 0
+  }
+  const patienceMs = wholeFlag('--patience', values.patience, 2000)
+  const parallel = Math.max(1, wholeFlag('--parallel', values.parallel, 16))
+  const gate = levelOf(values.level)
+  const screen = { write: (text: string) => void process.stdout.write(text), terminal: process.stdout.isTTY, columns: process.stdout.columns }
+  const profile = profileNamed(values.profile)
+  const given = values.target === undefined ? undefined : targetOf(values, profile)
+  if (given !== undefined) refuseUnreachable(suites, given.target, values.suite)
+  const references = (values.reference ?? []).map((name) => ({ name, open: referenceNamed(name) }))
+  const closers: (() => Promise<void>)[] = []
+  try {
+    const brokers = [given ?? (await opened(openOwn, 'bascule', profile, closers))]
+    for (const { name, open } of references) brokers.push(await opened(open, name, profileNamed(name), closers))
+    const [{ target }] = brokers
+    const common = { suites: suites.filter((suite) => brokers.some((broker) => canRun(suite, broker.target))), wanted, patienceMs, parallel, screen }
+    if (action === 'mutants') {
+      await reached(target, patienceMs)
+      const { failed } = await mutants({ ...common, framings, target })
+      return failed === 0 ? 0 : 1
+    }
+    const report = await run({ ...common, brokers, verbose: values.verbose === true, gate })
+    writeReports(values, report, gate)
+    return verdict(report, gate).failed === 0 ? 0 : 1
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+}
+
+/** A broker that this process started. */
+export type Opened = Readonly<Omit<Target, 'profile'> & { version: string; close: () => Promise<void> }>
+
+async function opened(open: () => Promise<Opened>, name: string, profile: Profile, closers: (() => Promise<void>)[]): Promise<Tested> {
+  const { version, close, ...target } = await open()
+  closers.push(close)
+  return { name, version, target: { ...target, profile } }
+}
+
+function suitesOf(values: Values): readonly Suite[] {
+  if (values.suite === undefined) return all
+  const known = all.map(({ name }) => name)
+  return values.suite.split(',').map((name) => {
+    const found = all.find((suite) => suite.name === name)
+    if (found === undefined) throw new UsageError(`there is no suite ${name}${suggestion(name, known, '') || '.'} There are ${known.join(', ')}.`)
+    return found
   })
-  const ready = (now: NodeStatus): void => {
-    if (now.role === 'active') active(now)
+}
+
+function sliceOf(given: string | undefined): Slice | undefined {
+  if (given === undefined || given === '') return undefined
+  const [, number, of] = /^(\d{1,4})\/(\d{1,4})$/.exec(given) ?? []
+  const slice = { number: Number(number), of: Number(of) }
+  if (!(slice.number >= 1 && slice.number <= slice.of)) throw new UsageError(`--slice is K/N with K from 1 to N, not ${given}`)
+  return slice
+}
+
+function levelOf(given = 'must'): Level {
+  if (given !== 'must' && given !== 'should' && given !== 'may') throw new UsageError(`--level is must, should or may, not ${given}`)
+  return given
+}
+
+function profileNamed(given = 'bascule'): Profile {
+  const known = profiles[given]
+  if (known !== undefined) return profileOf(known)
+  if (!given.endsWith('.json'))
+    throw new UsageError(
+      `there is no profile ${given}${suggestion(given, Object.keys(profiles), '') || '.'} There are ${Object.keys(profiles).join(', ')}, and files that end in .json.`,
+    )
+  try {
+    return profileOf(checkProfile(JSON.parse(readFileSync(given, 'utf8'))))
+  } catch (error) {
+    throw new UsageError(`--profile ${given}: ${error instanceof Error ? error.message : String(error)}`)
   }
-  const { run, close } = await openNode({ settings, version: 'own', log, protocols, force: false, ready })
-  const ended = run()
-  const { listeners } = await status
-  return {
-    urls: {
-      mqtt: `mqtt://${listeners.mqtt}`,
-      amqp: `amqp://${listeners.amqp}`,
-      stomp: `stomp://${listeners.stomp}`,
-      ws: `ws://${listeners.websocket}`,
-    },
-    async close() {
-      await close()
-      await ended
-      rmSync(data, { recursive: true, force: true })
-    },
+}
+
+const PROTOCOLS: readonly ProtocolName[] = ['mqtt', 'amqp', 'stomp', 'ws']
+
+function targetOf(values: Values, profile: Profile): Tested {
+  const urls: Partial<Record<ProtocolName, string>> = {}
+  for (const each of values.target ?? []) {
+    const at = each.indexOf('=')
+    const protocol = PROTOCOLS.find((name) => name === each.slice(0, at))
+    const url = each.slice(at + 1)
+    if (protocol === undefined) throw new UsageError(`--target is PROTOCOL=URL with mqtt, amqp, stomp or ws before the =, not ${each}`)
+    try {
+      addressOf(url)
+    } catch (error) {
+      throw new UsageError(`--target ${each}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    urls[protocol] = url
   }
+  const { user, pass } = values
+  const target = { urls, ...(user === undefined ? {} : { user }), ...(pass === undefined ? {} : { password: pass }), profile }
+  return { name: values.name ?? (values.profile === undefined ? 'target' : profile.name), version: '', target }
+}
+
+/** Suites that were not asked for by name are left out when nothing is said of where their protocol listens. */
+function refuseUnreachable(suites: readonly Suite[], target: Target, named: string | undefined): void {
+  const without = suites.filter((suite) => !canRun(suite, target))
+  if (without.length === suites.length || (named !== undefined && without.length > 0))
+    throw new UsageError(
+      `--suite ${without.map(({ name }) => name).join(',')} wants --target for ${[...new Set(without.flatMap(({ protocols }) => protocols))].join(', ')}`,
+    )
+}
+
+function writeReports(values: Values, report: Report, gate: Level): void {
+  const files: readonly (readonly [string | undefined, () => string])[] = [
+    [values.json, () => json(report)],
+    [values.junit, () => junit(report, gate)],
+    [values.html, () => html(report, gate)],
+    [values.markdown, () => markdown(report, gate)],
+  ]
+  for (const [file, make] of files) if (file !== undefined) writeFileSync(file, make())
 }

@@ -22,7 +22,7 @@ export const text: Readonly<Record<string, string>> = {
   bascule pair             two nodes on one directory, to watch a failover
   bascule drill            failover under load, with a verdict
   bascule conformance      checks a broker against the specifications
-  bascule user hash        makes of a password what the configuration wants
+  bascule user entry NAME  makes of a password what the configuration wants
   bascule version          prints the version
   bascule help COMMAND     says more about one of them
 `,
@@ -238,23 +238,38 @@ Prints of each round how long nobody was answered, and what was lost, duplicated
 Exit code: 0 every promise was kept, 1 not, 2 wrong usage.
 `,
   conformance: `bascule conformance run [--target PROTOCOL=URL …] [flags]
+bascule conformance list [flags]
+bascule conformance mutants [--target PROTOCOL=URL …] [flags]
 
-Checks a broker clause by clause against the specifications. Without a target a node of our own is started in this process.
+run checks a broker clause by clause against the specifications. Without a target a node of our own is started in this process.
+list prints the clauses: which are checked, and why others are not.
+mutants shows of each check that it can fail: the broker stands behind a proxy that breaks this one clause.
 
-  --target PROTOCOL=URL    mqtt=mqtt://host:1883, amqp=amqp://…, stomp=stomp://…, ws=ws://…; may be repeated
-  --suite NAME,…           only these suites
-  --filter ID              only clauses whose identifier has this in it
+  --target PROTOCOL=URL    mqtt=mqtt://host:1883, amqp=amqp://…, stomp=stomp://…, ws=ws://…; may be repeated; suites of other protocols are left out
   --user NAME, --pass WORD how to log in
+  --profile NAME           how the broker writes addresses, and what is known to fail there: activemq, artemis, rabbitmq, mosquitto, aedes, bascule, or a file that ends in .json
+  --name TEXT              how reports call the broker
+  --reference aedes        the same beside a broker that runs in this process, in a column of its own; its failures do not count
+  --suite NAME,…           only these suites
+  --filter ID,…            only clauses whose identifier has one of these in it
+  --slice K/N              one Nth of the clauses
+  --level LEVEL            failures of this level and of stricter ones count: must, should or may (must)
   --patience MS            how long an answer may take (2000)
   --parallel N             checks under way at once (16)
+  --json FILE              everything; docs/conformance/report.schema.json says what is in it
+  --junit FILE             one testcase a clause
+  --html FILE              one page to read and filter
+  --markdown FILE          tables, and what failed with its bytes
   --verbose                prints what went over the wires for each check, not for failures alone
 
-Exit code: 0 every must-level check passed, 1 one failed, 2 wrong usage.
+Exit code: 0 nothing failed that counts, 1 something did or could not be tried, 2 wrong usage.
 `,
-  user: `bascule user hash [--cost N]
+  user: `bascule user entry NAME [--cost N] [--iterations N]
+bascule user hash [--cost N]
 
-Reads a password from standard input, the first line of it, and prints its hash: what \`users\` of the configuration wants.
+Reads a password from standard input, the first line of it, and prints an entry of \`users\` in the configuration: its hash, and verifiers for log-ins that do not send it (SCRAM). hash prints the hash alone.
 
+  --iterations N           what a client has to compute at each log-in by SCRAM (32768); fewer than 4096 are refused, and some clients refuse more than 65536
   --cost N                 each step doubles the time and memory of a check (14: a fifth of a second, 16 MiB); a long random password needs less
 
 Exit code: 0 printed, 2 wrong usage.

@@ -1,25 +1,46 @@
-// `bascule user hash`: a password from standard input to what the configuration wants.
+// `bascule user hash` and `bascule user entry`: a password from standard input to what the configuration wants.
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { COST_LN, COST_LN_MAX, COST_LN_MIN, makeHash } from '../users/hash.ts'
+import { preparePassword } from '../users/prepare-password.ts'
+import { ITERATIONS, ITERATIONS_MAX, ITERATIONS_MIN, makeVerifier, MECHANISMS, writeVerifier } from '../users/scram.ts'
 import { readFlags, UsageError } from './usage.ts'
 
-const options = { cost: { type: 'string' } } as const
+const options = { cost: { type: 'string' }, iterations: { type: 'string' } } as const
 
 /** A password of more bytes is a mistake: the wrong file, perhaps. */
 const PASSWORD_BYTES_MAX = 4096
 
 export async function user(args: readonly string[]): Promise<number> {
-  const { values, positionals } = readFlags(args, options, 1)
-  if (positionals[0] !== 'hash') throw new UsageError(`user wants hash, not ${positionals[0] ?? 'nothing'}. See bascule help user.`)
-  const cost = values.cost === undefined ? COST_LN : Number(values.cost)
-  if (!Number.isInteger(cost) || cost < COST_LN_MIN || cost > COST_LN_MAX)
-    throw new UsageError(`--cost ${values.cost}: a number from ${COST_LN_MIN} to ${COST_LN_MAX}`)
+  const { values, positionals } = readFlags(args, options, 2)
+  const [what, name] = positionals
+  if (what !== 'hash' && what !== 'entry') throw new UsageError(`user wants hash or entry, not ${what ?? 'nothing'}. See bascule help user.`)
+  if (what === 'entry' ? name === undefined || name === '' : name !== undefined || values.iterations !== undefined) {
+    throw new UsageError(what === 'entry' ? 'user entry wants a name: bascule user entry anna' : 'user hash wants no name and no --iterations')
+  }
+  const cost = numberFlag('--cost', values.cost, COST_LN, COST_LN_MIN, COST_LN_MAX)
+  const iterations = numberFlag('--iterations', values.iterations, ITERATIONS, ITERATIONS_MIN, ITERATIONS_MAX)
   const password = await readPassword()
-  if (password === '') throw new UsageError('user hash wants a password on standard input')
+  if (password === '') throw new UsageError(`user ${what} wants a password on standard input`)
   if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) throw new UsageError(`a password has at most ${PASSWORD_BYTES_MAX} bytes`)
-  process.stdout.write(`${makeHash(Buffer.from(password), cost)}\n`)
+  const hash = makeHash(Buffer.from(password), cost)
+  process.stdout.write(what === 'hash' || name === undefined ? `${hash}\n` : entry(name, hash, password, iterations))
   return 0
+}
+
+/** One of the list `users`. A string of JSON is one of YAML. */
+function entry(name: string, hash: string, password: string, iterations: number): string {
+  const prepared = preparePassword(password)
+  if (prepared === undefined)
+    throw new UsageError('the password holds characters that a password may not hold (RFC 4013); bascule user hash takes it')
+  const verifiers = MECHANISMS.map((mechanism) => `      - ${writeVerifier(makeVerifier(mechanism, prepared, iterations))}`)
+  return [`  - name: ${JSON.stringify(name)}`, `    password: ${hash}`, '    scram:', ...verifiers, ''].join('\n')
+}
+
+function numberFlag(flag: string, given: string | undefined, standard: number, least: number, most: number): number {
+  const value = given === undefined ? standard : Number(given)
+  if (!Number.isInteger(value) || value < least || value > most) throw new UsageError(`${flag} ${given}: a number from ${least} to ${most}`)
+  return value
 }
 
 /** The first line. On a terminal what is typed is not shown. */

@@ -5,6 +5,7 @@ import { isLoopback } from '../listen/loopback.ts'
 import { defaults } from './defaults.ts'
 import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
 import { readHash } from '../users/hash.ts'
+import { ITERATIONS_MIN, readVerifier } from '../users/scram.ts'
 import type { ListenerSettings, Settings, User } from './settings.ts'
 
 /** Part of a configuration, as a file has it. */
@@ -106,12 +107,19 @@ function checkTogether({ limits, journal, listeners, insecure, users }: Settings
 /** Never with the password in the sentence: sentences are logged. */
 function checkUsers(users: readonly User[]): void {
   const names = new Set<string>()
-  for (const [i, { name, password }] of users.entries()) {
+  for (const [i, { name, password, scram = [] }] of users.entries()) {
     if (names.has(name)) throw new ConfigurationError(`users[${i}]: there is a user ${name} already`)
     names.add(name)
     if (readHash(password) === undefined)
       throw new ConfigurationError(
         `users[${i}]: the password of ${name} is not a hash: make one with \`bascule user hash\` and write that instead, so that the file gives no password away`,
       )
+    const verifiers = scram.map(readVerifier)
+    if (verifiers.includes(undefined))
+      throw new ConfigurationError(
+        `users[${i}]: scram of ${name} holds what is no verifier of SCRAM-SHA-256 or -512 with ${ITERATIONS_MIN} iterations or more: \`bascule user entry\` makes them`,
+      )
+    if (new Set(verifiers.map((verifier) => verifier?.mechanism)).size < verifiers.length)
+      throw new ConfigurationError(`users[${i}]: scram of ${name} has two verifiers of one mechanism`)
   }
 }

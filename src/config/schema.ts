@@ -67,7 +67,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         maxItems: USERS_MAX,
         default: defaults.users,
         description:
-          'Who may log in, by every protocol: a list of `name` and `password`, the latter a hash made by `bascule user hash`. Empty: everybody is anonymous.',
+          'Who may log in, by every protocol: a list of entries that `bascule user entry NAME` makes, of `name`, `password` (a hash) and `scram`. Empty: everybody is anonymous.',
         items: {
           type: 'object',
           additionalProperties: false,
@@ -75,6 +75,13 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           properties: {
             name: { type: 'string', pattern: '.', description: 'Name of the user.' },
             password: { type: 'string', description: 'What `bascule user hash` printed.' },
+            scram: {
+              type: 'array',
+              maxItems: 2,
+              items: { type: 'string' },
+              description:
+                'Verifiers for log-ins by SCRAM-SHA-256 and SCRAM-SHA-512, as RFC 5803 has them. A mechanism that every user has is offered.',
+            },
           },
         },
       },

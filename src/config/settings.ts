@@ -31,8 +31,8 @@ export type Settings = Readonly<{
   protocols: Readonly<Record<string, unknown>>
 }>
 
-/** `password` is a hash that `bascule user hash` made. */
-export type User = Readonly<{ name: string; password: string }>
+/** `password` is a hash that `bascule user hash` made; `scram` what `bascule user entry` adds to it, for log-ins without sending the password. */
+export type User = Readonly<{ name: string; password: string; scram?: readonly string[] }>
 
 export type ListenerSettings = Readonly<{ enabled: boolean; host: string; port: number }>
 

@@ -1,5 +1,5 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, Message, Replies, Session } from '../api.ts'
+import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, LogIns, Message, Replies, Session } from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -34,8 +34,8 @@ export interface CoreOptions {
   readonly replica?: Replica
   /** See `Broker.pairAddresses`. */
   readonly pairAddresses?: (protocol: string) => readonly string[]
-  /** See `Broker.authenticate`; without it everybody is anonymous. */
-  readonly authenticate?: Broker['authenticate']
+  /** See `Broker`; without them everybody is anonymous. */
+  readonly logins?: LogIns
 }
 
 type Wires = Readonly<Pick<Figures, 'connections' | 'connectionsTotal'>>
@@ -44,6 +44,7 @@ type Wires = Readonly<Pick<Figures, 'connections' | 'connectionsTotal'>>
 const PURGE_MAX = 5_000
 /** How often an instant is sought at which everything is committed. */
 const DIGEST_ATTEMPTS_MAX = 10_000
+const NO_LOGINS: LogIns = { authenticate: async () => 'anonymous', mechanisms: [], authenticateBy: () => undefined }
 
 export class Core implements Broker {
   readonly clock: Clock
@@ -63,6 +64,8 @@ export class Core implements Broker {
   readonly #losses = new Losses()
   readonly #pairAddresses: (protocol: string) => readonly string[]
   readonly authenticate: Broker['authenticate']
+  readonly mechanisms: Broker['mechanisms']
+  readonly authenticateBy: Broker['authenticateBy']
   #wires: Wires = { connections: 0, connectionsTotal: 0 }
 
   constructor(options: CoreOptions) {
@@ -73,7 +76,10 @@ export class Core implements Broker {
     this.#live = new Live({ ...options, replica })
     this.#live.selecting.dialects = this.#dialects
     this.#pairAddresses = options.pairAddresses ?? (() => [])
-    this.authenticate = options.authenticate ?? (async () => 'anonymous')
+    const { authenticate, mechanisms, authenticateBy } = options.logins ?? NO_LOGINS
+    this.authenticate = authenticate
+    this.mechanisms = mechanisms
+    this.authenticateBy = authenticateBy
     this.#membership = new Membership(this.#live)
     this.#jobs = new Jobs(this.#live, () => this.#membership.herald)
     this.#live.jobs = this.#jobs

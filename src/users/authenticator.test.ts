@@ -35,7 +35,7 @@ function start(changes: Changes = {}) {
   })
   const login = (user?: string, password?: string, remote = '10.0.0.1:1000'): Promise<string> =>
     authenticator
-      .login({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure: false })
+      .authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure: false })
       .catch((error: Error & { code?: string }) => error.code ?? error.message)
   return { clock, asked, gate, authenticator, login }
 }
@@ -65,7 +65,7 @@ describe('with users', () => {
     const costly = [{ name: 'x', password: '$scrypt$ln=15,r=4,p=3$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAA' }]
     const check = async (_: Uint8Array, hash: string) => hashes.push(hash) < 0
     const authenticator = new Authenticator({ users: costly, anonymous: false, limits: defaultLimits, clock: new MovableClock(), check })
-    await expect(authenticator.login({ user: 'eve', password: Buffer.from('a'), remote: '', secure: false })).rejects.toThrow('wrong')
+    await expect(authenticator.authenticate({ user: 'eve', password: Buffer.from('a'), remote: '', secure: false })).rejects.toThrow('wrong')
     expect(hashes[0]).toMatch(/^\$scrypt\$ln=15,r=4,p=3\$/)
   })
 
@@ -145,8 +145,8 @@ describe('a log-in', () => {
     }
     const authenticator = new Authenticator({ users, anonymous: false, limits: defaultLimits, clock: new MovableClock(), check })
     const login = { user: 'anna', password: Buffer.from('a'), remote: '', secure: false }
-    await expect(authenticator.login(login)).rejects.toMatchObject({ code: 'internal' })
+    await expect(authenticator.authenticate(login)).rejects.toMatchObject({ code: 'internal' })
     fails = false
-    expect(await authenticator.login(login)).toBe('anna')
+    expect(await authenticator.authenticate(login)).toBe('anna')
   })
 })

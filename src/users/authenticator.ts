@@ -1,13 +1,17 @@
 // Who is it? Names and passwords of the configuration, for every front end and for management. What somebody may do is another question.
 //
-// A check is slow on purpose (`hash.ts`), so they wait in a line with an end, and a success is remembered for a while: a thousand
-// connections of one user that come back at once cost one check.
-import { createHmac, randomBytes } from 'node:crypto'
-import type { Broker, Clock } from '../api.ts'
+// A check of a password is slow on purpose (`hash.ts`), so they wait in a line with an end (`check-line.ts`), and a success is remembered for a
+// while: a thousand connections of one user that come back at once cost one check. Log-ins in several steps (`scram-login.ts`) are cheap for us, and
+// are checked in the same line, where one that is wrong takes as long as a password.
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import type { Broker, Clock, Log, LogIns } from '../api.ts'
 import type { Limits, User } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
+import { CheckLine, hostOf } from './check-line.ts'
 import type { Check } from './hash-thread.ts'
 import { makeHash } from './hash.ts'
+import { decoyOf, type Mechanism, MECHANISMS, readVerifier, type Verifier } from './scram.ts'
+import { ScramLogin } from './scram-login.ts'
 
 export type Login = Parameters<Broker['authenticate']>[0]
 
@@ -18,15 +22,15 @@ export type AuthenticatorOptions = Readonly<{
   limits: Limits
   clock: Clock
   check: Check
+  log?: Log
 }>
 
 const ANONYMOUS = 'anonymous'
-/** One address may fill this part of the line: whoever guesses passwords keeps nobody out but itself. */
-const SHARE_PER_ADDRESS = 4
+/** So long a wrong proof stays in the line: about what a wrong password does. */
+const WRONG_PROOF_MS = 200
 
-type Waiting = Readonly<{ password: Uint8Array; hash: string; resolve: (right: boolean) => void; reject: (error: Error) => void }>
-
-export class Authenticator {
+export class Authenticator implements LogIns {
+  readonly mechanisms: readonly string[]
   readonly #options: AuthenticatorOptions
   readonly #hashes: ReadonlyMap<string, string>
   /** For names that nobody has: it takes as long, and says no. */
@@ -37,12 +41,18 @@ export class Authenticator {
   readonly #remembered = new Map<string, number>()
   /** Digest of a log-in that is being checked: whoever comes with the same meanwhile gets the same answer. */
   readonly #checking = new Map<string, Promise<boolean>>()
-  readonly #line: Waiting[] = []
-  readonly #lineByAddress = new Map<string, number>()
-  #working = false
+  readonly #line: CheckLine
+  readonly #verifiers: ReadonlyMap<Mechanism, ReadonlyMap<string, Verifier>>
+  /** Of what the configuration keeps secret, so that both nodes of a pair make the same of it. */
+  readonly #decoySecret: Uint8Array
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options
+    this.#line = new CheckLine(options.limits.loginsWaiting)
+    const { users } = options
+    this.#verifiers = new Map(MECHANISMS.map((mechanism) => [mechanism, verifiersOf(users, mechanism)]))
+    this.mechanisms = MECHANISMS.filter((mechanism) => users.length > 0 && this.#verifiers.get(mechanism)?.size === users.length)
+    this.#decoySecret = createHash('sha256').update(`decoy ${users[0]?.name} ${users[0]?.password}`).digest()
     this.#hashes = new Map(options.users.map(({ name, password }) => [name, password]))
     this.#decoy = decoyLike(options.users[0]?.password)
   }
@@ -52,7 +62,7 @@ export class Authenticator {
     return this.#remembered.size
   }
 
-  readonly login = async ({ user, password, remote }: Login): Promise<string> => {
+  readonly authenticate = async ({ user, password, remote }: Login): Promise<string> => {
     const { users, anonymous } = this.#options
     if (users.length === 0) return ANONYMOUS
     const named = user !== undefined && !(user === '' && (password === undefined || password.length === 0))
@@ -64,13 +74,36 @@ export class Authenticator {
     throw new CodedError('unauthenticated', 'User or password is wrong.')
   }
 
+  readonly authenticateBy: Broker['authenticateBy'] = (name, { remote }) => {
+    const { clock, log } = this.#options
+    const mechanism = MECHANISMS.find((each) => each === name)
+    const verifiers = mechanism === undefined ? undefined : this.#verifiers.get(mechanism)
+    const [like] = verifiers?.values() ?? []
+    if (mechanism === undefined || verifiers === undefined || like === undefined) return undefined
+    return new ScramLogin({
+      verifierOf: (user) => {
+        const verifier = verifiers.get(user)
+        if (verifier === undefined && this.#hashes.has(user)) {
+          log?.warn({ user, remote, mechanism }, 'a user has no verifier of this mechanism and cannot log in by it: see bascule user entry')
+        }
+        return verifier ?? decoyOf(mechanism, like.iterations, like.salt.length, this.#decoySecret, user)
+      },
+      check: (isRight) =>
+        this.#line.enter(hostOf(remote), async () => {
+          const right = isRight()
+          if (!right) await new Promise<void>((resolve) => void clock.after(WRONG_PROOF_MS, resolve))
+          return right
+        }),
+    })
+  }
+
   async #isRight(user: string, password: Uint8Array, host: string): Promise<boolean> {
     const digest = this.#digestOf(user, password)
     if (this.#isRemembered(digest)) return true
     let checking = this.#checking.get(digest)
     if (checking === undefined) {
       const hash = this.#hashes.get(user)
-      checking = this.#check(password, hash ?? this.#decoy, host).then((right) => right && hash !== undefined)
+      checking = this.#line.enter(host, () => this.#options.check(password, hash ?? this.#decoy)).then((right) => right && hash !== undefined)
       this.#checking.set(digest, checking)
       const forget = (): void => void this.#checking.delete(digest)
       checking.then(forget, forget)
@@ -78,39 +111,6 @@ export class Authenticator {
     const right = await checking
     if (right) this.#remember(digest)
     return right
-  }
-
-  #check(password: Uint8Array, hash: string, host: string): Promise<boolean> {
-    const { loginsWaiting } = this.#options.limits
-    const waiting = this.#lineByAddress.get(host) ?? 0
-    if (this.#line.length >= loginsWaiting || waiting >= Math.max(1, Math.floor(loginsWaiting / SHARE_PER_ADDRESS)))
-      return Promise.reject(new CodedError('throttled', 'Too many log-ins wait to be checked (limits.loginsWaiting): try again later.'))
-    this.#lineByAddress.set(host, waiting + 1)
-    const checked = new Promise<boolean>((resolve, reject) => {
-      this.#line.push({ password, hash, resolve, reject })
-    })
-    const leave = (): void => {
-      const left = (this.#lineByAddress.get(host) ?? 1) - 1
-      if (left > 0) this.#lineByAddress.set(host, left)
-      else this.#lineByAddress.delete(host)
-    }
-    checked.then(leave, leave)
-    void this.#work()
-    return checked
-  }
-
-  /** One at a time. */
-  async #work(): Promise<void> {
-    if (this.#working) return
-    this.#working = true
-    for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift()) {
-      try {
-        next.resolve(await this.#options.check(next.password, next.hash))
-      } catch (error) {
-        next.reject(new CodedError('internal', `The password could not be checked: ${error instanceof Error ? error.message : String(error)}`))
-      }
-    }
-    this.#working = false
   }
 
   #digestOf(user: string, password: Uint8Array): string {
@@ -148,5 +148,11 @@ function decoyLike(hash: string | undefined): string {
   return `${parameters}$${salt}$${key}`
 }
 
-/** Without the port. */
-const hostOf = (remote: string): string => remote.slice(0, Math.max(0, remote.lastIndexOf(':')))
+function verifiersOf(users: readonly User[], mechanism: Mechanism): ReadonlyMap<string, Verifier> {
+  const verifiers = new Map<string, Verifier>()
+  for (const { name, scram } of users) {
+    const verifier = scram?.map(readVerifier).find((each) => each?.mechanism === mechanism)
+    if (verifier !== undefined) verifiers.set(name, verifier)
+  }
+  return verifiers
+}

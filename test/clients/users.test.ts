@@ -12,26 +12,25 @@ import { bascule } from '../program/program.ts'
 import { addressOf } from '../wire/bytes.ts'
 import { NodeProcess, program } from '../wire/node-process.ts'
 import { StompWire } from '../wire/stomp-wire.ts'
-import { run } from './clients.ts'
+import { maven, run, whySkipped } from './clients.ts'
 
+const qpidJms = maven('qpid-jms')
 const folder = mkdtempSync(join(tmpdir(), 'bascule-users-'))
 const closing: (() => Promise<unknown>)[] = []
 let node: NodeProcess
 let at: Readonly<Record<string, string>> = {}
 
-const hashOf = async (password: string, cost: string): Promise<string> => {
-  const ran = await run(process.execPath, [program, 'user', 'hash', '--cost', cost], { input: `${password}\n` })
+/** As `bascule user entry` prints it: lines of a file of YAML. */
+const entryOf = async (name: string, password: string, cost: string): Promise<string> => {
+  const ran = await run(process.execPath, [program, 'user', 'entry', name, '--cost', cost], { input: `${password}\n` })
   expect(ran).toMatchObject({ code: 0, stderr: '' })
-  return ran.stdout.trim()
+  return ran.stdout
 }
 
 beforeAll(async () => {
-  const users = [
-    { name: 'anna', password: await hashOf('grüße:1', '10') },
-    { name: 'slow', password: await hashOf('slow', '16') },
-  ]
-  const config = join(folder, 'users.json')
-  writeFileSync(config, JSON.stringify({ users, limits: { loginsWaiting: 4 } }))
+  const entries = (await entryOf('anna', 'grüße:1', '10')) + (await entryOf('jms', 'pass=1,2', '10')) + (await entryOf('slow', 'slow', '16'))
+  const config = join(folder, 'users.yaml')
+  writeFileSync(config, `users:\n${entries}limits:\n  loginsWaiting: 4\n`)
   node = new NodeProcess({ data: join(folder, 'data'), args: ['--config', config] })
   at = (await node.leads()).listeners
 })
@@ -148,6 +147,21 @@ describe('STOMP clients', () => {
   })
 })
 
+describe.skipIf(!qpidJms.found)(`Qpid JMS${whySkipped(qpidJms)}`, () => {
+  const login = async (mechanism: string, user: string, password: string): Promise<string> => {
+    const { port } = addressOf(at['amqp'] ?? '')
+    const classPath = qpidJms.found ? qpidJms.path : ''
+    return (await run('java', ['-cp', classPath, 'QpidJms', String(port), 'login', mechanism, user, password])).stdout
+  }
+
+  // Its SCRAM takes names and passwords of ASCII only.
+  it.each(['SCRAM-SHA-256', 'SCRAM-SHA-512', 'PLAIN'])('logs in by %s, and is refused with a wrong password or name', async (mechanism) => {
+    expect(await login(mechanism, 'jms', 'pass=1,2')).toBe('ok\n')
+    expect(await login(mechanism, 'jms', 'pass=1,3')).toBe('refused\nok\n')
+    expect(await login(mechanism, 'eve', 'pass=1,2')).toBe('refused\nok\n')
+  })
+})
+
 describe('management', () => {
   it('asks for a user on everything but health', async () => {
     const url = `http://${at['http'] ?? ''}`
@@ -164,12 +178,16 @@ describe('management', () => {
   })
 })
 
-describe('bascule user hash', () => {
+describe('bascule user', () => {
   it.each([
-    [[], 'a password on standard input'],
-    [['--cost', '99'], 'a number from 1 to 17'],
+    [['hash'], 'a password on standard input'],
+    [['hash', '--cost', '99'], 'a number from 1 to 17'],
+    [['entry'], 'wants a name'],
+    [['entry', 'anna'], 'a password on standard input'],
+    [['entry', 'anna', '--iterations', '1000'], 'a number from 4096 to'],
+    [['hash', 'anna'], 'wants no name'],
   ])('with nothing to read and %j says what it wants', async (args, sentence) => {
-    const ran = await run(process.execPath, [program, 'user', 'hash', ...args])
+    const ran = await run(process.execPath, [program, 'user', ...args])
     expect(ran.code).toBe(2)
     expect(ran.stderr).toContain(sentence)
   })

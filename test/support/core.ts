@@ -9,6 +9,7 @@ import type {
   ConsumerOptions,
   Delivery,
   Identity,
+  LogIns,
   Message,
   PublishOptions,
   QueueOptions,
@@ -29,7 +30,7 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 export const NO_RETAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }
 
-type Changes = { [Section in 'limits' | 'destinations' | 'failover' | 'journal']?: Partial<Settings[Section]> }
+type Changes = { [Section in 'limits' | 'destinations' | 'failover' | 'journal']?: Partial<Settings[Section]> } & { logins?: LogIns }
 type JournalChanges = Omit<Partial<Parameters<typeof openMemoryJournal>[0]>, 'store' | 'clock' | 'listener' | 'visitor'>
 
 /** One node on a store that outlives it: `restart` is kill and takeover. */
@@ -70,7 +71,8 @@ export class CoreNode {
       this.store.replay(replica, cut.batch)
       this.store.writeSnapshot(cut.batch, encodeState(replica.state))
     }
-    const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot })
+    const logins = this.changes.logins === undefined ? {} : { logins: this.changes.logins }
+    const core = new Core({ clock: this.clock, random: new SeededRandom(1), node: 'a', version: '0', settings, log: SILENT, makeSnapshot, ...logins })
     core.setDialects([this.dialect])
     const journal = openMemoryJournal({
       ...this.journalChanges,

@@ -25,6 +25,7 @@ export function handle(connection: AmqpConnection, frame: Frame, performative: P
       onBegin(connection, frame.channel, performative)
       return
     case 'sasl-init':
+    case 'sasl-response':
       throw new ConnectionFault('amqp:not-allowed', 'SASL is over.')
     default:
   }
@@ -38,7 +39,7 @@ export function handle(connection: AmqpConnection, frame: Frame, performative: P
 function inSession(
   channel: Channel,
   frame: Frame,
-  performative: Exclude<Performative, { kind: 'open' | 'close' | 'begin' | 'end' | 'sasl-init' }>,
+  performative: Exclude<Performative, { kind: 'open' | 'close' | 'begin' | 'end' | 'sasl-init' | 'sasl-response' }>,
 ): void {
   switch (performative.kind) {
     case 'attach':

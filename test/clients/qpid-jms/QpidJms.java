@@ -5,6 +5,7 @@ import jakarta.jms.DeliveryMode;
 import jakarta.jms.InvalidClientIDException;
 import jakarta.jms.InvalidDestinationException;
 import jakarta.jms.JMSException;
+import jakarta.jms.JMSSecurityException;
 import jakarta.jms.MapMessage;
 import jakarta.jms.Message;
 import jakarta.jms.MessageConsumer;
@@ -49,6 +50,7 @@ public class QpidJms {
       case "client-id" -> clientId();
       case "time" -> time();
       case "listener" -> listener();
+      case "login" -> login(args[2], args[3], args[4]);
       default -> throw new IllegalArgumentException(args[1]);
     }
     System.out.println("ok");
@@ -85,6 +87,23 @@ public class QpidJms {
     int count = 0;
     while (consumer.receive(300) != null) count++;
     return count;
+  }
+
+  static void login(String mechanism, String user, String password) throws Exception {
+    JmsConnectionFactory factory = new JmsConnectionFactory(url + "&amqp.saslMechanisms=" + mechanism);
+    Connection connection;
+    try {
+      connection = factory.createConnection(user, password);
+      connection.start();
+    } catch (JMSSecurityException error) {
+      System.out.println("refused");
+      return;
+    }
+    Session session = session(connection);
+    Queue queue = session.createQueue("jms.login");
+    session.createProducer(queue).send(session.createTextMessage("x"));
+    check(session.createConsumer(queue).receive(WAIT) != null, "nothing came");
+    connection.close();
   }
 
   static void bodies() throws Exception {

@@ -1,0 +1,10 @@
+// ActiveMQ Classic.
+import type { ProfileData } from '../target.ts'
+
+export const activemq: ProfileData = {
+  name: 'activemq',
+  mqtt: { topic: '{path}' },
+  amqp: { queue: 'queue://{name}', topic: 'topic://{name}' },
+  stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
+  known: {},
+}

@@ -1,0 +1,50 @@
+// What differs between brokers and is no matter of conformance, as data: of ours and of the peers beside this file, of any other in a file of the user's.
+import type { ProfileData } from '../target.ts'
+import { activemq } from './activemq.ts'
+import { aedes } from './aedes.ts'
+import { artemis } from './artemis.ts'
+import { bascule } from './bascule.ts'
+import { mosquitto } from './mosquitto.ts'
+import { rabbitmq } from './rabbitmq.ts'
+
+/** By the name that `--profile` has. */
+export const profiles: Readonly<Record<string, ProfileData>> = { bascule, activemq, artemis, rabbitmq, mosquitto, aedes }
+
+/** What was read from a file as a profile. Throws with a sentence. */
+export function checkProfile(read: unknown): ProfileData {
+  if (!isRecord(read)) throw new Error('a profile is an object of JSON')
+  const { name = 'given', mqtt = bascule.mqtt, amqp = bascule.amqp, stomp = bascule.stomp, known = {}, ...more } = read
+  const [unknown] = Object.keys(more)
+  if (unknown !== undefined) throw new Error(`a profile has name, mqtt, amqp, stomp and known, not ${unknown}`)
+  if (typeof name !== 'string') throw new Error('the name of a profile is a string')
+  return {
+    name,
+    mqtt: { topic: pattern(mqtt, 'mqtt', 'topic') },
+    amqp: { queue: pattern(amqp, 'amqp', 'queue'), topic: pattern(amqp, 'amqp', 'topic') },
+    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic') },
+    known: knownOf(known),
+  }
+}
+
+function pattern(read: unknown, protocol: string, kind: string): string {
+  const found = isRecord(read) ? read[kind] : undefined
+  if (typeof found !== 'string' || !/\{(name|path)\}/.test(found))
+    throw new Error(`${protocol}.${kind} of a profile is an address with {name} (or {path}, slashes for dots) in it`)
+  return found
+}
+
+function knownOf(read: unknown): ProfileData['known'] {
+  const wrong = 'known of a profile has suites, these have identifiers of clauses, and these a reason'
+  if (!isRecord(read)) throw new Error(wrong)
+  const known: Record<string, Record<string, string>> = {}
+  for (const [suite, clauses] of Object.entries(read)) {
+    if (!isRecord(clauses)) throw new Error(wrong)
+    for (const [id, reason] of Object.entries(clauses)) {
+      if (typeof reason !== 'string' || reason === '') throw new Error(wrong)
+      known[suite] = { ...known[suite], [id]: reason }
+    }
+  }
+  return known
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
