@@ -61,12 +61,12 @@ export class Inbox<T> {
   }
 
   /** Ends when the connection has. */
-  async untilEnd(what: string): Promise<void> {
+  async untilEnd(what: string, patienceMs?: number): Promise<void> {
     const wait = async (): Promise<void> => {
       while (!this.#ended && this.#spoilt === undefined) await this.#change()
       if (this.#spoilt !== undefined) fail(this.#spoilt)
     }
-    await this.#trial.within(wait(), what)
+    await this.#trial.within(wait(), what, patienceMs)
   }
 
   async #next(): Promise<T | undefined> {

@@ -2,7 +2,7 @@
 import type { Check } from '../check.ts'
 import { hex, MqttWire } from '../clients/mqtt-wire.ts'
 import { type Mutant, mutant, neverCloses } from '../mutant.ts'
-import { mustBe } from '../outcome.ts'
+import { fail, mustBe, outcomeOf } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { connected } from './session.ts'
 
@@ -15,12 +15,11 @@ export function closesOn(told: Told, bytes: Bytes, mutants: readonly Mutant[] = 
     ...told,
     level: 'must',
     async run(trial) {
-      const one = async (each: Buffer, index: number): Promise<void> => {
+      await together(bytes(trial), async (each, index) => {
         const wire = await connected(trial, `c${index}`)
         wire.send(each)
         await wire.closed(`after ${hex(each)}`)
-      }
-      await Promise.all(bytes(trial).map(one))
+      })
     },
     mutants: [neverCloses, ...mutants],
   }
@@ -32,10 +31,26 @@ export function refuses(told: Told, bytes: Bytes): Check {
     ...told,
     level: 'must',
     async run(trial) {
-      await Promise.all(bytes(trial).map((each) => refused(trial, each)))
+      await together(bytes(trial), (each) => refused(trial, each))
     },
     mutants: [neverCloses, acceptsAnyConnect],
   }
+}
+
+/** All of them at once; fails with all that failed, so that one broker's list of what it lets pass is whole. */
+export async function together(all: readonly Buffer[], one: (bytes: Buffer, index: number) => Promise<void>): Promise<void> {
+  const failures: string[] = []
+  const noted = async (bytes: Buffer, index: number): Promise<void> => {
+    try {
+      await one(bytes, index)
+    } catch (error) {
+      const { outcome, seen } = outcomeOf(error)
+      if (outcome !== 'fail') throw error
+      failures.push(seen)
+    }
+  }
+  await Promise.all(all.map(noted))
+  if (failures.length > 0) fail(failures.join('; '))
 }
 
 export async function refused(trial: Trial, bytes: Buffer): Promise<void> {

@@ -33,7 +33,11 @@ export async function connected(trial: Trial, word = 'client', options: Options 
 }
 
 /** The same, with what CONNACK says of the session. */
-export async function connectedWith(trial: Trial, word: string, options: Options = {}): Promise<Readonly<{ wire: MqttWire; sessionPresent: boolean }>> {
+export async function connectedWith(
+  trial: Trial,
+  word: string,
+  options: Options = {},
+): Promise<Readonly<{ wire: MqttWire; sessionPresent: boolean }>> {
   const wire = await MqttWire.open(trial, 4)
   wire.send(connectPacket(trial, { clientId: clientId(trial, word), ...options }))
   const { returnCode, sessionPresent } = await wire.next('connack')
@@ -63,12 +67,22 @@ function tidy(trial: Trial, work: () => Promise<void>): void {
   trial.after(() => work().catch(() => {}))
 }
 
-type RawConnect = Readonly<{ name?: string; level?: number; flags?: number; first?: number; payload?: readonly Buffer[] }>
+type RawConnect = Readonly<{ name?: string; level?: number; flags?: number; first?: number; clean?: boolean; payload?: readonly Buffer[] }>
+
+/** CONNECT with an empty identifier, which no generator writes for a session that is not clean. */
+export function nameless(trial: Trial, clean: boolean): Buffer {
+  const login = [trial.user, trial.password].filter((part) => part !== undefined).map(string)
+  return rawConnect(trial, { clean, flags: login.length === 0 ? 0 : login.length === 1 ? 0x80 : 0xc0, payload: [string(''), ...login] }, true)
+}
 
 /** CONNECT by hand: the flags are added to those of a clean session, the payload stands behind the client's identifier unless it is given whole. The login is that of the target if no flag of a login is set. */
-export function rawConnect(trial: Trial, { name = 'MQTT', level = 4, flags = 0, first = 0x10, payload = [] }: RawConnect, whole = false): Buffer {
+export function rawConnect(
+  trial: Trial,
+  { name = 'MQTT', level = 4, flags = 0, first = 0x10, clean = true, payload = [] }: RawConnect,
+  whole = false,
+): Buffer {
   const login = whole || (flags & 0xc0) !== 0 ? [] : [trial.user, trial.password].filter((part) => part !== undefined).map(string)
   const loginFlags = login.length === 0 ? 0 : login.length === 1 ? 0x80 : 0xc0
   const parts = whole ? payload : [string(clientId(trial)), ...payload, ...login]
-  return packet(first, string(name), level, flags | loginFlags | 2, u16(60), ...parts)
+  return packet(first, string(name), level, flags | loginFlags | (clean ? 2 : 0), u16(60), ...parts)
 }

@@ -45,7 +45,7 @@ export async function publish(wire: MqttWire, topic: string, payload: string | B
 }
 
 /** Waits for the acknowledgements of a PUBLISH that was sent. */
-export async function taken(wire: MqttWire, { qos, messageId }: IPublishPacket): Promise<void> {
+export async function taken(wire: MqttWire, { qos, messageId = 0 }: IPublishPacket): Promise<void> {
   if (qos === 0) return wire.ping()
   if (qos === 1) return accepted(await wire.next('puback'), messageId)
   accepted(await wire.next('pubrec'), messageId)
@@ -53,12 +53,12 @@ export async function taken(wire: MqttWire, { qos, messageId }: IPublishPacket):
 }
 
 /** PUBREL, and PUBCOMP for it. */
-export async function release(wire: MqttWire, messageId: number | undefined): Promise<void> {
+export async function release(wire: MqttWire, messageId: number): Promise<void> {
   wire.send({ cmd: 'pubrel', messageId })
   accepted(await wire.next('pubcomp'), messageId)
 }
 
-function accepted(answer: Received<'puback' | 'pubrec' | 'pubcomp'>, messageId: number | undefined): void {
+function accepted(answer: Received<'puback' | 'pubrec' | 'pubcomp'>, messageId: number): void {
   mustEqual(answer.messageId, messageId, `the Packet Identifier of ${answer.cmd.toUpperCase()}`)
   mustBe((answer.reasonCode ?? 0) < 0x80, `${answer.cmd.toUpperCase()} refuses with 0x${answer.reasonCode?.toString(16)}`)
 }
@@ -70,7 +70,7 @@ export async function take(wire: MqttWire): Promise<Received<'publish'>> {
   return message
 }
 
-export async function acknowledge(wire: MqttWire, { qos, messageId }: Received<'publish'>): Promise<void> {
+export async function acknowledge(wire: MqttWire, { qos, messageId = 0 }: Received<'publish'>): Promise<void> {
   if (qos === 1) wire.send({ cmd: 'puback', messageId })
   if (qos !== 2) return
   wire.send({ cmd: 'pubrec', messageId })
