@@ -1,10 +1,13 @@
 // The suites, and the framing by which a proxy cuts each protocol.
+import { amqp10 } from './amqp-1.0/index.ts'
 import type { Suite } from './check.ts'
+import { amqpFraming } from './clients/amqp-framing.ts'
 import { mqttFraming } from './clients/mqtt-framing.ts'
+import { bridge } from './bridge/index.ts'
 import { type Framings, unframed } from './mutant.ts'
 import { mqtt311 } from './mqtt-3.1.1/index.ts'
 import { mqtt5 } from './mqtt-5/index.ts'
 
-export const suites: readonly Suite[] = [mqtt311, mqtt5]
+export const suites: readonly Suite[] = [mqtt311, mqtt5, amqp10, bridge]
 
-export const framings: Framings = { mqtt: mqttFraming, amqp: unframed, stomp: unframed, ws: unframed }
+export const framings: Framings = { mqtt: mqttFraming, amqp: amqpFraming, stomp: unframed, ws: unframed }

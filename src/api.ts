@@ -313,6 +313,7 @@ export interface Consumer {
   stall(stalled: boolean): void
   /** Also takes from this queue from now on; false: `session.refusal`. */
   add(queue: Address): boolean
+  /** Takes no more from it. What is unsettled of it stays in its hands, and goes back when it closes. */
   drop(queue: Address): void
   /**
    * Settles the unsettled deliveries among `first … last`. `answered`: the protocol tells its client when this is durable
@@ -321,7 +322,10 @@ export interface Consumer {
   settle(first: number, last: number, outcome: Outcome, answered: boolean): Ticket
   /** Settles them when the transaction is committed; until then they are as settled, and unsettled again if it is rolled back. A refusal dooms it (`not-found` does not). */
   settleIn(transaction: Transaction, first: number, last: number, outcome: Outcome): Ticket
-  /** Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect or restart. */
+  /**
+   * Keeps one small number (1 to 255) with the entry, durably: MQTT QoS 2 PUBREC seen. The delivery stays unsettled and the mark comes back after a reconnect
+   * or restart. A message that has one expires no more: its client has half of it.
+   */
   mark(tag: number, mark: number): Ticket
   /**
    * Calls back once, after a turn in which nothing (more) could be handed to it: its queues have nothing ready, or its credit is used up. Needed where a

@@ -1,10 +1,13 @@
 import type { Suite } from '../check.ts'
+import { connect } from './connect.ts'
+import { connectProperties } from './connect-properties.ts'
 import { data } from './data.ts'
+import { format } from './format.ts'
 
 export const mqtt5: Suite = {
   name: 'mqtt-5',
   title: 'MQTT 5.0',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html',
   protocols: ['mqtt'],
-  chapters: [data],
+  chapters: [data, format, connect, connectProperties],
 }

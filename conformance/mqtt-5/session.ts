@@ -1,4 +1,5 @@
 // What checks of MQTT 5 do again and again: get a connection by the login of the target, subscribe, publish, and see a connection refused or closed.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { IConnectPacket, IPublishPacket, ISubscription } from 'mqtt-packet'
 import { MqttWire, type Received } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16 } from '../mqtt/bytes.ts'
@@ -200,3 +201,6 @@ export async function mustReceive(wire: MqttWire, payload: string, otherwise: st
   mustBe(message.payload.toString() === payload, `${otherwise}: "${message.payload.toString().slice(0, 60)}" came where "${payload}" was due`)
   return message
 }
+
+/** For clauses about time itself; never to see whether something comes. */
+export const pause = (ms: number): Promise<void> => sleep(ms)

@@ -26,7 +26,10 @@ export type Sending = Readonly<{
 
 export class Channel {
   readonly connection: AmqpConnection
+  /** Ours, on which we send. */
   readonly number: number
+  /** The client's. */
+  readonly incoming: number
   readonly links = new Map<number, Link>()
   /** Ended by us: what the client still says there is dropped until it has read that. */
   ending = false
@@ -53,9 +56,10 @@ export class Channel {
   readonly #unsettled = new Map<number, Unsettled>()
   #stalled = false
 
-  constructor(connection: AmqpConnection, number: number, begin: Begin) {
+  constructor(connection: AmqpConnection, { number, incoming }: Readonly<{ number: number; incoming: number }>, begin: Begin) {
     this.connection = connection
     this.number = number
+    this.incoming = incoming
     this.#nextIncomingId = begin.nextOutgoingId
     this.#incomingWindow = connection.shared.settings.incomingWindow
     this.#remoteWindow = begin.incomingWindow

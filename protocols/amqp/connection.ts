@@ -56,6 +56,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   principal = ''
   /** Largest frame that the client takes. */
   frameBytesOut = 512
+  /** The highest channel that the client takes. */
+  channelMaxOut = 0
   congestedOut = false
   readonly #wire: Wire
   readonly #parser: Parser
@@ -390,6 +392,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   open(opened: Open): void {
     const { settings, broker } = this.shared
     this.containerId = opened.containerId
+    this.channelMaxOut = opened.channelMax
     this.frameBytesOut = Math.min(opened.frameBytesMax, OUT_FRAME_BYTES_MAX)
     this.#state = 'opening'
     this.#hold(HOLD.login, true)

@@ -26,8 +26,8 @@ export function saslOutcome(code: number, data: Uint8Array = NO_DATA): Buffer {
   return frame(0, 0x44, [ubyte(code), data.length === 0 ? undefined : { type: 'binary', value: data }], FRAME_SASL)
 }
 
-export function begin(channel: number, incomingWindow: number, outgoingWindow: number, handleMax: number): Buffer {
-  return frame(channel, 0x11, [ushort(channel), uint(0), uint(incomingWindow), uint(outgoingWindow), uint(handleMax)])
+export function begin(channel: number, remote: number, incomingWindow: number, outgoingWindow: number, handleMax: number): Buffer {
+  return frame(channel, 0x11, [ushort(remote), uint(0), uint(incomingWindow), uint(outgoingWindow), uint(handleMax)])
 }
 
 export function detach(channel: number, handle: number, closed: boolean, error: AmqpError | undefined): Buffer {

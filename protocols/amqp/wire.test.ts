@@ -327,6 +327,25 @@ describe('the beginning', () => {
   })
 })
 
+describe('a session', () => {
+  it('is answered on the lowest channel that is free, and within the channel-max of the client', async () => {
+    const node = await startNode()
+    const raw = await node.opened('raw', [undefined, { type: 'uint16', value: 1 }])
+    const begin = async (channel: number): Promise<readonly unknown[]> => {
+      raw.send(channel, 0x11, [undefined, uint(0), uint(100), uint(100)])
+      const answer = await raw.next(0x11)
+      return [answer.channel, answer.fields[0]]
+    }
+    expect(await begin(9)).toEqual([0, { type: 'uint16', value: 9 }])
+    expect(await begin(5)).toEqual([1, { type: 'uint16', value: 5 }])
+    raw.send(9, 0x17, [])
+    expect((await raw.next(0x17)).channel).toBe(0)
+    expect(await begin(7)).toEqual([0, { type: 'uint16', value: 7 }])
+    raw.send(3, 0x11, [undefined, uint(0), uint(100), uint(100)])
+    expect(Raw.condition(await raw.next(0x18))).toBe('amqp:not-allowed')
+  })
+})
+
 it('what is in flight when the node stops leading is not spoken of', async () => {
   const node = await startNode()
   const raw = await node.begun()

@@ -1,5 +1,5 @@
 // What a connection owes its client, in the order in which it was asked, each waiting for its ticket. Columns, no object per answer.
-// Not here: when a ticket is done (the core says), and what waits unadmitted (a second one of these, in connection.ts).
+// Not here: when a ticket is done (the core says), and what waits unadmitted (parked.ts).
 
 /** Byte 1 of the acknowledgements, flags included [MQTT-2.2.2-1]. */
 export const NOTHING = 0
@@ -57,6 +57,15 @@ export class Answers {
       this.#head = 0
     }
     return code
+  }
+
+  /** The oldest goes to the end of `others`; true: it is a whole packet. */
+  moveTo(others: Answers, ticket: number): boolean {
+    const code = this.shift()
+    const what = Math.floor(code / 65_536)
+    if (what === SEND_PACKET) others.pushPacket(ticket, this.shiftPacket())
+    else others.push(ticket, what, code % 65_536)
+    return what === SEND_PACKET
   }
 
   shiftPacket(): Uint8Array {

@@ -1,49 +1,10 @@
 // MQTT 5 byte by byte: what a client sends and is answered, at a core that does what it is told. What clauses say is cited where it is kept.
-import mqttPacket, { type Packet } from 'mqtt-packet'
+import mqttPacket from 'mqtt-packet'
 import { describe, expect, it } from 'vitest'
 import { CodedError } from '../../src/errors.ts'
 import { Client } from './fake-core.ts'
+import { connect, connected, farewell, read } from './fake-five.ts'
 import { newMessage } from './format.ts'
-import type { MqttSettings } from './settings.ts'
-
-/** Client `a`, clean start, keep-alive 60. `properties`: without their length. */
-function connect(properties = '', flags = '02', rest = ''): string {
-  const bytes = Buffer.from(properties.replace(/ /g, ''), 'hex')
-  const body = Buffer.concat([
-    Buffer.from('00044d51545405', 'hex'),
-    Buffer.from(flags, 'hex'),
-    Buffer.from([0, 60, bytes.length]),
-    bytes,
-    Buffer.from('000161', 'hex'),
-    Buffer.from(rest.replace(/ /g, ''), 'hex'),
-  ])
-  return Buffer.concat([Buffer.from([0x10, body.length]), body]).toString('hex')
-}
-
-async function connected(properties = '', settings: Partial<MqttSettings> = {}): Promise<Client> {
-  const client = new Client(settings)
-  await client.connect(connect(properties))
-  return client
-}
-
-/** As another library reads it. */
-function read(hex: string): Packet[] {
-  const parser = mqttPacket.parser({ protocolVersion: 5 })
-  const packets: Packet[] = []
-  parser.on('packet', (packet: Packet) => void packets.push(packet))
-  parser.on('error', (error: Error) => {
-    throw error
-  })
-  parser.parse(Buffer.from(hex, 'hex'))
-  return packets
-}
-
-/** The reason in the DISCONNECT that ended the connection. */
-function farewell(client: Client): number | undefined {
-  expect(client.wire.state).toBe('ended')
-  const [last] = read(client.wire.taken()).slice(-1)
-  return last?.cmd === 'disconnect' ? last.reasonCode : undefined
-}
 
 describe('CONNECT of MQTT 5', () => {
   it('is answered with what the broker takes', async () => {
@@ -121,6 +82,32 @@ describe('CONNECT of MQTT 5', () => {
     expect(will).toMatchObject({ delayMs: 3000, ttlMs: 60_000, retain: 'no', message: { dialect: 'mqtt5', durable: true, expiresAtMs: 0 } })
     expect(Buffer.from(will?.message.head ?? []).toString('hex')).toBe('01030001782600016100 0162'.replace(/ /g, ''))
   })
+
+  it('hands over a will whose time to live is 0 as one that is over when it is sent, and one without as one that stays', async () => {
+    for (const [properties, ttlMs] of [
+      ['', 0],
+      ['02 00000000', 1],
+      ['02 00000003', 3000],
+    ] as const) {
+      const bytes = properties.replace(/ /g, '')
+      const client = new Client()
+      await client.connect(connect('', '06', `0${bytes.length / 2}${bytes} 0001 77 0001 78`))
+      expect(client.session.identity.will?.ttlMs).toBe(ttlMs)
+    }
+  })
+
+  it.each([
+    ['with a wildcard', '0001 23', '', 0x90],
+    ['of the broker', '0006 245359532f78', '', 0x90],
+    ['that is empty', '0000', '', 0x82],
+    ['whose text is none', '0001 77', '0101', 0x99],
+  ])('with a will %s is refused in CONNACK', async (_, topic, properties, reason) => {
+    const client = new Client({ checkPayloadFormat: true })
+    client.send(connect('', '06', `0${properties.length / 2}${properties} ${topic} 0001 ff`))
+    await client.turn()
+    expect(read(client.wire.taken())).toMatchObject([{ cmd: 'connack', reasonCode: reason }])
+    expect(client.broker.sessions).toEqual([])
+  })
 })
 
 function willConnect(): string {
@@ -171,6 +158,26 @@ describe('PUBLISH of MQTT 5', () => {
     client.send(packet.toString('hex'))
     const now = client.broker.clock.wallMs()
     expect(client.session.published[0].message).toMatchObject({ priority: 9, group: 'g', groupEnds: true, deliverAtMs: now + 500 })
+  })
+
+  it('with doubles of a field has the first of them that can be read', async () => {
+    const client = await connected()
+    const user = (name: string, value: string) => {
+      const text = (of: string) => Buffer.concat([Buffer.from([0, of.length]), Buffer.from(of)])
+      return Buffer.concat([Buffer.from([0x26]), text(name), text(value)])
+    }
+    const message = (...pairs: (readonly [string, string])[]) => {
+      const properties = Buffer.concat(pairs.map(([name, value]) => user(name, value)))
+      const body = Buffer.concat([Buffer.from([0, 1, 0x74, 0x80 | (properties.length & 127), properties.length >> 7]), properties])
+      client.send(Buffer.concat([Buffer.from([0x30, 0x80 | (body.length & 127), body.length >> 7]), body]).toString('hex'))
+      return client.session.published.at(-1)?.message
+    }
+    const filler = ['x', '.'.repeat(100)] as const
+    expect(message(['priority', '4'], ['priority', '9'], filler)?.priority).toBe(4)
+    expect(message(['priority', 'high'], ['priority', '9'], ['priority', '2'], filler)?.priority).toBe(9)
+    expect(message(['JMSXGroupID', ''], ['JMSXGroupID', 'g'], filler)?.group).toBe('')
+    expect(message(['JMSXGroupSeq', '1'], ['JMSXGroupSeq', '-1'], filler)?.groupEnds).toBe(false)
+    expect(message(['AMQ_SCHEDULED_DELAY', '0'], ['AMQ_SCHEDULED_DELAY', '9'], filler)?.deliverAtMs).toBe(0)
   })
 
   it.each([
@@ -279,6 +286,24 @@ describe('SUBSCRIBE and UNSUBSCRIBE of MQTT 5', () => {
     expect(client.wire.taken()).toBe('b004000200 00'.replace(/ /g, ''))
   })
 
+  it('that cannot be unsubscribed are told in words that UNSUBACK has [MQTT5-3.11.3-2]', async () => {
+    for (const [code, reason] of [
+      ['full', '80'],
+      ['denied', '87'],
+      ['not-found', '11'],
+      ['unsupported', '83'],
+    ] as const) {
+      const client = await connected()
+      client.session.unbind = () => {
+        client.session.refusal = new CodedError(code, 'no')
+        return 0
+      }
+      client.send('a206 0002 00 0001 61')
+      client.session.commit()
+      expect(client.wire.taken()).toBe(`b0040002 00 ${reason}`.replace(/ /g, ''))
+    }
+  })
+
   it.each([
     ['identifier 0', '8208 0001 02 0b00 0001 61 00', 0x82],
     ['two identifiers', '820a 0001 04 0b01 0b02 0001 61 00', 0x82],
@@ -320,6 +345,32 @@ describe('deliveries to MQTT 5', () => {
     expect(client.consumer.taken()).toEqual(['settle 1-1 accepted', expect.stringMatching(/^grant 1 /), expect.stringMatching(/^grant 0 /)])
     expect(read(client.wire.taken())).toMatchObject([{ cmd: 'publish', messageId: 3 }])
     expect(client.connection.front.tooLargeDropped).toBe(1)
+  })
+
+  it('of QoS 2 that expire are marked when they are sent, so that they expire no more, and not again [MQTT5-4.3.3-7]', async () => {
+    const client = await connected()
+    client.send('8207 0001 00 0001 61 02')
+    client.session.commit()
+    client.consumer.taken()
+    const give = (tag: number, qos: number, expiresAtMs: number, mark = 0) =>
+      client.consumer.give({
+        tag,
+        ref: { queue: 1, sequence: tag },
+        queue: own(client),
+        message: { ...newMessage(qos, false, Buffer.from('m')), expiresAtMs },
+        mode: 'unsettled',
+        mark,
+        maybeSeen: mark !== 0,
+      })
+    give(1, 2, 0)
+    give(2, 1, 1e15)
+    give(3, 2, 1e15)
+    give(4, 2, 1, 2)
+    expect(client.consumer.taken().filter((call) => call.startsWith('mark'))).toEqual(['mark 3 2'])
+    const again = read(client.wire.taken()).at(-1)
+    expect(again).toMatchObject({ cmd: 'publish', messageId: 5, dup: true, properties: { messageExpiryInterval: 0 } })
+    client.send('5002 0005')
+    expect(client.consumer.taken()).toContain('mark 4 1')
   })
 
   it('that their client refuses are over, and counted', async () => {

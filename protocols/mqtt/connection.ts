@@ -7,7 +7,7 @@
 import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
 import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isSessionQueue } from './address.ts'
-import { acknowledgement, connackAccepted, disconnect } from './answers-five.ts'
+import { acknowledgement, connackAccepted, connackRefused, disconnect, NO_WISHES } from './answers-five.ts'
 import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP, SEND_PUBREC } from './answers.ts'
 import * as codec from './codec.ts'
 import { ProtocolError } from './codec.ts'
@@ -26,12 +26,14 @@ import { onPubrel } from './on/pubrel.ts'
 import { onSubscribe } from './on/subscribe.ts'
 import { onUnsubscribe } from './on/unsubscribe.ts'
 import { type Link, Outgoing } from './outgoing.ts'
+import { Parked } from './parked.ts'
 import {
   DISCONNECT_REASON,
   KEEP_ALIVE_TIMEOUT,
   PACKET_TOO_LARGE,
   PROTOCOL_ERROR,
   PUBLISH_REASON,
+  QUOTA_EXCEEDED,
   UNSPECIFIED,
   USE_ANOTHER_SERVER,
 } from './reasons.ts'
@@ -39,6 +41,9 @@ import { newSessionState, type SessionState } from './session-state.ts'
 
 /** Longest CONNECT: fixed fields and five strings of 65,535 bytes, and with MQTT 5 two blocks of properties. A peer that nobody knows yet may make us keep no more. */
 const CONNECT_BYTES_MAX = 10 + 5 * 65_537
+
+/** Of packets. */
+const IDENTIFIERS = 65_535
 
 /** An answer that stands for CONNACK and what begins with it; its number is the session-present flag. */
 const CONNECTED = 3
@@ -56,8 +61,8 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   readonly #framer: codec.Framer
   #doneUpTo = 0
   #answering = false
-  /** Publishes that wait for room: what they will be answered. */
-  #parked: Answers | undefined = undefined
+  /** Publishes that wait for room, and what is answered after them. */
+  #parked: Parked | undefined = undefined
   #keepAlive: HeartBeat | undefined = undefined
   #silenceMaxMs = 0
   #pressed = false
@@ -187,19 +192,21 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   admitted(ticket: number): void {
     if (this.#parked === undefined || this.#parked.size === 0) return
-    const code = this.#parked.shift()
+    const code = this.#parked.take()
     this.lastTicket = ticket
     const what = Math.floor(code / 65_536)
     if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
     if (what !== NOTHING) this.answers.push(ticket, what, code % 65_536)
+    this.#release(this.#parked)
   }
 
   refused(error: BrokerError): void {
     if (this.#parked === undefined || this.#parked.size === 0) return
-    const code = this.#parked.shift()
+    const code = this.#parked.take()
     const what = Math.floor(code / 65_536)
     if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
-    this.#refuse(error, what, code % 65_536)
+    this.#refuse(error, what, code % 65_536, undefined)
+    this.#release(this.#parked)
   }
 
   pressure(high: boolean): void {
@@ -251,23 +258,26 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   /** A publish waits for room; it is answered `what` when it has found it and is done. */
   park(what: number, packetId: number): void {
-    this.#parked ??= new Answers()
-    this.#parked.push(0, what, packetId)
+    this.#parked ??= new Parked()
+    this.#parked.wait(what, packetId)
     if (what === SEND_PUBREC) this.own.parkedNotes.add(packetId)
   }
 
   /** The publish just made was refused. */
   refusePublish(error: BrokerError, what: number, packetId: number): void {
-    // Those that are parked must be answered before it [MQTT-4.6.0-2], and whoever they wait for may be long.
-    if (what !== NOTHING && this.#parked !== undefined && this.#parked.size > 0)
-      return this.lose(`a publish was refused: ${error.message}`, PUBLISH_REASON[error.code] ?? DISCONNECT_REASON[error.code])
-    this.#refuse(error, what, packetId)
+    this.#refuse(error, what, packetId, this.#behind())
+  }
+
+  /** A publish is answered without doing anything, in its turn. */
+  acknowledge(what: number, packetId: number): void {
+    this.#acknowledge(what, packetId, this.#behind())
   }
 
   /** After CONNECT was understood: the session is open, CONNACK follows when that is committed. */
   opened(session: Session, sessionPresent: boolean, silenceMaxMs: number): void {
     this.session = session
     this.#silenceMaxMs = silenceMaxMs
+    if (this.own.five !== undefined && session.resumed) this.own.five.leftOver = this.front.settings.receiveMaximum
     this.owe(session.opened, CONNECTED, sessionPresent ? 1 : 0)
   }
 
@@ -314,22 +324,47 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     }
   }
 
-  #refuse(error: BrokerError, what: number, packetId: number): void {
-    if (this.own.five !== undefined) return this.#refuseFive(this.own.five, error, what, packetId)
+  /** `behind`: its answer must wait there. */
+  #refuse(error: BrokerError, what: number, packetId: number, behind: Parked | undefined): void {
+    if (this.own.five !== undefined) return this.#refuseFive(this.own.five, error, what, packetId, behind)
     if (REFUSED_PUBLISH[error.code] === 'close') return this.lose(`a publish was refused: ${error.message}`)
     this.front.log.debug({ client: this.own.clientId, code: error.code }, 'MQTT publish refused, and acknowledged')
-    if (what === NOTHING) return
+    if (what !== NOTHING) this.#acknowledge(what, packetId, behind)
+  }
+
+  #acknowledge(what: number, packetId: number, behind: Parked | undefined): void {
+    if (behind !== undefined) return behind.follow(what, packetId)
+    if (this.state === 'closed') return
     this.answers.push(this.lastTicket, what, packetId)
     this.answer()
   }
 
-  #refuseFive(five: Five, error: BrokerError, what: number, packetId: number): void {
+  /** Where an answer must wait because publishes before it do [MQTT-4.6.0-2]; undefined: nowhere. */
+  #behind(): Parked | undefined {
+    if (this.#parked === undefined || this.#parked.size === 0) return undefined
+    if (this.#parked.size < IDENTIFIERS) return this.#parked
+    this.lose('more publishes than there are packet identifiers wait for an answer', QUOTA_EXCEEDED)
+    return undefined
+  }
+
+  /** What followed a publish that has its answer now. */
+  #release(parked: Parked): void {
+    if (this.state === 'closed') return
+    const refusals = parked.release(this.answers, this.lastTicket)
+    this.own.five?.answered(refusals)
+    this.answer()
+  }
+
+  #refuseFive(five: Five, error: BrokerError, what: number, packetId: number, behind: Parked | undefined): void {
     const reason = PUBLISH_REASON[error.code]
     this.front.log.debug({ client: this.own.clientId, code: error.code, reason }, 'MQTT publish refused')
     if (what === NOTHING && error.code === 'denied') return
     if (what === NOTHING || reason === undefined) return this.lose(`a publish was refused: ${error.message}`, reason ?? DISCONNECT_REASON[error.code])
-    five.incoming--
-    this.answers.pushPacket(this.lastTicket, acknowledgement(five, what, packetId, reason, error.message))
+    const packet = acknowledgement(five, what, packetId, reason, error.message)
+    if (behind !== undefined) return behind.followPacket(packet)
+    if (this.state === 'closed') return
+    five.answered()
+    this.answers.pushPacket(this.lastTicket, packet)
     this.answer()
   }
 
@@ -354,8 +389,8 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       const first = what & 0xff
       const packetId = code % 65_536
       if (first >= SEND_PUBACK) {
-        if ((first === SEND_PUBACK || first === SEND_PUBCOMP) && five.incoming > 0) five.incoming--
         const reason = what >> 8
+        if (first === SEND_PUBACK || (first === SEND_PUBCOMP && (reason === 0 || five.leftOver-- > 0))) five.answered()
         at = reason === 0 ? codec.writeAcknowledgement(bytes, at, first, packetId) : codec.writeReasoned(bytes, at, first, packetId, reason)
         continue
       }
@@ -393,16 +428,28 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   }
 
   #connected(sessionPresent: boolean): void {
+    const { five, clientId } = this.own
+    const session = this.session
+    const connack =
+      five === undefined || session === undefined
+        ? codec.connack(sessionPresent, ACCEPTED)
+        : connackAccepted(five, sessionPresent, session, this.front.settings, clientId)
+    if (connack === undefined) return this.#refuseLarge()
     this.state = 'connected'
     this.front.connected++
     if (this.front.connected > this.front.connectedMax) this.front.connectedMax = this.front.connected
     this.#cancelConnectTimeout()
-    const { five, clientId } = this.own
-    if (five === undefined || this.session === undefined) this.wire.write(codec.connack(sessionPresent, ACCEPTED))
-    else this.wire.write(connackAccepted(five, sessionPresent, this.session, this.front.settings, clientId))
+    this.wire.write(connack)
     if (this.#silenceMaxMs > 0) this.#keepAlive = new HeartBeat(this.front.broker, this, { beatAfterMs: 0, silenceMaxMs: this.#silenceMaxMs })
     // Not from inside the core's call: what was kept meanwhile goes to the core in its turn.
     this.front.broker.clock.turn(() => this.#begin())
+  }
+
+  /** [MQTT5-3.1.2-24] What its client must be told does not fit into what it takes. */
+  #refuseLarge(): void {
+    const connack = connackRefused(this.own.five ?? NO_WISHES, PACKET_TOO_LARGE, '')
+    if (connack !== undefined) this.wire.write(connack)
+    this.leave('clean', undefined)
   }
 
   #begin(): void {

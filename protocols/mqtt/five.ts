@@ -22,23 +22,42 @@ export class Five {
   readonly identifiers = new SubscriptionIdentifiers()
   /** Publishes of QoS 1 and 2 that are not answered to their end [MQTT5-3.3.4-9]. */
   incoming = 0
+  /**
+   * PUBREL of identifiers that nobody knows which may still lower that number: those that an earlier connection of a resumed session can have left. Its
+   * client counts their PUBCOMP as an answer [MQTT5-4.9]. Others could else send what they like.
+   */
+  leftOver = 0
   /** A client id that the broker made up, or ''. */
   assignedClientId = ''
 
   constructor(connect: Connect, settings: MqttSettings) {
     const numbers = connect.properties?.numbers ?? new Map<number, number>()
     this.receiveMaximum = numbers.get(PROPERTY.receiveMaximum) ?? 65_535
-    this.packetBytesMax = numbers.get(PROPERTY.maximumPacketSize) ?? Number.POSITIVE_INFINITY
-    this.wantsProblems = (numbers.get(PROPERTY.requestProblem) ?? 1) === 1
+    const { packetBytesMax, wantsProblems } = wishes(numbers)
+    this.packetBytesMax = packetBytesMax
+    this.wantsProblems = wantsProblems
     this.wantsResponse = numbers.get(PROPERTY.requestResponse) === 1
     this.sessionExpiryAsked = numbers.get(PROPERTY.sessionExpiry) ?? 0
     this.keepAliveAsked = connect.keepAliveSeconds
     this.aliasesOutMax = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, settings.topicAliasesOutMax)
   }
 
+  /** Publishes have their last answer. */
+  answered(count = 1): void {
+    this.incoming = Math.max(0, this.incoming - count)
+  }
+
   /** A continued session's identifiers, as they were kept. */
   restore(bound: readonly Readonly<{ pattern: Pattern; noLocal: boolean; label: number }>[]): void {
     for (const { pattern, noLocal, label } of bound) if (label !== 0) this.identifiers.set(pattern, label, noLocal)
+  }
+}
+
+/** What a client says in CONNECT of the packets that it takes. */
+export function wishes(numbers: ReadonlyMap<number, number>): Readonly<{ packetBytesMax: number; wantsProblems: boolean }> {
+  return {
+    packetBytesMax: numbers.get(PROPERTY.maximumPacketSize) ?? Number.POSITIVE_INFINITY,
+    wantsProblems: (numbers.get(PROPERTY.requestProblem) ?? 1) === 1,
   }
 }
 

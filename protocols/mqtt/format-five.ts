@@ -13,7 +13,7 @@ import type { Topics } from './address.ts'
 import { ProtocolError } from './codec.ts'
 import { newMessage, qosOf } from './format.ts'
 import { PROPERTY, PropertyWriter, skipString } from './properties.ts'
-import type { PublishProperties } from './publish-properties.ts'
+import { isReadable, type PublishProperties } from './publish-properties.ts'
 
 export const DIALECT_FIVE = 'mqtt5'
 
@@ -121,19 +121,6 @@ function headOf(topics: Topics, message: Message, head: HeadFive, identifier: (t
     qos: qosOf(message),
     retain: message.head.length > 0 && (message.head[0] & 4) !== 0,
     properties,
-  }
-}
-
-function isReadable(name: string, value: string): boolean {
-  switch (name) {
-    case FIELD.timestamp:
-      return /^-?\d{1,15}$/.test(value)
-    case FIELD.groupSequence:
-      return /^-?\d{1,9}$/.test(value)
-    case FIELD.priority:
-      return /^\d$/.test(value)
-    default:
-      return true
   }
 }
 

@@ -34,9 +34,11 @@ const COMPLETED = 3
 /** What `#state` keeps of an identifier: its delivery's tag × this + one of the above. */
 const STATES = 4
 
-/** `Consumer.mark`: PUBREC has come. */
+/** `Consumer.mark`: PUBREC has come; it was sent, and must not expire any more. */
 const MARK_RECEIVED = 1
+const MARK_SENT = 2
 const ACCEPTED: Outcome = { kind: 'accepted' }
+const UNSENT: Outcome = { kind: 'released', afterMs: 0 }
 const UNNAMEABLE: Outcome = { kind: 'rejected', reason: 'its address has no name in MQTT' }
 const UNREPRESENTABLE: Outcome = { kind: 'rejected', reason: 'it cannot be represented in MQTT' }
 
@@ -110,12 +112,16 @@ export class Outgoing implements Sink {
     return this.#granted.has(keyOf(queue))
   }
 
+  /** Takes no more from this queue. What its client was sent of it is completed [MQTT-3.10.4-3]; what waits for an identifier was not sent. */
   leave(queue: Address): void {
-    // What was acknowledged in this read does not go back to the queue.
-    this.#settleRun()
+    const key = keyOf(queue)
     this.#consumer?.drop(queue)
-    this.#granted.delete(keyOf(queue))
+    this.#granted.delete(key)
     this.#lastQueue = undefined
+    const waiting = this.#waiting
+    if (!waiting.some((delivery) => keyOf(delivery.queue) === key)) return
+    this.#waiting = waiting.filter((delivery) => keyOf(delivery.queue) !== key)
+    for (const delivery of waiting) if (keyOf(delivery.queue) === key) this.#reject(delivery, UNSENT)
   }
 
   // ---- Deliveries -----------------------------------------------------------------------------------------------------
@@ -177,6 +183,8 @@ export class Outgoing implements Sink {
     const duplicate = own && delivery.maybeSeen ? 8 : 0
     if (!this.#write(delivery, message, own, options, 0x30 | duplicate | (qos << 1) | retain, packetId)) return true
     this.#state.set(packetId, delivery.tag * STATES + (qos === 1 ? SENT_1 : SENT_2))
+    // [MQTT5-4.3.3-7] Its client may keep the identifier until PUBREL: another message must not come by it in between.
+    if (qos === 2 && delivery.message.expiresAtMs !== 0 && delivery.mark === 0) this.#note(this.#consumer?.mark(delivery.tag, MARK_SENT) ?? 0)
     return true
   }
 

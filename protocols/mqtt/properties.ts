@@ -196,6 +196,11 @@ export class PropertyWriter {
   readonly #parts: Buffer[] = []
   bytes = 0
 
+  /** It begins with those of `others`. */
+  constructor(...others: readonly PropertyWriter[]) {
+    for (const other of others) for (const part of other.#parts) this.#add(part)
+  }
+
   byte(id: number, value: number): void {
     this.#add(Buffer.from([id, value]))
   }

@@ -20,6 +20,8 @@ export interface PublishProperties {
   group: string
   groupEnds: boolean
   delayMs: number
+  /** Bits of those that were said: of doubles the first counts. */
+  fields: number
   /** Where the properties end. */
   end: number
 }
@@ -42,6 +44,7 @@ export function readPublishProperties(buffer: Buffer, at: number, end: number, b
     group: '',
     groupEnds: false,
     delayMs: 0,
+    fields: 0,
     end: until,
   }
   let seen = 0
@@ -125,22 +128,50 @@ function checkUtf8(buffer: Buffer, start: number, end: number): void {
   if (!isUtf8(bytes) || bytes.includes(0)) throw new ProtocolError('a property is not UTF-8 [MQTT5-1.5.4-1]')
 }
 
-/** Of equal names the first counts that says something else than nothing would. */
+/** Of equal names the first counts that can be read, as for the other fields (`headOf` in format-five.ts). */
 function readUserProperty([name, value]: readonly [string, string], found: PublishProperties): void {
+  const bit = FIELD_BITS.get(name)
+  if (bit === undefined || (found.fields & bit) !== 0 || !isReadable(name, value)) return
+  found.fields |= bit
   switch (name) {
     case 'priority':
-      if (found.priority === 4 && /^\d$/.test(value)) found.priority = Number(value)
+      found.priority = Number(value)
       return
     case 'JMSXGroupID':
-      if (found.group === '' && value.length <= GROUP_CHARACTERS_MAX) found.group = value
+      found.group = value
       return
     case 'JMSXGroupSeq':
-      if (value === '-1') found.groupEnds = true
+      found.groupEnds = Number(value) === -1
       return
     case 'AMQ_SCHEDULED_DELAY':
-      if (found.delayMs === 0 && /^\d{1,12}$/.test(value)) found.delayMs = Number(value)
+      found.delayMs = Number(value)
       return
     default:
+  }
+}
+
+const FIELD_BITS: ReadonlyMap<string, number> = new Map([
+  ['priority', 1],
+  ['JMSXGroupID', 2],
+  ['JMSXGroupSeq', 4],
+  ['AMQ_SCHEDULED_DELAY', 8],
+])
+
+/** Whether a user property can be the field of its name. */
+export function isReadable(name: string, value: string): boolean {
+  switch (name) {
+    case 'timestamp':
+      return /^-?\d{1,15}$/.test(value)
+    case 'JMSXGroupSeq':
+      return /^-?\d{1,9}$/.test(value)
+    case 'priority':
+      return /^\d$/.test(value)
+    case 'AMQ_SCHEDULED_DELAY':
+      return /^\d{1,12}$/.test(value)
+    case 'JMSXGroupID':
+      return value.length <= GROUP_CHARACTERS_MAX
+    default:
+      return true
   }
 }
 

@@ -95,6 +95,12 @@ export const SUBACK_REASON: Readonly<Record<ErrorCode, number>> = {
   internal: UNSPECIFIED,
 }
 
+/** A filter that could not be unsubscribed: UNSUBACK has fewer words than SUBACK [MQTT5-3.11.3-2]. */
+export function unsubackReason(code: ErrorCode): number {
+  return OF_UNSUBACK.has(SUBACK_REASON[code]) ? SUBACK_REASON[code] : UNSPECIFIED
+}
+const OF_UNSUBACK: ReadonlySet<number> = new Set([UNSPECIFIED, IMPLEMENTATION_SPECIFIC, NOT_AUTHORIZED, FILTER_INVALID])
+
 /** The broker ends the connection. */
 export const DISCONNECT_REASON: Readonly<Record<ErrorCode, number>> = {
   'not-found': ADMINISTRATIVE,

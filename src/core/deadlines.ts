@@ -1,6 +1,6 @@
 // Expiry, delays, leases: one wheel for all entries and expiring retained messages, one timer of the clock for the wheel.
 import { mark } from '../loop-gap.ts'
-import { DEAD, STATE, STATE_OF } from './entries.ts'
+import { DEAD, MARK, STATE, STATE_OF } from './entries.ts'
 import type { Live } from './live.ts'
 import { EXPIRES } from './messages.ts'
 import { REASON } from './recorder.ts'
@@ -102,8 +102,8 @@ export class Deadlines {
       if (state === STATE_OF.delayed || state === STATE_OF.leased) this.#live.putBack(queue, row, 0)
       return
     }
-    // What somebody has in hand expires when it comes back; nothing expires out of a dead-letter queue.
-    if (entries.get(row, DEAD) !== 0) return
+    // What somebody has in hand expires when it comes back; nothing expires out of a dead-letter queue, nor what a client has half of.
+    if (entries.get(row, DEAD) !== 0 || entries.get(row, MARK) !== 0) return
     if (state === STATE_OF.ready || state === STATE_OF.delayed) this.#live.deadLetters.expire(queue, row)
   }
 }

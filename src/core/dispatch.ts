@@ -4,7 +4,7 @@ import type { Delivery } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
 import type { Via } from './bindings.ts'
 import type { CoreConsumer } from './consumer.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MESSAGE, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MARK, MESSAGE, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
 import { DEADLINE } from './deadlines.ts'
 import { deliveryOf } from './delivery.ts'
 import type { Live } from './live.ts'
@@ -265,11 +265,11 @@ export class Dispatch {
     }
   }
 
-  /** Is its time over? Then it goes; nothing expires out of a dead-letter queue. */
+  /** Is its time over? Then it goes; nothing expires out of a dead-letter queue, nor what a client has half of (`Consumer.mark`). */
   expire(queue: Queue, row: number): boolean {
     const { entries, messages } = this.#live.state
     const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
-    if (expires === 0 || expires > this.#nowMs || entries.get(row, DEAD) !== 0) return false
+    if (expires === 0 || expires > this.#nowMs || entries.get(row, DEAD) !== 0 || entries.get(row, MARK) !== 0) return false
     this.#live.deadLetters.expire(queue, row)
     return true
   }

@@ -9,5 +9,5 @@ export function onEnd(channel: Channel): void {
     channel.connection.write(end(channel.number, undefined))
   }
   channel.ending = true
-  channel.connection.channels.delete(channel.number)
+  channel.connection.channels.delete(channel.incoming)
 }

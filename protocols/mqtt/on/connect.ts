@@ -1,17 +1,26 @@
 // CONNECT: who is it, which session, and CONNACK. The first packet, and the only one of its kind [MQTT-3.1.0-1] [MQTT-3.1.0-2].
 import type { Address, ErrorCode, Will } from '../../../src/api.ts'
 import { NAMESPACE } from '../address.ts'
-import { connackRefused, keepAliveOf } from '../answers-five.ts'
+import { connackRefused, keepAliveOf, NO_WISHES, type Wishes } from '../answers-five.ts'
 import * as codec from '../codec.ts'
 import { ProtocolError } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { CONNACK_CODE, codeOf, IDENTIFIER_REJECTED, NOT_AUTHORIZED, UNACCEPTABLE_VERSION } from '../errors.ts'
-import { FOR_EVER, Five, keepMsOf } from '../five.ts'
+import { FOR_EVER, Five, keepMsOf, wishes } from '../five.ts'
 import { newMessage } from '../format.ts'
 import { newMessageFive } from '../format-five.ts'
 import { type Connect, decodeConnect, type UnknownLevel } from '../packets.ts'
-import { PROPERTY } from '../properties.ts'
-import { BAD_AUTHENTICATION_METHOD, CONNACK_REASON, IDENTIFIER_NOT_VALID, NOT_AUTHORIZED as NOT_AUTHORIZED_FIVE, PROTOCOL_ERROR } from '../reasons.ts'
+import { ALLOWED, PROPERTY, readProperties } from '../properties.ts'
+import { judgePayload } from '../publish-five.ts'
+import {
+  BAD_AUTHENTICATION_METHOD,
+  CONNACK_REASON,
+  IDENTIFIER_NOT_VALID,
+  NOT_AUTHORIZED as NOT_AUTHORIZED_FIVE,
+  PAYLOAD_FORMAT_INVALID,
+  PROTOCOL_ERROR,
+  TOPIC_INVALID,
+} from '../reasons.ts'
 import { isReserved } from './publish.ts'
 
 export function onConnect(connection: MqttConnection, buffer: Buffer, start: number, end: number): void {
@@ -19,8 +28,7 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   // [MQTT-3.1.2-2]
   if (connect.version === 0) return refuse(connection, codec.connack(false, UNACCEPTABLE_VERSION))
   const five = connect.version === 5 ? new Five(connect, connection.front.settings) : undefined
-  const say = (code: number, reason: number, says: string): Uint8Array =>
-    five === undefined ? codec.connack(false, code) : connackRefused(five, reason, says)
+  const say: Say = (code, reason, says) => (five === undefined ? codec.connack(false, code) : connackRefused(five, reason, says))
   if (connect.properties !== undefined) {
     const { texts, binaries } = connect.properties
     if (texts.has(PROPERTY.authenticationMethod)) return refuse(connection, say(0, BAD_AUTHENTICATION_METHOD, 'no authentication method is offered'))
@@ -30,7 +38,8 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   if (!identifierFits(connection, connect)) {
     return refuse(connection, say(IDENTIFIER_REJECTED, IDENTIFIER_NOT_VALID, 'the client identifier is longer than is allowed'))
   }
-  const will = willOf(connection, connect)
+  const will = willOf(connection, connect, say)
+  if (will === 'refused') return
   const { broker } = connection.front
   const { remote, secure } = connection.wire
   connection.state = 'connecting'
@@ -52,9 +61,19 @@ function read(connection: MqttConnection, buffer: Buffer, start: number, end: nu
     return decodeConnect(buffer, start, end, connection.front.settings.propertyBytesMax)
   } catch (error) {
     if (error instanceof ProtocolError && buffer.toString('latin1', start, Math.min(end, start + 7)) === '\0\x04MQTT\x05') {
-      connection.wire.write(connackRefused(undefined, error.reason, error.message))
+      const connack = connackRefused(wishesOf(buffer, start, end), error.reason, error.message)
+      if (connack !== undefined) connection.wire.write(connack)
     }
     throw error
+  }
+}
+
+/** What it said of the packets that it takes, if that can be read: all before it has its place. */
+function wishesOf(buffer: Buffer, start: number, end: number): Wishes {
+  try {
+    return wishes(readProperties(buffer, start + 10, end, ALLOWED.connect).numbers)
+  } catch {
+    return NO_WISHES
   }
 }
 
@@ -104,9 +123,9 @@ function loginRefused({ user = '', password }: Connect, code: ErrorCode): number
 }
 
 /** [MQTT-3.2.2-4] [MQTT-3.2.2-5] */
-function refuse(connection: MqttConnection, connack: Uint8Array): void {
+function refuse(connection: MqttConnection, connack: Uint8Array | undefined): void {
   if (connection.state === 'closed') return
-  connection.wire.write(connack)
+  if (connack !== undefined) connection.wire.write(connack)
   connection.lose('its CONNECT was refused')
 }
 
@@ -127,13 +146,31 @@ function assignedClientId({ front }: MqttConnection, five: Five): string {
   return five.assignedClientId
 }
 
-function willOf(connection: MqttConnection, connect: Connect): Will | undefined {
+/** The CONNACK of a refused CONNECT, in the words of its version. */
+type Say = (code: number, reason: number, says: string) => Uint8Array | undefined
+
+function willOf(connection: MqttConnection, connect: Connect, say: Say): Will | undefined | 'refused' {
   const will = connect.will
   if (will === undefined) return undefined
-  const to: Address = connection.front.topics.address(will.topic, 0, will.topic.length)
+  const refused = (reason: number, says: string): 'refused' => {
+    refuse(connection, say(0, reason, says))
+    return 'refused'
+  }
+  let to: Address
+  try {
+    to = connection.front.topics.address(will.topic, 0, will.topic.length)
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || will.properties === undefined) throw error
+    return refused(error.reason, error.message)
+  }
   if (isReserved(to)) {
+    if (will.properties !== undefined) return refused(TOPIC_INVALID, 'the will topic belongs to the broker')
     connection.front.reservedDropped++
     return undefined
+  }
+  if (will.properties?.found.saysText === true && connection.front.settings.checkPayloadFormat) {
+    const fault = judgePayload(will.payload)
+    if (fault !== undefined) return refused(PAYLOAD_FORMAT_INVALID, fault.message)
   }
   // A copy: it stays as long as the connection, and must not keep what was read with it.
   const payload = Buffer.from(will.payload)
@@ -143,5 +180,6 @@ function willOf(connection: MqttConnection, connect: Connect): Will | undefined 
   // Its time to live begins when it is sent.
   const { expirySeconds, willDelaySeconds } = properties.found
   const message = newMessageFive(will.qos, will.retain, payload, properties.packet, { ...properties.found, expirySeconds: -1 }, 0)
-  return { to, message, retain, delayMs: willDelaySeconds * 1000, ttlMs: Math.max(0, expirySeconds) * 1000 }
+  // A time to live of 0 seconds is over when it is sent: the shortest there is, since 0 stands for none.
+  return { to, message, retain, delayMs: willDelaySeconds * 1000, ttlMs: expirySeconds < 0 ? 0 : Math.max(1, expirySeconds * 1000) }
 }

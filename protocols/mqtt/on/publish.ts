@@ -1,5 +1,5 @@
 // PUBLISH from a client. The hottest handler: it reads in place, makes the message and nothing else.
-import type { Address, PublishOptions, Session } from '../../../src/api.ts'
+import type { Address, BrokerError, PublishOptions, Session } from '../../../src/api.ts'
 import { isTemporary } from '../../shared/naming.ts'
 import { NOTHING, SEND_PUBACK, SEND_PUBREC, withReason } from '../answers.ts'
 import { ProtocolError } from '../codec.ts'
@@ -14,6 +14,9 @@ import { NO_MATCHING_SUBSCRIBERS } from '../reasons.ts'
 const PLAIN: PublishOptions = { retain: 'no', note: 0, transaction: undefined }
 const SET: PublishOptions = { retain: 'set', note: 0, transaction: undefined }
 const CLEAR: PublishOptions = { retain: 'clear', note: 0, transaction: undefined }
+
+/** Nobody's permission changes it, so MQTT 5 is told, and 3.1.1 has no word for it [MQTT-3.3.5-2]. */
+const RESERVED: BrokerError = Object.assign(new Error('the topic belongs to the broker'), { code: 'denied' as const })
 
 /** Plain queues remembered as made, per connection. */
 const DECLARED_MAX = 1000
@@ -43,13 +46,12 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   if (qos === 2) {
     // [MQTT-4.3.3-2] Until its PUBREL the identifier stands for one message, however often it comes. While that one waits for room, its answer is still to come.
     if (connection.own.parkedNotes.has(packetId)) return
-    if (session.notes.has(packetId)) return acknowledge(connection, answer, packetId)
+    if (session.notes.has(packetId)) return connection.acknowledge(answer, packetId)
   }
   if (five !== undefined && qos > 0) countIncoming(five, connection.front.settings.receiveMaximum)
   if (isReserved(to)) {
     connection.front.reservedDropped++
-    if (qos > 0) acknowledge(connection, answer, packetId)
-    return
+    return connection.refusePublish(RESERVED, answer, packetId)
   }
 
   const retain = (first & 1) !== 0
@@ -73,7 +75,7 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   else if (isTemporary(to) && session.refusal?.code === 'not-found' && (five === undefined || qos === 0)) {
     // It is gone and never comes back: a client whose connection ended would send it again for ever. MQTT 5 has a word for it.
     connection.front.reservedDropped++
-    if (qos > 0) acknowledge(connection, answer, packetId)
+    if (qos > 0) connection.acknowledge(answer, packetId)
   } else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)
   else throw new Error('a publish was refused and nothing says why')
 }
@@ -82,12 +84,6 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
 export function isReserved(to: Address): boolean {
   const level = to.path[0]
   return level.charCodeAt(0) === 36 && to.kind === 'topic' && (level === '$SYS' || level === '$share')
-}
-
-/** Answers without doing anything, in its turn. */
-function acknowledge(connection: MqttConnection, answer: number, packetId: number): void {
-  connection.answers.push(connection.lastTicket, answer, packetId)
-  connection.answer()
 }
 
 /** A queue is made when it is first sent to. */

@@ -2,7 +2,7 @@
 // SUBACK says of each what was granted; it waits until all of it is committed. Of filters that fail the others stand [MQTT-3.8.4-5].
 import type { Binding, Session } from '../../../src/api.ts'
 import { type Filter, within } from '../address.ts'
-import { suback as subackFive } from '../answers-five.ts'
+import { checkAnswer, suback as subackFive } from '../answers-five.ts'
 import { ProtocolError, suback } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { SUBSCRIPTION_REFUSED } from '../errors.ts'
@@ -20,6 +20,7 @@ export function onSubscribe(connection: MqttConnection, session: Session, buffer
   // [MQTT5-3.8.3-4] Before anything is done.
   if (filters.some((text, i) => (options[i] & NO_LOCAL) !== 0 && text.startsWith('$share/')))
     throw new ProtocolError('no local with a shared subscription [MQTT5-3.8.3-4]', PROTOCOL_ERROR)
+  if (own.five !== undefined) checkAnswer(own.five, filters.length)
   const granted = filters.map((text, i) => {
     const filter = front.topics.filter(text)
     if (filter === undefined) return five ? FILTER_INVALID : SUBSCRIPTION_REFUSED

@@ -1,17 +1,18 @@
 // UNSUBSCRIBE: the bindings go, UNSUBACK comes when that is committed, also if there were none [MQTT-3.10.4-5].
 // What is in the session's queue already may still be delivered [MQTT-3.10.4-3].
 import type { Address, Session } from '../../../src/api.ts'
-import { unsuback as unsubackFive } from '../answers-five.ts'
+import { checkAnswer, unsuback as unsubackFive } from '../answers-five.ts'
 import { unsuback } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { decodeUnsubscribe } from '../packets.ts'
-import { FILTER_INVALID, NO_SUBSCRIPTION_EXISTED, SUBACK_REASON, SUCCESS } from '../reasons.ts'
+import { FILTER_INVALID, NO_SUBSCRIPTION_EXISTED, SUCCESS, unsubackReason } from '../reasons.ts'
 
 export function onUnsubscribe(connection: MqttConnection, session: Session, buffer: Buffer, start: number, end: number): void {
-  const five = connection.own.five !== undefined
-  const { packetId, filters } = decodeUnsubscribe(buffer, start, end, connection.front.settings.filtersPerPacketMax, five)
+  const { five } = connection.own
+  const { packetId, filters } = decodeUnsubscribe(buffer, start, end, connection.front.settings.filtersPerPacketMax, five !== undefined)
+  if (five !== undefined) checkAnswer(five, filters.length)
   const reasons = filters.map((text) => unsubscribe(connection, session, text))
-  connection.answers.pushPacket(connection.lastTicket, five ? unsubackFive(packetId, reasons) : unsuback(packetId))
+  connection.answers.pushPacket(connection.lastTicket, five === undefined ? unsuback(packetId) : unsubackFive(packetId, reasons))
   connection.answer()
 }
 
@@ -39,5 +40,5 @@ function note(connection: MqttConnection, session: Session, ticket: number): num
     return SUCCESS
   }
   const code = session.refusal?.code ?? 'not-found'
-  return code === 'not-found' ? NO_SUBSCRIPTION_EXISTED : SUBACK_REASON[code]
+  return code === 'not-found' ? NO_SUBSCRIPTION_EXISTED : unsubackReason(code)
 }

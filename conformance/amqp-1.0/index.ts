@@ -1,0 +1,13 @@
+import type { Suite } from '../check.ts'
+import { connection } from './connection.ts'
+import { framing } from './framing.ts'
+import { sessions } from './sessions.ts'
+import { version } from './version.ts'
+
+export const amqp10: Suite = {
+  name: 'amqp-1.0',
+  title: 'AMQP 1.0',
+  specification: 'https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-overview-v1.0-os.html',
+  protocols: ['amqp'],
+  chapters: [version, framing, connection, sessions],
+}
