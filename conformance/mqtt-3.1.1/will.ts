@@ -18,7 +18,7 @@ const WILL_RETAIN = 0x20
 const USER_NAME = 0x80
 const PASSWORD = 0x40
 
-const forgetsWills: Mutant = sees('has no wills', 'connect', ({ will, ...connect }) => connect)
+const forgetsWills: Mutant = sees('has no wills', 'connect', ({ will: _will, ...sent }) => sent)
 
 /** What it was once told to say it says whenever that client goes. */
 const keepsWills: Mutant = edits('keeps a will beyond its connection', () => {
