@@ -19,7 +19,8 @@ export type Profile = Readonly<{
   /** A name of letters, digits and `-`, with dots between its levels, as clients of the protocol write it. */
   mqtt: Readonly<{ topic: (name: string) => string }>
   amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
-  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  /** `host`: the virtual host of CONNECT, where it is not the name by which the broker is reached. */
+  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string; host?: string }>
   known: Known
 }>
 
@@ -31,7 +32,7 @@ export type ProfileData = Readonly<{
   name: string
   mqtt: Readonly<{ topic: string }>
   amqp: Readonly<{ queue: string; topic: string }>
-  stomp: Readonly<{ queue: string; topic: string }>
+  stomp: Readonly<{ queue: string; topic: string; host?: string }>
   known: Known
 }>
 
@@ -41,7 +42,7 @@ export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Prof
     name,
     mqtt: { topic: address(mqtt.topic) },
     amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
-    stomp: { queue: address(stomp.queue), topic: address(stomp.topic) },
+    stomp: { ...stomp, queue: address(stomp.queue), topic: address(stomp.topic) },
     known,
   }
 }

@@ -21,9 +21,15 @@ export function checkProfile(read: unknown): ProfileData {
     name,
     mqtt: { topic: pattern(mqtt, 'mqtt', 'topic') },
     amqp: { queue: pattern(amqp, 'amqp', 'queue'), topic: pattern(amqp, 'amqp', 'topic') },
-    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic') },
+    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic'), ...hostOf(stomp) },
     known: knownOf(known),
   }
+}
+
+function hostOf(read: unknown): Readonly<{ host?: string }> {
+  const host = isRecord(read) ? read['host'] : undefined
+  if (host !== undefined && typeof host !== 'string') throw new Error('stomp.host of a profile is a string')
+  return host === undefined ? {} : { host }
 }
 
 function pattern(read: unknown, protocol: string, kind: string): string {

@@ -5,6 +5,6 @@ export const rabbitmq: ProfileData = {
   name: 'rabbitmq',
   mqtt: { topic: '{path}' },
   amqp: { queue: '/queue/{name}', topic: '/topic/{name}' },
-  stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
+  stomp: { queue: '/queue/{name}', topic: '/topic/{name}', host: '/' },
   known: {},
 }
