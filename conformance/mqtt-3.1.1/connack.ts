@@ -23,7 +23,7 @@ export const connack: Chapter = {
         const { wire } = await durable(trial, 'keeper')
         await subscribe(wire, trial.name('t'), 1)
         await leave(wire)
-        await publish(await connected(trial, 'from'), trial.name('t'), 'waiting', { qos: 1 })
+        await publish(await connected(trial, 'sender'), trial.name('t'), 'waiting', { qos: 1 })
         const again = await MqttWire.open(trial, 4)
         again.send(connectPacket(trial, { clientId: clientId(trial, 'keeper'), clean: false }))
         again.send({ cmd: 'pingreq' })

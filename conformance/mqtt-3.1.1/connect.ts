@@ -99,7 +99,7 @@ export const connect: Chapter = {
         await subscribe(wire, trial.name('t'), 1)
         await leave(wire)
         const { wire: again } = await durable(trial, 'keeper')
-        await publish(await connected(trial, 'from'), trial.name('t'), 'kept', { qos: 1 })
+        await publish(await connected(trial, 'sender'), trial.name('t'), 'kept', { qos: 1 })
         mustEqual(text(await take(again)), 'kept', 'the message')
       },
       mutants: [alwaysClean],
@@ -113,7 +113,7 @@ export const connect: Chapter = {
         const { wire } = await durable(trial, 'keeper')
         await subscribe(wire, trial.name('t'), 2)
         await leave(wire)
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         await publish(from, trial.name('t'), 'one', { qos: 1 })
         await publish(from, trial.name('t'), 'two', { qos: 2 })
         const { wire: again } = await durable(trial, 'keeper')
@@ -131,7 +131,7 @@ export const connect: Chapter = {
         const { wire } = await durable(trial, 'keeper')
         await subscribe(wire, trial.name('old'), 1)
         await leave(wire)
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         await publish(from, trial.name('old'), 'stale', { qos: 1 })
         for (const clean of [true, false]) {
           const again = await connected(trial, 'keeper', { clean })
@@ -151,7 +151,7 @@ export const connect: Chapter = {
       says: 'Retained messages belong to no session: they stay when it ends.',
       how: 'A clean session publishes a retained message and ends; another client subscribes.',
       async run(trial) {
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         await retain(trial, from, trial.name('t'), 'stays')
         await leave(from)
         const wire = await connected(trial)

@@ -141,7 +141,7 @@ export const data: Chapter = {
       async run(trial) {
         const wire = await connected(trial)
         await subscribe(wire, trial.name('t'))
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         for (const qos of [1, 2, 1, 2, 1, 2] as const) await publish(from, trial.name('t'), 'x', { qos })
         const seen = new Set<number | undefined>()
         for (let count = 0; count < 6; count++) {

@@ -68,7 +68,7 @@ export const identifier: Chapter = {
         const two = await durable(trial, 'two')
         mustEqual(two.sessionPresent, false, 'Session Present for a client that was never here')
         await subscribe(two.wire, trial.name('other'), 1)
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         await publish(from, trial.name('t'), 'for one', { qos: 1 })
         await publish(from, trial.name('other'), 'end', { qos: 1 })
         mustEqual((await takeUntil(two.wire, 'end')).length, 0, "the number of the other client's messages")
@@ -253,7 +253,7 @@ export const identifier: Chapter = {
       async run(trial) {
         const { wire } = await durable(trial, 'same')
         await subscribe(wire, trial.name('t'), 1)
-        const from = await connected(trial, 'from')
+        const from = await connected(trial, 'sender')
         const { wire: resumed } = await durable(trial, 'same')
         await publish(from, trial.name('t'), 'resumed', { qos: 1 })
         mustEqual(text(await take(resumed)), 'resumed', 'the message to the resumed session')

@@ -3,6 +3,8 @@ import { connack } from './connack.ts'
 import { connect } from './connect.ts'
 import { data } from './data.ts'
 import { identifier } from './identifier.ts'
+import { publishing } from './publish.ts'
+import { retaining } from './retain.ts'
 import { will } from './will.ts'
 
 export const mqtt311: Suite = {
@@ -10,5 +12,5 @@ export const mqtt311: Suite = {
   title: 'MQTT 3.1.1',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html',
   protocols: ['mqtt'],
-  chapters: [data, connect, will, identifier, connack],
+  chapters: [data, connect, will, identifier, connack, publishing, retaining],
 }

@@ -36,7 +36,7 @@ const keepsWills: Mutant = edits('keeps a will beyond its connection', () => {
 async function watch(trial: Trial, topic: string): Promise<Readonly<{ wire: MqttWire; seen: () => Promise<readonly Received<'publish'>[]> }>> {
   const wire = await connected(trial, 'watch')
   await subscribe(wire, topic, 2)
-  const from = await connected(trial, 'from')
+  const from = await connected(trial, 'sender')
   return {
     wire,
     async seen() {
