@@ -22,6 +22,8 @@ export type Profile = Readonly<{
   /** `host`: the virtual host of CONNECT, where it is not the name by which the broker is reached. */
   stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string; host?: string }>
   known: Known
+  /** Suites of which it speaks nothing, with the reason: no clause of them is tried. */
+  lacks: Readonly<Record<string, string>>
 }>
 
 /** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
@@ -34,9 +36,10 @@ export type ProfileData = Readonly<{
   amqp: Readonly<{ queue: string; topic: string }>
   stomp: Readonly<{ queue: string; topic: string; host?: string }>
   known: Known
+  lacks: Readonly<Record<string, string>>
 }>
 
-export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Profile {
+export function profileOf({ name, mqtt, amqp, stomp, known, lacks }: ProfileData): Profile {
   const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
   return {
     name,
@@ -44,6 +47,7 @@ export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Prof
     amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
     stomp: { ...stomp, queue: address(stomp.queue), topic: address(stomp.topic) },
     known,
+    lacks,
   }
 }
 

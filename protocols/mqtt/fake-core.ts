@@ -10,6 +10,7 @@ import type {
   Held,
   Identity,
   Log,
+  LoginSteps,
   Message,
   Outcome,
   Bound,
@@ -165,6 +166,8 @@ export class FakeSession implements Session {
   consumer: FakeConsumer | undefined = undefined
   /** What the next publishes are: taken, parked or refused. */
   room: 'taken' | 'parked' | CodedError = 'taken'
+  /** What `close` said of it. */
+  keptMs: number | undefined = undefined
   bindRefusal: CodedError | undefined = undefined
   #tickets = 0
 
@@ -270,8 +273,9 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
-  close(how: 'clean' | 'lost'): void {
+  close(how: 'clean' | 'lost', keepMs?: number): void {
     this.calls.push(`close ${how}`)
+    this.keptMs = keepMs
   }
 }
 
@@ -298,8 +302,10 @@ export class FakeBroker implements Broker {
   }
 
   readonly mechanisms = []
-  authenticateBy(): undefined {
-    return undefined
+  /** By mechanism. */
+  readonly logins = new Map<string, LoginSteps>()
+  authenticateBy(mechanism: string): LoginSteps | undefined {
+    return this.logins.get(mechanism)
   }
 
   authenticate(): Promise<string> {

@@ -84,6 +84,8 @@ async function work(ready: Ready, round: number): Promise<void> {
   await consumer.ask('ACK', { id: taken[30] ?? '' })
   for (const wire of [stomp, consumer]) await wire.disconnect()
   mqtt.disconnect()
+  // The broker closes what it has dealt with to the end: that its client left is of the state too.
+  await until('the end of the connections', () => [stomp, consumer, mqtt].every((wire) => wire.closed))
 }
 
 describe('a standby', () => {
@@ -112,7 +114,8 @@ describe('a standby', () => {
     const killedAt = performance.now()
     await second.leads()
     console.log(`leads ${(performance.now() - killedAt).toFixed(0)} ms after the kill`)
-    expect(second.output).toContain('"warm":true')
+    // It says so in its log, which is another pipe than that of its `ready` line.
+    await until('the successor says that it was warm', () => second.output.includes('"warm":true'))
     expect((await ask<{ digest: string }>(second, '/api/state/digest')).digest).toBe(digest)
   })
 
@@ -317,7 +320,7 @@ describe('what must not happen', () => {
     const pair = newPair()
     await pair.start('a').leads()
     const second = pair.start('a')
-    await until('the end of the second', () => second.exit !== undefined)
+    await second.ends()
     expect(second.exit?.code).toBe(1)
     expect(second.output).toMatch(/bascule: .*\ba\b.*--node/)
     expect(second.ready).toEqual([])
@@ -390,7 +393,8 @@ describe('what must not happen', () => {
     expect((await ask<{ role: string }>(standby, '/health/role')).role).toBe('standby')
     await standby.signal('SIGTERM')
     const alone = pair.start('c')
-    await until('the end of a start that would have to guess', () => alone.exit !== undefined)
+    // It would have to guess.
+    await alone.ends()
     expect(alone.exit?.code).toBe(1)
     expect(alone.output).toMatch(/bascule: .*fact of number 99/)
   })
