@@ -1,7 +1,7 @@
 // A whole node and its management interface over HTTP: what operators see of messages that real clients sent, and what hostile requests get.
 import mqtt from 'mqtt'
 import rhea, { type Connection, type Receiver } from 'rhea'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningBroker, startBroker } from './support/broker.ts'
 
 let broker: RunningBroker
@@ -97,7 +97,7 @@ describe('a queue', () => {
   it('is shown in pages, with as much of each body as was asked for', async () => {
     await send('paged', ...Array.from({ length: 25 }, (_, i) => ({ body: `${i} ${'ü'.repeat(100)}` })))
     const seen: string[] = []
-    for (let after = 0; ; ) {
+    for (let after = '0'; ; ) {
       const { body } = await ask('GET', `/api/queues/paged/messages?limit=10&bytes=4&after=${after}`)
       seen.push(...body.messages.map((one: { body: { text: string } }) => one.body.text))
       expect(body.messages[0].body).toMatchObject({ cut: true })
@@ -114,7 +114,7 @@ describe('a queue', () => {
   it('is shown in pages of a megabyte at most, and one message more', async () => {
     await send('large', ...Array.from({ length: 5 }, () => ({ body: 'x'.repeat(400_000) })))
     const asks = await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/api/queues/large/messages?bytes=10')))
-    for (const { body } of asks) expect([body.messages.length, body.next]).toEqual([3, 3])
+    for (const { body } of asks) expect([body.messages.length, body.next]).toEqual([3, '3'])
     const { body } = await ask('GET', '/api/queues/large/messages?bytes=10&after=3')
     expect([body.messages.length, body.next]).toEqual([2, undefined])
     expect((await ask('GET', '/api/explain?queue=large&index=4&bytes=10')).body.message.sequence).toBe(5)
@@ -158,11 +158,28 @@ describe('connections', () => {
 
 describe('metrics', () => {
   let measured: RunningBroker
-  beforeAll(async () => {
+  let client: Connection
+  beforeEach(async () => {
     const policies = [{ match: 'queue:measured.>', metrics: true }]
     measured = await startBroker({ settings: { destinations: { policies }, limits: { measuredQueues: 2 }, mqtt: { sysIntervalMs: 0 } } })
+    client = rhea.create_container().connect({ host: '127.0.0.1', port: measured.port('amqp'), reconnect: false })
+    client.on('disconnected', () => {})
+    await new Promise((resolve) => client.once('connection_open', resolve))
   })
-  afterAll(() => measured.stop())
+  afterEach(async () => {
+    client.close()
+    await measured.stop()
+  })
+
+  const put = async (address: string, count: number): Promise<void> => {
+    const sender = client.open_sender(address)
+    await new Promise((resolve) => sender.once('sendable', resolve))
+    for (let i = 0; i < count; i++) {
+      const accepted = new Promise((resolve) => sender.once('accepted', resolve))
+      sender.send({ body: 'x', subject: 's', durable: true })
+      await accepted
+    }
+  }
 
   const scrape = async (): Promise<{ type: string | null; text: string; values: ReadonlyMap<string, number> }> => {
     const response = await fetch(`http://${measured.address('http')}/metrics`)
@@ -176,17 +193,6 @@ describe('metrics', () => {
   }
 
   it('tell what the process, the core and the journal do, and of queues only those that are chosen', async () => {
-    const client = rhea.create_container().connect({ host: '127.0.0.1', port: measured.port('amqp'), reconnect: false })
-    await new Promise((resolve) => client.once('connection_open', resolve))
-    const put = async (address: string, count: number) => {
-      const sender = client.open_sender(address)
-      await new Promise((resolve) => sender.once('sendable', resolve))
-      for (let i = 0; i < count; i++) {
-        const accepted = new Promise((resolve) => sender.once('accepted', resolve))
-        sender.send({ body: 'x', subject: 's', durable: true })
-        await accepted
-      }
-    }
     await put('measured.a', 3)
     await put('other', 2)
     const receiver = client.open_receiver('measured.a')
@@ -223,10 +229,13 @@ describe('metrics', () => {
     const more = await scrape()
     expect([...more.values.keys()].filter((name) => name.startsWith('bascule_queue_messages{'))).toHaveLength(2)
     expect(more.values.get('bascule_queues_not_measured')).toBe(1)
-    client.close()
   })
 
   it('count from the restart on what was there before', async () => {
+    await put('measured.b', 1)
+    const before = (await scrape()).values
+    expect(before.get('bascule_queue_messages{queue="measured.b"}')).toBe(1)
+    expect(before.get('bascule_queue_arrived_total{queue="measured.b"}')).toBe(1)
     await measured.restart()
     const { values } = await scrape()
     expect(values.get('bascule_queue_messages{queue="measured.b"}')).toBe(1)

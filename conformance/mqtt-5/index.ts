@@ -5,6 +5,8 @@ import { connectActions } from './connect-actions.ts'
 import { connectProperties } from './connect-properties.ts'
 import { data } from './data.ts'
 import { format } from './format.ts'
+import { publishFlags } from './publish.ts'
+import { publishProperties } from './publish-properties.ts'
 import { will } from './will.ts'
 
 export const mqtt5: Suite = {
@@ -12,5 +14,5 @@ export const mqtt5: Suite = {
   title: 'MQTT 5.0',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html',
   protocols: ['mqtt'],
-  chapters: [data, format, connect, connectProperties, will, connectActions, connack],
+  chapters: [data, format, connect, connectProperties, will, connectActions, connack, publishFlags, publishProperties],
 }
