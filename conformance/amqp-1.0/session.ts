@@ -263,6 +263,19 @@ export class Sender extends Link {
     return deliveryId
   }
 
+  /** Sends one message in several transfers, each with so many bytes of it. Answers its delivery id. */
+  transferInParts(payload: Buffer, bytesEach: number, options: Options<'transfer'> = {}): number {
+    const deliveryId = this.session.nextDeliveryId()
+    const first = { deliveryId, deliveryTag: this.tag(), messageFormat: 0, ...options }
+    this.#sent++
+    for (let at = 0; at < payload.length; at += bytesEach)
+      this.session.transfer(
+        { kind: 'transfer', handle: this.handle, ...(at === 0 ? first : {}), more: at + bytesEach < payload.length },
+        payload.subarray(at, at + bytesEach),
+      )
+    return deliveryId
+  }
+
   /** A tag that this link has not used. */
   tag(): Buffer {
     const tag = Buffer.alloc(4)
