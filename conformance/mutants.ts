@@ -1,6 +1,6 @@
 // Shows of each check that it can fail: with the broker as it is it passes, with each of its mutants it must not.
 import { type Check, checksOf, type Suite } from './check.ts'
-import type { Framings } from './mutant.ts'
+import type { Framings, Mutant } from './mutant.ts'
 import type { Outcome } from './outcome.ts'
 import { openProxy } from './proxy.ts'
 import { inParallel, runCheck } from './runner.ts'
@@ -31,15 +31,17 @@ export async function prove(suite: Suite, framings: Framings, target: Target, op
   }
   const work = async (check: Check): Promise<void> => {
     const doubts: string[] = []
-    const untouched = await through(check, { says: 'edits nothing', start: () => () => ({}) })
-    if (untouched.outcome !== 'pass') doubts.push(`without a mutant: ${untouched.outcome}, ${untouched.seen}`)
-    if (check.mutants.length === 0) doubts.push('has no mutant')
+    const good = check.mends ?? nothing
+    const mutants = check.mends === undefined ? check.mutants : [nothing, ...check.mutants]
+    const untouched = await through(check, good)
+    if (untouched.outcome !== 'pass') doubts.push(`a broker that ${good.says}: ${untouched.outcome}, ${untouched.seen}`)
+    if (mutants.length === 0) doubts.push('has no mutant')
     if (doubts.length === 0)
-      for (const mutant of check.mutants) {
+      for (const mutant of mutants) {
         const { outcome, seen } = await through(check, mutant)
         if (outcome !== 'fail' && outcome !== 'lossy') doubts.push(`a broker that ${mutant.says}: ${outcome}${seen === '' ? '' : `, ${seen}`}`)
       }
-    const proof = { check, doubts, mutants: check.mutants.length }
+    const proof = { check, doubts, mutants: mutants.length }
     proofs.push(proof)
     options.onProof?.(proof)
   }
@@ -56,3 +58,6 @@ export async function prove(suite: Suite, framings: Framings, target: Target, op
   )
   return proofs
 }
+
+/** The broker as it is. */
+const nothing: Mutant = { says: 'is as it is', start: () => () => ({}) }

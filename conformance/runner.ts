@@ -23,6 +23,8 @@ export type RunOptions = Readonly<{
   patienceMs: number
   /** Checks under way at once. */
   parallel: number
+  /** In milliseconds: a check that takes longer is an error. */
+  endsMs?: number
   /** Told in the order of the suite's clauses. */
   onResult?: (result: Result) => void
   wanted?: (clause: Clause) => boolean
@@ -36,6 +38,7 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   const clauses = suite.chapters.flatMap((chapter) => chapter.clauses).filter(options.wanted ?? (() => true))
   const addresses = addressesOf(target)
   const missing = suite.protocols.find((protocol) => addresses[protocol] === undefined)
+  const lacks = target.profile.lacks[suite.name]
   const results: Result[] = []
   const found = new Map<Clause, Result>()
   const tell = (result: Result): void => {
@@ -49,13 +52,14 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   }
   const run = async (clause: Clause): Promise<void> => {
     if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
+    else if (lacks !== undefined) tell({ suite: suite.name, clause, outcome: 'not supported', seen: lacks, lines: [], ms: 0 })
     else if (missing !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${missing}`, lines: [], ms: 0 })
     else {
       const known = target.profile.known[suite.name]?.[clause.id]
       tell({
         suite: suite.name,
         clause,
-        ...(await runCheck(clause, suite, target, addresses, options.patienceMs)),
+        ...(await runCheck(clause, suite, target, addresses, options.patienceMs, options.endsMs)),
         ...(known === undefined ? {} : { known }),
       })
     }
@@ -76,6 +80,7 @@ export async function runCheck(
   target: Target,
   addresses: Addresses,
   patienceMs: number,
+  endsMs = ENDS_MS + 10 * patienceMs,
 ): Promise<Readonly<{ outcome: Outcome; seen: string; lines: readonly string[]; ms: number }>> {
   const { user, password, profile } = target
   const trial = new Trial({
@@ -90,7 +95,7 @@ export async function runCheck(
   const begun = performance.now()
   let ended: Readonly<{ outcome: Outcome; seen: string }> = { outcome: 'pass', seen: '' }
   try {
-    await bounded(check.run(trial), ENDS_MS + 10 * patienceMs)
+    await bounded(check.run(trial), endsMs)
     if (trial.broken !== undefined) ended = { outcome: 'fail', seen: trial.broken }
   } catch (error) {
     ended = outcomeOf(error)

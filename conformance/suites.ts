@@ -3,11 +3,13 @@ import { amqp10 } from './amqp-1.0/index.ts'
 import type { Suite } from './check.ts'
 import { amqpFraming } from './clients/amqp-framing.ts'
 import { mqttFraming } from './clients/mqtt-framing.ts'
+import { stompFraming } from './clients/stomp-framing.ts'
 import { bridge } from './bridge/index.ts'
 import { type Framings, unframed } from './mutant.ts'
 import { mqtt311 } from './mqtt-3.1.1/index.ts'
 import { mqtt5 } from './mqtt-5/index.ts'
+import { stomp10, stomp11, stomp12 } from './stomp/index.ts'
 
-export const suites: readonly Suite[] = [mqtt311, mqtt5, amqp10, bridge]
+export const suites: readonly Suite[] = [mqtt311, mqtt5, amqp10, stomp12, stomp11, stomp10, bridge]
 
-export const framings: Framings = { mqtt: mqttFraming, amqp: amqpFraming, stomp: unframed, ws: unframed }
+export const framings: Framings = { mqtt: mqttFraming, amqp: amqpFraming, stomp: stompFraming, ws: unframed }

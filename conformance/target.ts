@@ -19,8 +19,11 @@ export type Profile = Readonly<{
   /** A name of letters, digits and `-`, with dots between its levels, as clients of the protocol write it. */
   mqtt: Readonly<{ topic: (name: string) => string }>
   amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
-  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
+  /** `host`: the virtual host of CONNECT, where it is not the name by which the broker is reached. */
+  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string; host?: string }>
   known: Known
+  /** Suites of which it speaks nothing, with the reason: no clause of them is tried. */
+  lacks: Readonly<Record<string, string>>
 }>
 
 /** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
@@ -31,18 +34,20 @@ export type ProfileData = Readonly<{
   name: string
   mqtt: Readonly<{ topic: string }>
   amqp: Readonly<{ queue: string; topic: string }>
-  stomp: Readonly<{ queue: string; topic: string }>
+  stomp: Readonly<{ queue: string; topic: string; host?: string }>
   known: Known
+  lacks: Readonly<Record<string, string>>
 }>
 
-export function profileOf({ name, mqtt, amqp, stomp, known }: ProfileData): Profile {
+export function profileOf({ name, mqtt, amqp, stomp, known, lacks }: ProfileData): Profile {
   const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
   return {
     name,
     mqtt: { topic: address(mqtt.topic) },
     amqp: { queue: address(amqp.queue), topic: address(amqp.topic) },
-    stomp: { queue: address(stomp.queue), topic: address(stomp.topic) },
+    stomp: { ...stomp, queue: address(stomp.queue), topic: address(stomp.topic) },
     known,
+    lacks,
   }
 }
 

@@ -1,4 +1,5 @@
-// Runs the suites of test/suites.json: tier 1 whole, of each suite of tier 2 one slice, chosen by the commit's hash so that every commit runs another.
+// Runs the suites of test/suites.json: tier 1 whole, of each suite of tier 2 one slice. Which one goes round with the number of the commit, so that commits
+// one after the other run every slice.
 // `--all`: everything whole. `--only NAME`: one suite. `--list`: what there is.
 //
 // A suite says how it went by its last line, `N passed, N failed, N skipped`, and its exit code. What it needs and cannot have is skipped, with the reason.
@@ -10,7 +11,7 @@ import { addCounts, countsLine, readCounts } from './counts.mjs'
 import { readFailures, tellFailures } from './failures.mjs'
 import { checkNode, root } from './set-up.mjs'
 
-/** Of so many slices of a tier-2 suite a commit runs one. */
+/** Of so many slices of a tier-2 suite a commit runs one, unless the suite says otherwise: one of few files has no more slices than files. */
 const SLICES = 16
 /** A suite may take this many times what its line says before it counts as hung. */
 const PATIENCE = 5
@@ -43,7 +44,7 @@ for (const suite of chosen) {
     lines.push(`skipped ${suite.name}: ${missing}`)
     continue
   }
-  const slice = suite.tier === 2 && !all && only === undefined ? sliceOf(suite.name) : undefined
+  const slice = suite.tier === 2 && !all && only === undefined ? sliceOf(suite) : undefined
   console.log(`\n── ${suite.name}${slice === undefined ? '' : ` (slice ${slice})`}: ${suite.what}`)
   const { counts, seconds, note, failures } = await runSuite(suite, slice)
   addCounts(total, counts)
@@ -69,20 +70,29 @@ function missingOf(needs) {
   return undefined
 }
 
-/** `K/N`, 1 to N: from the commit's hash, and another for each suite. */
-function sliceOf(name) {
-  const commit = spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' })
-  let hash = 2166136261
-  for (const letter of `${commit.status === 0 ? commit.stdout.trim() : ''}${name}`) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0
-  return `${(hash % SLICES) + 1}/${SLICES}`
+/** `K/N`, 1 to N: the next for each commit that follows, and suites do not go in step. */
+function sliceOf({ name, slices = SLICES }) {
+  return `${((commitNumber() + hashOf(name)) % slices) + 1}/${slices}`
 }
 
-/** The slice reaches a suite as `--slice K/N` and as SLICE=K/N: it takes whichever suits it. */
+/** How many commits there are; of a clone that does not have them all, something made of its last one. */
+function commitNumber() {
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? ''
+  return git('rev-parse', '--is-shallow-repository') === 'false' ? Number(git('rev-list', '--count', 'HEAD')) : hashOf(git('rev-parse', 'HEAD'))
+}
+
+function hashOf(text) {
+  let hash = 2166136261
+  for (const letter of text) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0
+  return hash
+}
+
+/** The slice reaches a suite as `--slice K/N` (vitest: `--shard`, by files) and as SLICE=K/N: it takes whichever suits it. */
 function runSuite(suite, slice) {
   const begun = Date.now()
   const recorded = join(folder, suite.name)
-  const extra =
-    slice === undefined ? '' : suite.command.startsWith('npm ') ? ` -- --slice ${slice}` : suite.command.includes('vitest') ? '' : ` --slice ${slice}`
+  const option = suite.command.includes('vitest') ? '--shard' : suite.command.startsWith('npm ') ? '-- --slice' : '--slice'
+  const extra = slice === undefined ? '' : ` ${option} ${slice}`
   const child = spawn(`${suite.command}${extra}`, {
     cwd: root,
     shell: true,

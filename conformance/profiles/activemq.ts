@@ -7,4 +7,5 @@ export const activemq: ProfileData = {
   amqp: { queue: 'queue://{name}', topic: 'topic://{name}' },
   stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
   known: {},
+  lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
 }

@@ -7,4 +7,5 @@ export const aedes: ProfileData = {
   amqp: { queue: '{name}', topic: '{name}' },
   stomp: { queue: '{name}', topic: '{name}' },
   known: {},
+  lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
 }

@@ -7,4 +7,5 @@ export const bascule: ProfileData = {
   amqp: { queue: 'queue://{name}', topic: 'topic://{name}' },
   stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
   known: {},
+  lacks: {},
 }

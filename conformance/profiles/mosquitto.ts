@@ -7,4 +7,5 @@ export const mosquitto: ProfileData = {
   amqp: { queue: '{name}', topic: '{name}' },
   stomp: { queue: '{name}', topic: '{name}' },
   known: {},
+  lacks: {},
 }

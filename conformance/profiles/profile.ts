@@ -13,17 +13,24 @@ export const profiles: Readonly<Record<string, ProfileData>> = { bascule, active
 /** What was read from a file as a profile. Throws with a sentence. */
 export function checkProfile(read: unknown): ProfileData {
   if (!isRecord(read)) throw new Error('a profile is an object of JSON')
-  const { name = 'given', mqtt = bascule.mqtt, amqp = bascule.amqp, stomp = bascule.stomp, known = {}, ...more } = read
+  const { name = 'given', mqtt = bascule.mqtt, amqp = bascule.amqp, stomp = bascule.stomp, known = {}, lacks = {}, ...more } = read
   const [unknown] = Object.keys(more)
-  if (unknown !== undefined) throw new Error(`a profile has name, mqtt, amqp, stomp and known, not ${unknown}`)
+  if (unknown !== undefined) throw new Error(`a profile has name, mqtt, amqp, stomp, known and lacks, not ${unknown}`)
   if (typeof name !== 'string') throw new Error('the name of a profile is a string')
   return {
     name,
     mqtt: { topic: pattern(mqtt, 'mqtt', 'topic') },
     amqp: { queue: pattern(amqp, 'amqp', 'queue'), topic: pattern(amqp, 'amqp', 'topic') },
-    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic') },
+    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic'), ...hostOf(stomp) },
     known: knownOf(known),
+    lacks: reasonsOf(lacks, 'lacks of a profile has suites, and these a reason'),
   }
+}
+
+function hostOf(read: unknown): Readonly<{ host?: string }> {
+  const host = isRecord(read) ? read['host'] : undefined
+  if (host !== undefined && typeof host !== 'string') throw new Error('stomp.host of a profile is a string')
+  return host === undefined ? {} : { host }
 }
 
 function pattern(read: unknown, protocol: string, kind: string): string {
@@ -36,15 +43,17 @@ function pattern(read: unknown, protocol: string, kind: string): string {
 function knownOf(read: unknown): ProfileData['known'] {
   const wrong = 'known of a profile has suites, these have identifiers of clauses, and these a reason'
   if (!isRecord(read)) throw new Error(wrong)
-  const known: Record<string, Record<string, string>> = {}
-  for (const [suite, clauses] of Object.entries(read)) {
-    if (!isRecord(clauses)) throw new Error(wrong)
-    for (const [id, reason] of Object.entries(clauses)) {
-      if (typeof reason !== 'string' || reason === '') throw new Error(wrong)
-      known[suite] = { ...known[suite], [id]: reason }
-    }
+  return Object.fromEntries(Object.entries(read).map(([suite, clauses]) => [suite, reasonsOf(clauses, wrong)]))
+}
+
+function reasonsOf(read: unknown, wrong: string): Readonly<Record<string, string>> {
+  if (!isRecord(read)) throw new Error(wrong)
+  const reasons: Record<string, string> = {}
+  for (const [id, reason] of Object.entries(read)) {
+    if (typeof reason !== 'string' || reason === '') throw new Error(wrong)
+    reasons[id] = reason
   }
-  return known
+  return reasons
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)

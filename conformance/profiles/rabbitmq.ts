@@ -5,6 +5,7 @@ export const rabbitmq: ProfileData = {
   name: 'rabbitmq',
   mqtt: { topic: '{path}' },
   amqp: { queue: '/queue/{name}', topic: '/topic/{name}' },
-  stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
+  stomp: { queue: '/queue/{name}', topic: '/topic/{name}', host: '/' },
   known: {},
+  lacks: { 'mqtt-5': 'RabbitMQ 3 speaks MQTT 3.1 and 3.1.1; MQTT 5 came with 3.13.' },
 }

@@ -1,5 +1,6 @@
 // One page without anything beside it: counts, and every clause with what was seen, the bytes behind a click, filters by outcome, suite and word.
 import type { Level } from '../check.ts'
+import { escaped } from './escaped.ts'
 import { type Cell, type ClauseReport, countsOf, type Report, type Standing, standing, type SuiteReport, titleOf } from './report.ts'
 
 const ORDER: readonly Standing[] = ['fail', 'error', 'differs', 'known', 'pass', 'lossy', 'refused', 'not supported', 'skipped', 'unchecked']
@@ -83,10 +84,6 @@ function cellOf({ seen, known, lines }: Cell, stands: Standing): string {
 }
 
 const slug = (standing: Standing): string => standing.replaceAll(' ', '-')
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-}
 
 const STYLE = `
 :root { color-scheme: light dark; font: 14px/1.45 system-ui, sans-serif }

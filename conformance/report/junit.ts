@@ -1,5 +1,6 @@
 // JUnit's XML, as test servers read it: a testsuite for each suite and broker, a testcase for each clause.
 import type { Level } from '../check.ts'
+import { escaped } from './escaped.ts'
 import { type Cell, type ClauseReport, countsOf, type Report, standing, titleOf } from './report.ts'
 
 export function junit(report: Report, gate: Level): string {
@@ -61,14 +62,4 @@ function testcase(suite: string, { id, level, chapter, says }: ClauseReport, cel
     case 'unchecked':
       return `${head}><skipped message="${cell.outcome}: ${first}"/>${output}</testcase>`
   }
-}
-
-/** What XML 1.0 cannot hold becomes a question mark. */
-export function escaped(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll(/[^\t\n\u0020-\ud7ff\ue000-\ufffd]/g, '?')
 }

@@ -57,9 +57,9 @@ export function countsTable({ brokers, suites }: Report, gate: Level): string {
 export function clausesTable(suite: SuiteReport, { brokers }: Report, gate: Level): string {
   const columns = brokers.map((_, column) => column).filter((column) => suite.clauses.some(({ cells }) => cells[column] !== undefined))
   const rows = suite.clauses.map(({ id, level, says, cells }) => [
-    id,
+    inline(id),
     level,
-    says,
+    inline(says),
     ...columns.map((column) => {
       const cell = cells[column]
       return cell === undefined ? '' : WORDS[standing(cell, level, gate)]
@@ -75,12 +75,12 @@ export function failuresOf({ brokers, suites }: Report, column: number, gate: Le
       const cell = cells[column]
       const broker = brokers[column]
       if (cell === undefined || broker === undefined || (cell.outcome !== 'fail' && cell.outcome !== 'error')) return []
-      const heading = `### ${id} (${suite.title}, ${level}${brokers.length > 1 ? `): ${titleOf(broker)}` : ')'}`
-      const known = standing(cell, level, gate) === 'known' ? [`Known: ${cell.known}`] : []
+      const heading = `### ${inline(id)} (${suite.title}, ${level}${brokers.length > 1 ? `): ${titleOf(broker)}` : ')'}`
+      const known = standing(cell, level, gate) === 'known' ? [`Known: ${inline(cell.known ?? '')}`] : []
       return [
         [
           heading,
-          `${says} *${how}*`,
+          `${inline(says)} *${inline(how)}*`,
           `${cell.outcome === 'error' ? 'The check could not be carried out' : 'Seen'}: ${inline(seenOf(cell))}`,
           ...known,
           ...transcript(cell),
@@ -93,14 +93,19 @@ export function failuresOf({ brokers, suites }: Report, column: number, gate: Le
 const seenOf = ({ seen }: Cell): string => seen.split('\n')[0] ?? ''
 
 function transcript({ lines }: Cell): readonly string[] {
-  // A fence of the bytes themselves must not end it.
-  return lines.length === 0 ? [] : [['~~~text', ...lines.map((line) => line.replaceAll('~~~', '~ ~ ~')), '~~~'].join('\n')]
+  // Bytes of a broker must not end the fence.
+  return lines.length === 0 ? [] : [['```text', ...lines.map((line) => line.replaceAll('```', '` ` `')), '```'].join('\n')]
 }
 
+/** Of cells that are Markdown already. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(inline).join(' | ')} |`
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(heads), `|${heads.map(() => '---|').join('')}`, ...rows.map(line)].join('\n')
 }
 
 /** Text of a broker in a line of Markdown: nothing in it makes a table, a link or an element. */
-const inline = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll(/\s+/g, ' ')
+export const inline = (text: string): string =>
+  text
+    .replaceAll(/[|[\]*_`\\]/g, '\\$&')
+    .replaceAll('<', '&lt;')
+    .replaceAll(/\s+/g, ' ')

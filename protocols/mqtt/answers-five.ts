@@ -1,6 +1,6 @@
 // The packets of MQTT 5 that are more than an identifier: CONNACK, SUBACK, UNSUBACK, DISCONNECT, and acknowledgements that say why. Reason strings are only
 // written to who asked for them, and left out where they would make the packet too long for its client [MQTT5-3.1.2-29] [MQTT5-3.4.2-2 and others].
-import { CONNACK, DISCONNECT, lengthBytes, ProtocolError, SUBACK, UNSUBACK, writeLength } from './codec.ts'
+import { AUTH, CONNACK, DISCONNECT, lengthBytes, ProtocolError, SUBACK, UNSUBACK, writeLength } from './codec.ts'
 import { FOR_EVER, type Five, secondsOf } from './five.ts'
 import { PROPERTY, PropertyWriter } from './properties.ts'
 import { PACKET_TOO_LARGE } from './reasons.ts'
@@ -19,6 +19,8 @@ export function connackAccepted(
 ): Uint8Array | undefined {
   const needed = new PropertyWriter()
   const expiry = session.keepMs === Number.POSITIVE_INFINITY ? FOR_EVER : secondsOf(session.keepMs)
+  // [MQTT5-4.12.0-5]
+  if (five.method !== '') writeMethod(needed, five.method, five.proof)
   if (expiry !== five.sessionExpiryAsked) needed.u32(PROPERTY.sessionExpiry, expiry)
   if (settings.receiveMaximum < 65_535) needed.u16(PROPERTY.receiveMaximum, settings.receiveMaximum)
   if (five.assignedClientId !== '') needed.text(PROPERTY.assignedClientId, five.assignedClientId)
@@ -39,6 +41,19 @@ export function connackAccepted(
 
 export function keepAliveOf(askedSeconds: number, maxSeconds: number): number {
   return maxSeconds > 0 && (askedSeconds === 0 || askedSeconds > maxSeconds) ? maxSeconds : askedSeconds
+}
+
+function writeMethod(properties: PropertyWriter, method: string, data: Uint8Array): void {
+  properties.text(PROPERTY.authenticationMethod, method)
+  if (data.length > 0) properties.binary(PROPERTY.authenticationData, data)
+}
+
+/** AUTH of one who named a method. Undefined: its client takes no packet that long. */
+export function auth(five: Five, reason: number, data: Uint8Array): Uint8Array | undefined {
+  const properties = new PropertyWriter()
+  writeMethod(properties, five.method, data)
+  const whole = packet(AUTH << 4, Buffer.from([reason]), properties.encoded())
+  return whole.length <= five.packetBytesMax ? whole : undefined
 }
 
 /** What a client said of the packets that it takes. */

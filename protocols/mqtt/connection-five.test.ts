@@ -35,7 +35,8 @@ describe('CONNECT of MQTT 5', () => {
   })
 
   it.each([
-    ['an authentication method', '15 0001 78', 0x8c],
+    ['an authentication method that nobody has', '15 0001 78', 0x8c],
+    ['an authentication method without a name', '15 0000', 0x8c],
     ['authentication data alone', '16 0001 78', 0x82],
     ['receive maximum 0', '21 0000', 0x82],
     ['maximum packet size 0', '27 00000000', 0x82],

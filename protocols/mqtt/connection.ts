@@ -2,6 +2,7 @@
 //
 //     fresh ── CONNECT ─→ connecting ── session open, committed: CONNACK ─→ connected ── DISCONNECT, loss, fault ─→ closed
 //                         (what follows CONNECT is kept, unread)
+//     A log-in in several steps goes from connecting to authenticating, where AUTH is read, and back, as often as it asks.
 //
 // Its fault stays in it: whatever a client sends, at worst `ProtocolError` is thrown, and this connection ends.
 import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
@@ -15,6 +16,7 @@ import { ACCEPTED, REFUSED_PUBLISH } from './errors.ts'
 import { expectFive } from './expect-five.ts'
 import type { Five } from './five.ts'
 import type { Front } from './front.ts'
+import { onAuth } from './on/auth.ts'
 import { onConnect } from './on/connect.ts'
 import { onDisconnect } from './on/disconnect.ts'
 import { onPingreq } from './on/pingreq.ts'
@@ -53,7 +55,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   readonly wire: Wire
   readonly answers = new Answers()
   lastTicket = 0
-  state: 'fresh' | 'connecting' | 'connected' | 'closed' = 'fresh'
+  state: 'fresh' | 'connecting' | 'authenticating' | 'connected' | 'closed' = 'fresh'
   session: Session | undefined = undefined
   /** With the CONNECT that is being served. */
   own: SessionState = newSessionState()
@@ -106,9 +108,13 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     const type = first >> 4
     if (this.state === 'fresh') {
       if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
-      if (remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
-        throw new ProtocolError('CONNECT is longer than its fields can be')
     }
+    // Of somebody whom nobody knows yet.
+    if (this.state !== 'connected' && remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
+      throw new ProtocolError('a packet that is longer than its fields can be')
+    // [MQTT5-3.1.2-30]
+    if (this.state === 'authenticating' && type !== codec.AUTH && type !== codec.DISCONNECT)
+      throw new ProtocolError('neither AUTH nor DISCONNECT before CONNACK', PROTOCOL_ERROR)
     if (type === codec.PUBLISH) {
       if (remaining > this.front.settings.packetBytesMax)
         throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
@@ -145,7 +151,9 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   frame(first: number, buffer: Buffer, start: number, end: number): boolean {
     const session = this.session
     if (session === undefined) {
-      onConnect(this, buffer, start, end)
+      if (this.state === 'fresh') onConnect(this, buffer, start, end)
+      else if (first >> 4 === codec.AUTH) onAuth(this, buffer, start, end)
+      else onDisconnect(this, buffer, start, end)
       return false
     }
     switch (first >> 4) {
@@ -176,8 +184,11 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       case codec.DISCONNECT:
         onDisconnect(this, buffer, start, end)
         break
+      case codec.AUTH:
+        onAuth(this, buffer, start, end)
+        break
       default:
-        throw new ProtocolError('a second CONNECT [MQTT-3.1.0-2], or AUTH where none was agreed', PROTOCOL_ERROR)
+        throw new ProtocolError('a second CONNECT [MQTT-3.1.0-2]', PROTOCOL_ERROR)
     }
     // An answer, a refusal or DISCONNECT may have ended the connection meanwhile.
     return this.state === 'connected'
@@ -273,6 +284,19 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     this.#acknowledge(what, packetId, this.#behind())
   }
 
+  /** The client was asked something before CONNACK: what it answers is read. */
+  listen(): void {
+    this.state = 'authenticating'
+    this.#read(() => this.#framer.resume())
+    this.wire.resume()
+  }
+
+  /** It answered, and what follows is not read before that was looked at. */
+  ponder(): void {
+    this.state = 'connecting'
+    this.wire.pause()
+  }
+
   /** After CONNECT was understood: the session is open, CONNACK follows when that is committed. */
   opened(session: Session, sessionPresent: boolean, silenceMaxMs: number): void {
     this.session = session
@@ -320,6 +344,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       this.outgoing?.flush()
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
+      if (this.state === 'authenticating') this.#writeRefusal(error.reason, error.message)
       this.lose(error.message, error.reason)
     }
   }
@@ -447,9 +472,13 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   /** [MQTT5-3.1.2-24] What its client must be told does not fit into what it takes. */
   #refuseLarge(): void {
-    const connack = connackRefused(this.own.five ?? NO_WISHES, PACKET_TOO_LARGE, '')
-    if (connack !== undefined) this.wire.write(connack)
+    this.#writeRefusal(PACKET_TOO_LARGE, '')
     this.leave('clean', undefined)
+  }
+
+  #writeRefusal(reason: number, says: string): void {
+    const connack = connackRefused(this.own.five ?? NO_WISHES, reason, says)
+    if (connack !== undefined) this.wire.write(connack)
   }
 
   #begin(): void {

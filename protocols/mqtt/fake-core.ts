@@ -10,6 +10,7 @@ import type {
   Held,
   Identity,
   Log,
+  LoginSteps,
   Message,
   Outcome,
   Bound,
@@ -298,8 +299,10 @@ export class FakeBroker implements Broker {
   }
 
   readonly mechanisms = []
-  authenticateBy(): undefined {
-    return undefined
+  /** By mechanism. */
+  readonly logins = new Map<string, LoginSteps>()
+  authenticateBy(mechanism: string): LoginSteps | undefined {
+    return this.logins.get(mechanism)
   }
 
   authenticate(): Promise<string> {

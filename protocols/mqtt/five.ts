@@ -1,9 +1,12 @@
 // What an MQTT 5 connection has beside the others': the limits that client and broker told each other, topic aliases, identifiers of subscriptions.
 import type { Address, Pattern } from '../../src/api.ts'
+import type { Exchange } from './exchange.ts'
 import type { Connect } from './packets.ts'
 import { PROPERTY } from './properties.ts'
 import type { MqttSettings } from './settings.ts'
 import { SubscriptionIdentifiers } from './subscription-identifiers.ts'
+
+const NO_PROOF = new Uint8Array(0)
 
 export class Five {
   // What the client asked for.
@@ -29,6 +32,13 @@ export class Five {
   leftOver = 0
   /** A client id that the broker made up, or ''. */
   assignedClientId = ''
+  /** By which it logs in in several steps, or ''. */
+  readonly method: string
+  /** Such a log-in that is under way. */
+  exchange: Exchange | undefined = undefined
+  /** Who it said it was, and what CONNACK proves to it. */
+  principal = ''
+  proof: Uint8Array = NO_PROOF
 
   constructor(connect: Connect, settings: MqttSettings) {
     const numbers = connect.properties?.numbers ?? new Map<number, number>()
@@ -39,6 +49,7 @@ export class Five {
     this.wantsResponse = numbers.get(PROPERTY.requestResponse) === 1
     this.sessionExpiryAsked = numbers.get(PROPERTY.sessionExpiry) ?? 0
     this.keepAliveAsked = connect.keepAliveSeconds
+    this.method = connect.properties?.texts.get(PROPERTY.authenticationMethod) ?? ''
     this.aliasesOutMax = Math.min(numbers.get(PROPERTY.topicAliasMaximum) ?? 0, settings.topicAliasesOutMax)
   }
 

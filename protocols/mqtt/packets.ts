@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import { ProtocolError } from './codec.ts'
 import { ALLOWED, PROPERTY, type Properties, readProperties } from './properties.ts'
 import { type PublishProperties, readPublishProperties } from './publish-properties.ts'
-import { PROTOCOL_ERROR, QUOTA_EXCEEDED } from './reasons.ts'
+import { OF_AUTH, PROTOCOL_ERROR, QUOTA_EXCEEDED } from './reasons.ts'
 
 /** Of MQTT 5, and where they lie. */
 export type WillProperties = Readonly<{ found: PublishProperties; packet: Buffer }>
@@ -125,6 +125,18 @@ export function decodeDisconnect(buffer: Buffer, start: number, end: number, kno
   const properties = readProperties(buffer, start + 1, end, ALLOWED.disconnect)
   if (properties.end !== end) throw new ProtocolError('bytes are left over')
   return { reason, sessionExpirySeconds: properties.numbers.get(PROPERTY.sessionExpiry) }
+}
+
+export type Auth = Readonly<{ reason: number; method: string | undefined; data: Buffer | undefined }>
+
+export function decodeAuth(buffer: Buffer, start: number, end: number): Auth {
+  // [MQTT5-3.15.2.1] Nothing stands for success without properties.
+  if (end === start) return { reason: 0, method: undefined, data: undefined }
+  const reason = checkedReason(buffer[start], OF_AUTH)
+  const properties = readProperties(buffer, start + 1, end, ALLOWED.auth)
+  if (properties.end !== end) throw new ProtocolError('bytes are left over')
+  const data = properties.binaries.get(PROPERTY.authenticationData)
+  return { reason, method: properties.texts.get(PROPERTY.authenticationMethod), data: data === undefined ? undefined : Buffer.from(data) }
 }
 
 function checkedReason(reason: number, known: ReadonlySet<number>): number {

@@ -68,6 +68,7 @@ export const ALLOWED = {
   acknowledgement: new Set<number>([PROPERTY.reasonString, PROPERTY.userProperty]),
   subscribe: new Set<number>([PROPERTY.subscriptionIdentifier, PROPERTY.userProperty]),
   unsubscribe: new Set<number>([PROPERTY.userProperty]),
+  auth: new Set<number>([PROPERTY.authenticationMethod, PROPERTY.authenticationData, PROPERTY.reasonString, PROPERTY.userProperty]),
   disconnect: new Set<number>([PROPERTY.sessionExpiry, PROPERTY.reasonString, PROPERTY.userProperty]),
 } as const
 

@@ -5,6 +5,8 @@ export const SUCCESS = 0x00
 export const DISCONNECT_WITH_WILL = 0x04
 export const NO_MATCHING_SUBSCRIBERS = 0x10
 export const NO_SUBSCRIPTION_EXISTED = 0x11
+export const CONTINUE_AUTHENTICATION = 0x18
+export const REAUTHENTICATE = 0x19
 export const UNSPECIFIED = 0x80
 export const MALFORMED = 0x81
 export const PROTOCOL_ERROR = 0x82
@@ -123,7 +125,8 @@ export const DISCONNECT_REASON: Readonly<Record<ErrorCode, number>> = {
   internal: UNSPECIFIED,
 }
 
-/** What a client may say in PUBACK and PUBREC, in PUBREL and PUBCOMP, in DISCONNECT [MQTT5-3.4.2.1, 3.6.2.1, 3.14.2.1]. */
+/** What a client may say in PUBACK and PUBREC, in PUBREL and PUBCOMP, in AUTH, in DISCONNECT [MQTT5-3.4.2.1, 3.6.2.1, 3.15.2.1, 3.14.2.1]. */
 export const OF_PUBACK: ReadonlySet<number> = new Set([SUCCESS, NO_MATCHING_SUBSCRIBERS, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99])
 export const OF_PUBREL: ReadonlySet<number> = new Set([SUCCESS, PACKET_ID_NOT_FOUND])
+export const OF_AUTH: ReadonlySet<number> = new Set([SUCCESS, CONTINUE_AUTHENTICATION, REAUTHENTICATE])
 export const OF_DISCONNECT: ReadonlySet<number> = new Set([0, 4, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99])

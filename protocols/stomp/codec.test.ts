@@ -60,6 +60,15 @@ describe('the parser', () => {
     expect(parse('SEND\ncontent-length:2\ncontent-length:9\n\nab\0')[0].body.toString()).toBe('ab')
   })
 
+  it('reads a body of SUBSCRIBE, which is ignored in 1.0 and forbidden since', () => {
+    const split = [...Buffer.from('SUBSCRIBE\n\nab').keys()]
+    for (const frame of ['SUBSCRIBE\n\nabc\0', 'SUBSCRIBE\ncontent-length:3\n\nabc\0']) {
+      expect(read(Buffer.from(frame), '1.0', split).frames.map(({ command }) => command)).toEqual(['SUBSCRIBE'])
+      for (const version of ['1.1', '1.2', undefined] as const) expect(read(Buffer.from(frame), version, split).fault).toBeDefined()
+    }
+    expect(read(Buffer.from('UNSUBSCRIBE\n\nabc\0'), '1.0', []).fault).toBeDefined()
+  })
+
   describe('escapes', () => {
     it.each<[Version, string, string | undefined]>([
       ['1.0', 'a\\nb\\c\\\\', 'a\\nb\\c\\\\'],

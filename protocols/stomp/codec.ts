@@ -182,7 +182,7 @@ export class Parser {
       headers.push(name, value)
     }
     if (bodyBytes > this.limits.bodyBytesMax) return this.#fail('too-large', this.#bodySentence())
-    if (bodyBytes > 0 && command !== 'SEND') return this.#fail('invalid', NO_BODY)
+    if (bodyBytes > 0 && !this.#mayCarry(command)) return this.#fail('invalid', NO_BODY)
     this.#start = bodyStart
     this.#seen = 0
     this.#inBody = true
@@ -209,11 +209,11 @@ export class Parser {
       // What lies behind #end is room for later bytes, whatever it holds.
       if (end < 0 || end >= this.#end) {
         this.#seen = this.#end - start
-        if (this.#command !== 'SEND' && this.#seen > 0) this.#fail('invalid', NO_BODY)
+        if (this.#seen > 0 && !this.#mayCarry(this.#command)) this.#fail('invalid', NO_BODY)
         else if (this.#seen > this.limits.bodyBytesMax) this.#fail('too-large', this.#bodySentence())
         return undefined
       }
-      if (end > start && this.#command !== 'SEND') {
+      if (end > start && !this.#mayCarry(this.#command)) {
         this.#fail('invalid', NO_BODY)
         return undefined
       }
@@ -226,6 +226,11 @@ export class Parser {
     this.#seen = 0
     this.#inBody = false
     return { command: this.#command, headers: this.#headers, body: bytes.subarray(start, end), measured }
+  }
+
+  /** A body of SUBSCRIBE is ignored in 1.0 ("SUBSCRIBE"), and forbidden since. */
+  #mayCarry(command: string): boolean {
+    return command === 'SEND' || (command === 'SUBSCRIBE' && this.version === '1.0')
   }
 
   #lineSentence(): string {

@@ -8,6 +8,7 @@ import { logTo } from '../log.ts'
 import { openNode } from '../main.ts'
 import type { NodeStatus } from '../management/api.ts'
 import { makeHash } from '../users/hash.ts'
+import { ITERATIONS_MIN, makeVerifier, MECHANISMS, writeVerifier } from '../users/scram.ts'
 import type { Opened } from './conformance.ts'
 import { version } from './version.ts'
 
@@ -15,11 +16,12 @@ const LOGIN = { user: 'conformance', password: 'a-word-that-is-right' }
 
 export async function openOwn(): Promise<Opened> {
   const data = mkdtempSync(join(tmpdir(), 'bascule-conformance-'))
+  const scram = MECHANISMS.map((mechanism) => writeVerifier(makeVerifier(mechanism, LOGIN.password, ITERATIONS_MIN)))
   const flags = {
     data,
     ports: 'free',
     journal: { segmentBytes: 4 * 1024 * 1024, reserveBytes: 8 * 1024 * 1024 },
-    users: [{ name: LOGIN.user, password: makeHash(Buffer.from(LOGIN.password), 4) }],
+    users: [{ name: LOGIN.user, password: makeHash(Buffer.from(LOGIN.password), 4), scram }],
     // Some checks log in, others come without a name; what is right for one must not hinder the other.
     anonymous: true,
   }

@@ -5,8 +5,8 @@ import type { Ready } from '../wire/node-process.ts'
 /** Who is told what every actor does. */
 export interface Judge {
   producer(name: string): void
-  sent(producer: string, number: number): void
-  acknowledged(producer: string, number: number): void
+  sent(producer: string, number: number, atMs: number): void
+  acknowledged(producer: string, number: number, atMs: number): void
   /** It is nobody's before that time. */
   notBefore(producer: string, number: number, atMs: number): void
   delivered(recipient: string, connection: number, producer: string, number: number, atMs: number, copy?: string): void
@@ -91,13 +91,13 @@ export abstract class Producer implements Actor {
   }
 
   protected acknowledged(number: number): void {
-    this.stage.ledger.acknowledged(this.name, number)
+    this.stage.ledger.acknowledged(this.name, number, performance.now())
     this.onAcknowledged()
   }
 
   #one(): void {
     const number = this.#next++
-    this.stage.ledger.sent(this.name, number)
+    this.stage.ledger.sent(this.name, number, performance.now())
     this.outstanding++
     this.send(number)
   }

@@ -6,7 +6,7 @@ function ledgerOf(sent: number): Ledger {
   ledger.producer('p')
   ledger.recipient('r', { producers: ['p'] })
   ledger.recipient('once', { producers: ['p'], exactlyOnce: true })
-  for (let i = 0; i < sent; i++) ledger.sent('p', i)
+  for (let i = 0; i < sent; i++) ledger.sent('p', i, 0)
   return ledger
 }
 
@@ -14,7 +14,7 @@ describe('the ledger of the crash test', () => {
   it('has nothing to say when every promise is kept', () => {
     const ledger = ledgerOf(3)
     for (let i = 0; i < 3; i++) {
-      ledger.acknowledged('p', i)
+      ledger.acknowledged('p', i, 1)
       ledger.delivered('once', 1, 'p', i, 10)
       ledger.delivered('r', 1, 'p', i, 10)
       ledger.settling('r', 'p', i, 11)
@@ -27,7 +27,7 @@ describe('the ledger of the crash test', () => {
 
   it('misses what was acknowledged and did not come', () => {
     const ledger = ledgerOf(3)
-    ledger.acknowledged('p', 1)
+    ledger.acknowledged('p', 1, 1)
     expect(ledger.missing()).toEqual(['r never got p 1 (acknowledged)', 'once never got p 1 (acknowledged)'])
   })
 
@@ -49,6 +49,28 @@ describe('the ledger of the crash test', () => {
     expect(ledger.missing()).toEqual(['r never got p 1 (seen by another, so committed)'])
   })
 
+  it('does not let a settlement come back that left before one that was answered', () => {
+    const ledger = ledgerOf(3)
+    for (const i of [0, 1, 2]) ledger.delivered('r', 1, 'p', i, 10)
+    for (const i of [0, 1, 2]) ledger.settling('r', 'p', i, 11)
+    ledger.answered('r', 'p', 1)
+    ledger.crashed(12)
+    for (const i of [0, 2]) ledger.delivered('r', 2, 'p', i, 20)
+    expect(ledger.violations).toEqual(['r got p 0 again, 9.0 ms after a settlement that was answered'])
+  })
+
+  it('takes no answer of one connection for those of another', () => {
+    const ledger = ledgerOf(2)
+    ledger.delivered('r', 1, 'p', 0, 10)
+    ledger.settling('r', 'p', 0, 11)
+    ledger.crashed(12)
+    ledger.delivered('r', 2, 'p', 1, 15)
+    ledger.settling('r', 'p', 1, 16)
+    ledger.answered('r', 'p', 1)
+    ledger.delivered('r', 2, 'p', 0, 20)
+    expect(ledger.violations).toEqual(['r got p 0 after 1 on one connection'])
+  })
+
   it('does not let an answered settlement come back', () => {
     const ledger = ledgerOf(1)
     ledger.delivered('r', 1, 'p', 0, 10)
@@ -61,14 +83,29 @@ describe('the ledger of the crash test', () => {
 
   it('lets an unanswered settlement come back only when it was sent just before the crash', () => {
     const ledger = ledgerOf(2)
+    for (let i = 0; i < 2; i++) ledger.acknowledged('p', i, 10)
     for (let i = 0; i < 2; i++) ledger.delivered('r', 1, 'p', i, 10)
-    ledger.settling('r', 'p', 0, 100)
-    ledger.settling('r', 'p', 1, 1000)
-    ledger.crashed(1050)
-    ledger.delivered('r', 2, 'p', 0, 2000)
-    ledger.delivered('r', 2, 'p', 1, 2000)
-    expect(ledger.violations).toEqual(['r got p 0 again although it was settled 950.0 ms before the crash'])
-    expect(ledger.lostSettlementMs).toBe(950)
+    ledger.settling('r', 'p', 0, 1_900)
+    ledger.settling('r', 'p', 1, 1_960)
+    ledger.crashed(2_050)
+    ledger.delivered('r', 2, 'p', 0, 3_000)
+    ledger.delivered('r', 2, 'p', 1, 3_000)
+    expect(ledger.violations).toEqual(['r got p 0 again although it was settled 150.0 ms before the crash, and publishes took 0.0 ms then'])
+    expect(ledger.lostSettlementMs).toBe(150)
+  })
+
+  it('allows for as much as publishes took shortly before, or took already without an answer', () => {
+    const ledger = ledgerOf(1)
+    ledger.delivered('r', 1, 'p', 0, 10)
+    ledger.acknowledged('p', 0, 10)
+    ledger.sent('p', 1, 1_800)
+    ledger.sent('p', 2, 1_850)
+    ledger.acknowledged('p', 1, 1_900)
+    ledger.settling('r', 'p', 0, 1_800)
+    ledger.crashed(2_000)
+    ledger.delivered('r', 2, 'p', 0, 3_000)
+    expect(ledger.violations).toEqual([])
+    expect(ledger.lostBeyondMs).toBe(50)
   })
 
   it('does not let a settlement come back without a crash', () => {
@@ -124,8 +161,8 @@ describe('the ledger of the crash test', () => {
       const ledger = new Ledger({ lazyMs: 100 })
       ledger.producer('p')
       ledger.recipient('r', { producers: ['p'], unordered: true, copies: 2 })
-      ledger.sent('p', 0)
-      ledger.acknowledged('p', 0)
+      ledger.sent('p', 0, 0)
+      ledger.acknowledged('p', 0, 1)
       return ledger
     }
 
@@ -159,7 +196,7 @@ describe('the ledger of the crash test', () => {
   it('does not know what was never sent', () => {
     const ledger = ledgerOf(1)
     ledger.delivered('r', 1, 'p', 7, 10)
-    ledger.acknowledged('p', 8)
+    ledger.acknowledged('p', 8, 1)
     expect(ledger.violations).toEqual(['r got p 7, which was never sent to it', 'p 8 was acknowledged and never sent'])
   })
 })

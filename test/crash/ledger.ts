@@ -4,7 +4,7 @@
 // The promises (design.md, section 9):
 //   1  acknowledged, or seen by anybody, so committed ⇒ delivered to every recipient, at least once
 //   2  settlement answered ⇒ never delivered again
-//   3  settlement not answered ⇒ delivered again only if it was sent in the last moments before a crash
+//   3  settlement not answered ⇒ delivered again only if it was sent in the last moments before a crash, and none after it on its connection was answered
 //   4  first deliveries of one producer come in its order; within one connection all of them do
 //   5  exactly-once recipients see a message once
 //   6  nothing is delivered that was not sent
@@ -13,7 +13,7 @@
 import type { Judge } from './actor.ts'
 
 export interface LedgerOptions {
-  /** How long before a crash an unanswered settlement may be lost: the 20 ms of the promise and what the test's own way to the broker takes. */
+  /** How long before a crash an unanswered settlement may be lost, beside what its way to the broker and a commit took then: that is measured by what publishes took. */
   readonly lazyMs: number
 }
 
@@ -27,6 +27,10 @@ export interface RecipientOptions {
   readonly copies?: number
 }
 
+/** Of the settlements of a recipient that are never answered so many are kept. */
+const UNANSWERED_MAX = 4_096
+/** Publishes answered so long before a crash, or not at all, say how late the broker was. */
+const RECENT_MS = 1_000
 /** Clocks of two processes are read to a millisecond. */
 const EARLY_MS = 3
 
@@ -41,7 +45,9 @@ export class Ledger implements Judge {
   readonly #options: LedgerOptions
   readonly #sent = new Map<string, Sent[]>()
   readonly #recipients = new Map<string, Recipient>()
-  readonly #crashes: number[] = []
+  readonly #crashes: Readonly<{ atMs: number; lateMs: number }>[] = []
+  /** The longest time beyond `lateMs` by which one was lost. */
+  lostBeyondMs = 0
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -56,15 +62,16 @@ export class Ledger implements Judge {
       exactlyOnce,
       unordered,
       copies,
+      unanswered: [],
       accounts: new Map(producers.map((producer) => [producer, { entries: [], first: -1, last: -1, connection: -1, next: 0 }])),
     })
   }
 
   /** Numbers of one producer begin at 0 and rise by one. */
-  sent(producer: string, number: number): void {
+  sent(producer: string, number: number, atMs: number): void {
     const all = this.#sent.get(producer)
     if (all === undefined || all.length !== number) throw new Error(`${producer} sends ${number} out of turn`)
-    all.push({ acknowledged: false, seen: false, notBeforeMs: 0 })
+    all.push({ acknowledged: false, seen: false, notBeforeMs: 0, sentAtMs: atMs, acknowledgedAtMs: Number.NaN })
   }
 
   notBefore(producer: string, number: number, atMs: number): void {
@@ -72,10 +79,14 @@ export class Ledger implements Judge {
     if (message !== undefined) message.notBeforeMs = atMs
   }
 
-  acknowledged(producer: string, number: number): void {
+  acknowledged(producer: string, number: number, atMs: number): void {
     const message = this.#sent.get(producer)?.[number]
-    if (message === undefined) this.violations.push(`${producer} ${number} was acknowledged and never sent`)
-    else message.acknowledged = true
+    if (message === undefined) {
+      this.violations.push(`${producer} ${number} was acknowledged and never sent`)
+      return
+    }
+    message.acknowledged = true
+    message.acknowledgedAtMs = atMs
   }
 
   get acknowledgedCount(): number {
@@ -123,19 +134,44 @@ export class Ledger implements Judge {
 
   /** The recipient's settlement leaves. */
   settling(recipient: string, producer: string, number: number, atMs: number, copy = ''): void {
-    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]?.get(copy)
-    if (entry === undefined) throw new Error(`${recipient} settles ${producer} ${number}, which it never got`)
+    const of = this.#recipients.get(recipient)
+    const account = of?.accounts.get(producer)
+    const entry = account?.entries[number]?.get(copy)
+    if (of === undefined || account === undefined || entry === undefined)
+      throw new Error(`${recipient} settles ${producer} ${number}, which it never got`)
     entry.settledAtMs = atMs
+    const { unanswered } = of
+    if (unanswered.length === UNANSWERED_MAX) unanswered.splice(0, UNANSWERED_MAX / 2)
+    unanswered.push({ entry, connection: account.connection })
   }
 
-  /** The broker's answer to it came. */
+  /** The broker's answer to it came. Those before it on the same connection are durable too: a batch holds what was settled before it was closed. */
   answered(recipient: string, producer: string, number: number, copy = ''): void {
-    const entry = this.#recipients.get(recipient)?.accounts.get(producer)?.entries[number]?.get(copy)
-    if (entry !== undefined) entry.answered = true
+    const of = this.#recipients.get(recipient)
+    const account = of?.accounts.get(producer)
+    const entry = account?.entries[number]?.get(copy)
+    if (of === undefined || account === undefined || entry === undefined) return
+    entry.answered = true
+    const at = of.unanswered.findLastIndex((each) => each.entry === entry)
+    for (const each of of.unanswered.splice(0, at + 1)) if (each.connection === account.connection) each.entry.answered = true
   }
 
   crashed(atMs: number): void {
-    this.#crashes.push(atMs)
+    this.#crashes.push({ atMs, lateMs: this.#lateMs(atMs) })
+  }
+
+  /** How long publishes took shortly before: of those that had no answer, until now. */
+  #lateMs(crashMs: number): number {
+    const sinceMs = this.#crashes.at(-1)?.atMs ?? 0
+    let lateMs = 0
+    for (const all of this.#sent.values()) {
+      for (let i = all.length - 1; i >= 0 && all[i].sentAtMs >= sinceMs; i--) {
+        const { sentAtMs, acknowledged, acknowledgedAtMs } = all[i]
+        const endMs = acknowledged ? acknowledgedAtMs : crashMs
+        if (endMs > crashMs - RECENT_MS) lateMs = Math.max(lateMs, endMs - sentAtMs)
+      }
+    }
+    return lateMs
   }
 
   /** What is owed and did not come, at most `limit` of it. */
@@ -165,15 +201,19 @@ export class Ledger implements Judge {
   }
 
   #lost(what: string, settledAtMs: number): void {
-    const crash = this.#crashes.find((each) => each >= settledAtMs)
+    const crash = this.#crashes.find(({ atMs }) => atMs >= settledAtMs)
     if (crash === undefined) {
       this.violations.push(`${what} again after it was settled, without a crash`)
       return
     }
-    const before = crash - settledAtMs
+    const before = crash.atMs - settledAtMs
     this.lostSettlements++
     this.lostSettlementMs = Math.max(this.lostSettlementMs, before)
-    if (before > this.#options.lazyMs) this.violations.push(`${what} again although it was settled ${ms(before)} before the crash`)
+    this.lostBeyondMs = Math.max(this.lostBeyondMs, before - crash.lateMs)
+    if (before > this.#options.lazyMs + crash.lateMs) {
+      const late = `publishes took ${ms(crash.lateMs)} then`
+      this.violations.push(`${what} again although it was settled ${ms(before)} before the crash, and ${late}`)
+    }
   }
 }
 
@@ -182,6 +222,8 @@ interface Sent {
   /** Somebody got it, so it was committed. */
   seen: boolean
   notBeforeMs: number
+  sentAtMs: number
+  acknowledgedAtMs: number
 }
 
 interface Entry {
@@ -207,6 +249,8 @@ interface Recipient {
   readonly exactlyOnce: boolean
   readonly unordered: boolean
   readonly copies: number
+  /** Settlements without an answer, in the order in which they left. */
+  readonly unanswered: Readonly<{ entry: Entry; connection: number }>[]
   readonly accounts: Map<string, PairAccount>
 }
 

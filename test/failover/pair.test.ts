@@ -84,6 +84,8 @@ async function work(ready: Ready, round: number): Promise<void> {
   await consumer.ask('ACK', { id: taken[30] ?? '' })
   for (const wire of [stomp, consumer]) await wire.disconnect()
   mqtt.disconnect()
+  // The broker closes what it has dealt with to the end: that its client left is of the state too.
+  await until('the end of the connections', () => [stomp, consumer, mqtt].every((wire) => wire.closed))
 }
 
 describe('a standby', () => {
@@ -112,7 +114,8 @@ describe('a standby', () => {
     const killedAt = performance.now()
     await second.leads()
     console.log(`leads ${(performance.now() - killedAt).toFixed(0)} ms after the kill`)
-    expect(second.output).toContain('"warm":true')
+    // It says so in its log, which is another pipe than that of its `ready` line.
+    await until('the successor says that it was warm', () => second.output.includes('"warm":true'))
     expect((await ask<{ digest: string }>(second, '/api/state/digest')).digest).toBe(digest)
   })
 

@@ -57,7 +57,7 @@ export class SoakWorld {
       new StompProducer('stomp-q', { destination: '/queue/soak.one', window: 50 }, stage),
       new StompProducer('stomp-t', { destination: '/topic/soak.stomp', window: 10 }, stage),
       new MqttProducer('mqtt-t', 'soak/one', { window: 30 }, stage),
-      new MqttOnceProducer('mqtt-2', 'soak/two', 10, stage),
+      new MqttOnceProducer('mqtt-2', 'soak/two', { window: 10 }, stage),
       new AmqpProducer('amqp-q', 'queue://soak.three', { window: 30, receiverSettles: 'first' }, stage),
       new AmqpProducer('amqp-t', 'topic://soak.amqp', { window: 10, receiverSettles: 'first' }, stage),
     ]
@@ -72,7 +72,7 @@ export class SoakWorld {
       new AmqpConsumer('queue-three', { address: 'queue://soak.three', receiverSettles: 'first', dispositions: 'ranges' }, stage),
       new StompConsumer('durable', { destination: '/topic/soak.>', ack: 'client', receipts: 'none', clientId: 'durable' }, stage),
       new AmqpConsumer('shared', { address: 'topic://soak.>', receiverSettles: 'first', dispositions: 'ranges', durable: true }, stage),
-      new MqttConsumer('session', 'soak/#', 1, stage),
+      new MqttConsumer('session', { filter: 'soak/#', qos: 1 }, stage),
     ]
   }
 

@@ -1,4 +1,5 @@
-// A raw MQTT 3.1.1 client for tests and benches: it sends exactly what it is told, when it is told, and acknowledges nothing by itself.
+// A raw MQTT client (3.1, 3.1.1, and of 5 what sessions need) for tests and benches: it sends exactly what it is told, when it is told, and
+// acknowledges nothing by itself.
 // Its codec is its own on purpose: an oracle that shared the broker's would share its mistakes. It trusts its broker's framing.
 import { type Place, TurnSocket } from './bytes.ts'
 
@@ -18,7 +19,10 @@ export interface MqttConnect {
   readonly keepAliveSeconds?: number
   readonly will?: Readonly<{ topic: string; payload: Buffer; qos: 0 | 1 | 2; retain: boolean }>
   /** 4 is 3.1.1, 3 is 3.1. */
-  readonly level?: 3 | 4
+  readonly level?: 3 | 4 | 5
+  /** Of level 5: how long the session outlives its connection; and how much may be unacknowledged towards this client. */
+  readonly sessionExpirySeconds?: number
+  readonly receiveMaximum?: number
 }
 
 export type MqttAck = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp'
@@ -26,7 +30,11 @@ export type MqttAck = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp'
 export class MqttWire {
   onPublish: (publish: MqttPublish) => void = () => {}
   onAck: (kind: MqttAck, id: number) => void = () => {}
+  /** MQTT 5: acknowledged with a reason that is an error. */
+  onRefused: (kind: MqttAck, id: number, reason: number) => void = () => {}
   onClosed: (error: Error | undefined) => void = () => {}
+  /** MQTT 5: of the broker's DISCONNECT; -1: there was none. */
+  disconnectReason = -1
   sessionPresent = false
   closed = false
   /** Set once the first packet was parsed. */
@@ -35,6 +43,7 @@ export class MqttWire {
   #rest: Buffer | undefined
   readonly #answers = new Map<string, (bytes: Buffer) => void>()
   #lastId = 60_000
+  #five = false
 
   /**
    * Ends with CONNACK; refuses with an error if its code is not 0 or the connection closes first. `prepare` sets handlers before
@@ -42,6 +51,7 @@ export class MqttWire {
    */
   static async connect(address: Place, options: MqttConnect, prepare: (wire: MqttWire) => void = () => {}): Promise<MqttWire> {
     const wire = new MqttWire()
+    wire.#five = options.level === 5
     prepare(wire)
     const socket = await TurnSocket.open(address, {
       data: (bytes) => wire.#data(bytes),
@@ -74,7 +84,7 @@ export class MqttWire {
   }
 
   publish(topic: string, payload: Buffer, options: Readonly<{ qos: 0 | 1 | 2; id?: number; retain?: boolean; dup?: boolean }>): void {
-    this.write(publishPacket(topic, payload, options))
+    this.write(publishPacket(topic, payload, options, this.#five))
   }
 
   ack(kind: MqttAck, id: number): void {
@@ -84,7 +94,7 @@ export class MqttWire {
   /** Ends with SUBACK: the granted codes. */
   subscribe(filters: readonly Readonly<{ filter: string; qos: 0 | 1 | 2 }>[]): Promise<number[]> {
     const parts = filters.flatMap(({ filter, qos }) => [text(filter), Buffer.from([qos])])
-    return this.#ask(0x82, parts, 'suback').then((bytes) => [...bytes.subarray(2)])
+    return this.#ask(0x82, parts, 'suback').then((bytes) => [...bytes.subarray(this.#five ? afterProperties(bytes, 2) : 2)])
   }
 
   async unsubscribe(filters: readonly string[]): Promise<void> {
@@ -120,7 +130,7 @@ export class MqttWire {
     const id = ++this.#lastId
     if (this.#lastId === 65_000) this.#lastId = 60_000
     const answered = this.#answer(`${answer} ${id}`)
-    this.write(packet(head, [Buffer.from([id >> 8, id & 255]), ...parts]))
+    this.write(packet(head, [Buffer.from([id >> 8, id & 255]), ...noProperties(this.#five), ...parts]))
     return answered
   }
 
@@ -166,9 +176,10 @@ export class MqttWire {
     if (kind === 3) {
       const qos = (head >> 1) & 3
       const topicEnd = 2 + body.readUInt16BE(0)
+      const headEnd = qos > 0 ? topicEnd + 2 : topicEnd
       this.onPublish({
         topic: body.toString('utf8', 2, topicEnd),
-        payload: body.subarray(qos > 0 ? topicEnd + 2 : topicEnd),
+        payload: body.subarray(this.#five ? afterProperties(body, headEnd) : headEnd),
         qos: qos === 0 ? 0 : qos === 1 ? 1 : 2,
         dup: (head & 8) !== 0,
         retain: (head & 1) !== 0,
@@ -178,7 +189,14 @@ export class MqttWire {
     }
     const ack = ACK_NAMES[kind]
     if (ack !== undefined) {
-      this.onAck(ack, body.readUInt16BE(0))
+      // A reason of MQTT 5 that is an error answers nothing that a test may take for an acknowledgement.
+      const reason = body[2] ?? 0
+      if (reason < 0x80) this.onAck(ack, body.readUInt16BE(0))
+      else this.onRefused(ack, body.readUInt16BE(0), reason)
+      return
+    }
+    if (kind === 14) {
+      this.disconnectReason = body[0] ?? 0
       return
     }
     const name =
@@ -195,20 +213,55 @@ export function publishPacket(
   topic: string,
   payload: Buffer,
   { qos, id = 0, retain = false, dup = false }: Readonly<{ qos: 0 | 1 | 2; id?: number; retain?: boolean; dup?: boolean }>,
+  five = false,
 ): Buffer {
   const head = 0x30 | (dup ? 8 : 0) | (qos << 1) | (retain ? 1 : 0)
-  return packet(head, qos > 0 ? [text(topic), Buffer.from([id >> 8, id & 255]), payload] : [text(topic), payload])
+  return packet(head, [text(topic), ...(qos > 0 ? [Buffer.from([id >> 8, id & 255])] : []), ...noProperties(five), payload])
 }
 
 export function ackPacket(kind: MqttAck, id: number): Buffer {
   return Buffer.from([ACK_HEADS[kind], 2, id >> 8, id & 255])
 }
 
-function connectPacket({ clientId, clean, keepAliveSeconds = 0, will, level = 4 }: MqttConnect): Buffer {
+function connectPacket(options: MqttConnect): Buffer {
+  const { clientId, clean, keepAliveSeconds = 0, will, level = 4, sessionExpirySeconds = 0, receiveMaximum = 65_535 } = options
   const flags = (clean ? 2 : 0) | (will === undefined ? 0 : 4 | (will.qos << 3) | (will.retain ? 32 : 0))
-  const parts = [text(level === 4 ? 'MQTT' : 'MQIsdp'), Buffer.from([level, flags, keepAliveSeconds >> 8, keepAliveSeconds & 255]), text(clientId)]
-  if (will !== undefined) parts.push(text(will.topic), Buffer.from([will.payload.length >> 8, will.payload.length & 255]), will.payload)
+  const five = level === 5
+  const parts = [text(level === 3 ? 'MQIsdp' : 'MQTT'), Buffer.from([level, flags, keepAliveSeconds >> 8, keepAliveSeconds & 255])]
+  if (five) {
+    const properties = Buffer.alloc(9)
+    properties[0] = 8
+    properties[1] = SESSION_EXPIRY
+    properties.writeUInt32BE(sessionExpirySeconds, 2)
+    properties[6] = RECEIVE_MAXIMUM
+    properties.writeUInt16BE(receiveMaximum, 7)
+    parts.push(properties)
+  }
+  parts.push(text(clientId), ...(will === undefined ? [] : [...noProperties(five), text(will.topic), short(will.payload.length), will.payload]))
   return packet(0x10, parts)
+}
+
+const SESSION_EXPIRY = 0x11
+const RECEIVE_MAXIMUM = 0x21
+
+/** Of every packet of MQTT 5 that has them. */
+function noProperties(five: boolean): Buffer[] {
+  return five ? [Buffer.from([0])] : []
+}
+
+/** Where the properties that begin at `at` end. */
+function afterProperties(body: Buffer, at: number): number {
+  let length = 0
+  let end = at
+  for (let shift = 0; ; shift += 7) {
+    const byte = body[end++] ?? 0
+    length |= (byte & 127) << shift
+    if (byte < 128) return end + length
+  }
+}
+
+function short(value: number): Buffer {
+  return Buffer.from([value >> 8, value & 255])
 }
 
 function text(value: string): Buffer {

@@ -41,7 +41,8 @@ export class NodeProcess {
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#keep(text))
-    this.child.on('exit', (code, signal) => {
+    // Not `exit`, which may come before the last words have been read.
+    this.child.on('close', (code, signal) => {
       this.exit = { code, signal }
     })
     alive.add(this)

@@ -6,6 +6,7 @@ import * as codec from '../codec.ts'
 import { ProtocolError } from '../codec.ts'
 import type { MqttConnection } from '../connection.ts'
 import { CONNACK_CODE, codeOf, IDENTIFIER_REJECTED, NOT_AUTHORIZED, UNACCEPTABLE_VERSION } from '../errors.ts'
+import { Exchange } from '../exchange.ts'
 import { FOR_EVER, Five, keepMsOf, wishes } from '../five.ts'
 import { newMessage } from '../format.ts'
 import { newMessageFive } from '../format-five.ts'
@@ -15,12 +16,15 @@ import { judgePayload } from '../publish-five.ts'
 import {
   BAD_AUTHENTICATION_METHOD,
   CONNACK_REASON,
+  CONTINUE_AUTHENTICATION,
   IDENTIFIER_NOT_VALID,
   NOT_AUTHORIZED as NOT_AUTHORIZED_FIVE,
+  PACKET_TOO_LARGE,
   PAYLOAD_FORMAT_INVALID,
   PROTOCOL_ERROR,
   TOPIC_INVALID,
 } from '../reasons.ts'
+import { writeAuth } from './auth.ts'
 import { isReserved } from './publish.ts'
 
 export function onConnect(connection: MqttConnection, buffer: Buffer, start: number, end: number): void {
@@ -31,9 +35,9 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   const say: Say = (code, reason, says) => (five === undefined ? codec.connack(false, code) : connackRefused(five, reason, says))
   if (connect.properties !== undefined) {
     const { texts, binaries } = connect.properties
-    if (texts.has(PROPERTY.authenticationMethod)) return refuse(connection, say(0, BAD_AUTHENTICATION_METHOD, 'no authentication method is offered'))
     // [MQTT5-3.1.2.11.10]
-    if (binaries.has(PROPERTY.authenticationData)) return refuse(connection, say(0, PROTOCOL_ERROR, 'authentication data without a method'))
+    if (binaries.has(PROPERTY.authenticationData) && !texts.has(PROPERTY.authenticationMethod))
+      return refuse(connection, say(0, PROTOCOL_ERROR, 'authentication data without a method'))
   }
   if (!identifierFits(connection, connect)) {
     return refuse(connection, say(IDENTIFIER_REJECTED, IDENTIFIER_NOT_VALID, 'the client identifier is longer than is allowed'))
@@ -42,17 +46,50 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   if (will === 'refused') return
   const { broker } = connection.front
   const { remote, secure } = connection.wire
+  const go = (principal: string): void => open(connection, connect, five, will, principal)
+  if (five !== undefined && connect.properties?.texts.has(PROPERTY.authenticationMethod) === true)
+    return converse(connection, five, connect.properties.binaries.get(PROPERTY.authenticationData), go)
   connection.state = 'connecting'
   // What follows is not read before the client is known: it may send at once [MQTT 3.1.4], and gets as far as the kernel's buffers.
   connection.wire.pause()
   const { user, password } = connect
-  broker.authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }).then(
-    (principal) => open(connection, connect, five, will, principal),
-    (error: unknown) => {
-      const code = loginRefused(connect, codeOf(error))
-      refuse(connection, say(code, code === NOT_AUTHORIZED ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[codeOf(error)], sentenceOf(error)))
+  broker.authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }).then(go, (error: unknown) => {
+    const code = loginRefused(connect, codeOf(error))
+    refuse(connection, say(code, code === NOT_AUTHORIZED ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[codeOf(error)], sentenceOf(error)))
+  })
+}
+
+/** Enhanced authentication [MQTT5-4.12]: user name and password are not looked at. */
+function converse(connection: MqttConnection, five: Five, data: Buffer | undefined, go: (principal: string) => void): void {
+  const { remote, secure } = connection.wire
+  const steps = connection.front.broker.authenticateBy(five.method, { remote, secure })
+  // [MQTT5-4.12.0-1]
+  if (steps === undefined) return refuse(connection, connackRefused(five, BAD_AUTHENTICATION_METHOD, 'nobody logs in by this authentication method'))
+  const exchange = new Exchange(steps, {
+    get closed() {
+      return connection.state === 'closed'
     },
-  )
+    challenge(more: Uint8Array) {
+      if (writeAuth(connection, five, CONTINUE_AUTHENTICATION, more)) connection.listen()
+      else refuse(connection, connackRefused(five, PACKET_TOO_LARGE, ''))
+    },
+    done(principal: string, proof: Uint8Array) {
+      five.exchange = undefined
+      five.principal = principal
+      five.proof = proof
+      go(principal)
+    },
+    // [MQTT5-4.12.0-4]
+    refused(code: ErrorCode, says: string) {
+      const reason = code === 'unauthenticated' ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[code]
+      refuse(connection, connackRefused(five, reason, code === 'internal' ? '' : says))
+    },
+  })
+  five.exchange = exchange
+  // What AUTH is read by.
+  connection.own = { ...connection.own, version: 5, five }
+  connection.ponder()
+  exchange.step(data === undefined ? undefined : Buffer.from(data))
 }
 
 /** What is wrong with a CONNECT of MQTT 5 is told in CONNACK [MQTT5-4.13.1-1]. */

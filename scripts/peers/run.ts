@@ -1,0 +1,124 @@
+// `npm run conformance:peers`: installs and starts the brokers beside ours that this machine offers, runs the suites against each and ours, and writes
+// docs/conformance from what was seen. `--only NAME,…`, `--suite NAME,…`, `--keep` (starts them, prints where they listen, waits for an interrupt),
+// `--write` (from the last runs, runs nothing), `--folder DIR` (what is installed and kept; BASCULE_PEERS).
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { canRun, run } from '../../conformance/commands/run.ts'
+import { profiles } from '../../conformance/profiles/profile.ts'
+import { html } from '../../conformance/report/html.ts'
+import { json } from '../../conformance/report/json.ts'
+import type { Report } from '../../conformance/report/report.ts'
+import { suites } from '../../conformance/suites.ts'
+import { type ProfileData, profileOf } from '../../conformance/target.ts'
+import { openOwn } from '../../src/cli/conformance-own.ts'
+import { writeDocuments } from './documents.ts'
+import type { Peer, Running } from './peer.ts'
+import { peers } from './peers.ts'
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    suite: { type: 'string' },
+    folder: { type: 'string', default: process.env['BASCULE_PEERS'] ?? join(tmpdir(), 'bascule-peers') },
+    patience: { type: 'string', default: '5000' },
+    parallel: { type: 'string', default: '8' },
+    keep: { type: 'boolean' },
+    write: { type: 'boolean' },
+  },
+})
+const { folder } = values
+const reports = join(folder, 'reports')
+mkdirSync(reports, { recursive: true })
+
+const bascule: Peer = {
+  name: 'bascule',
+  title: 'Bascule',
+  home: '',
+  settings: 'In the process of the suite.',
+  install: () => undefined,
+  async start() {
+    const { close, ...own } = await openOwn()
+    return { ...own, stop: close }
+  },
+}
+const all = [bascule, ...peers]
+const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name))
+const named = suites.filter(({ name }) => values.suite === undefined || values.suite.split(',').includes(name))
+
+if (values.keep === true) await keep()
+else if (values.write !== true) for (const peer of chosen) await ask(peer)
+if (values.keep !== true) write()
+
+async function begun(peer: Peer): Promise<Running | undefined> {
+  const missing = peer.install(folder)
+  if (missing !== undefined) {
+    console.log(`${peer.name} is left out: ${missing}`)
+    return undefined
+  }
+  const data = join(folder, values.keep === true ? 'kept' : 'data', peer.name)
+  rmSync(data, { recursive: true, force: true })
+  mkdirSync(data, { recursive: true })
+  return await peer.start(folder, data)
+}
+
+async function keep(): Promise<void> {
+  const running = (await Promise.all(chosen.map(async (peer) => [peer.name, await begun(peer)] as const))).flatMap(([name, started]) =>
+    started === undefined ? [] : [{ name, started }],
+  )
+  for (const { name, started } of running) {
+    const targets = Object.entries(started.urls).map(([protocol, url]) => `--target ${protocol}=${url}`)
+    const login = started.user === undefined ? '' : ` --user ${started.user} --pass ${started.password}`
+    console.log(`${name} ${started.version}: --profile ${name} ${targets.join(' ')}${login}`)
+  }
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {}, 60_000)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(clearInterval(timer)))
+  })
+  for (const { started } of running) await started.stop()
+}
+
+/** Suite by suite, each written when it is through: a broker that hangs in one takes no other's result along. */
+async function ask(peer: Peer): Promise<void> {
+  const running = await begun(peer)
+  if (running === undefined) return
+  const { urls, user, password, version, stop } = running
+  const data: ProfileData = profiles[peer.name] ?? profiles['bascule']
+  const target = { urls, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }), profile: profileOf(data) }
+  const screen = { write: (text: string) => void process.stdout.write(text), terminal: false, columns: 120 }
+  try {
+    for (const suite of named.filter((each) => canRun(each, target))) {
+      console.log(`\n── ${suite.title}: ${peer.title} ${version}`)
+      const report = await run({
+        suites: [suite],
+        brokers: [{ name: peer.title, version, target }],
+        wanted: () => true,
+        patienceMs: Number(values.patience),
+        parallel: Number(values.parallel),
+        verbose: false,
+        gate: 'must',
+        screen,
+      })
+      writeFileSync(join(reports, `${peer.name} ${suite.name}.json`), json(report))
+      writeFileSync(join(reports, `${peer.name} ${suite.name}.html`), html(report, 'must'))
+    }
+  } catch (error) {
+    console.error(`${peer.name}:`, error)
+    process.exitCode = 1
+  } finally {
+    await stop()
+  }
+}
+
+function write(): void {
+  const found = all.map((peer) => ({
+    peer,
+    reports: suites.flatMap(({ name }): Report[] => {
+      const file = join(reports, `${peer.name} ${name}.json`)
+      // Written by this script, by the same code.
+      return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')) as Report] : []
+    }),
+  }))
+  writeDocuments(found.filter(({ reports: of }) => of.length > 0))
+}
