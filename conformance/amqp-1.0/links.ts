@@ -5,7 +5,7 @@ import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { message } from './message.ts'
 import { changes, closesAt, condition, edits, ignores, never, sees, silent } from './mutants.ts'
 import { endsOn, refusing } from './refusals.ts'
-import { begun, conditionOf, receiverOf, senderOf, Session, type Attached } from './session.ts'
+import { authenticated, begun, conditionOf, openedWith, openOf, receiverOf, senderOf, Session, type Attached } from './session.ts'
 import type { Trial } from '../trial.ts'
 
 const ERRANT = 'amqp:session:errant-link'
@@ -40,10 +40,12 @@ export const links: Chapter = {
       id: 'AMQP-2.6.1-a',
       level: 'must',
       says: 'A link that is attached again elsewhere is stolen: the second attach succeeds, the first link is closed with the error stolen.',
-      how: 'The same name, role and container on two connections.',
+      how: 'The same name and role in two sessions of a connection.',
       async run(trial) {
-        const first = await (await begun(trial)).receiver('q')
-        const second = await (await begun(trial)).receiver('q')
+        const { wire, open } = await openedWith(trial)
+        if (open.channelMax === 0) skip('the broker has one channel')
+        const first = await (await Session.begin(wire, {}, 0)).receiver('q')
+        const second = await (await Session.begin(wire, {}, 1)).receiver('q')
         const { error, closed } = await first.nextDetach()
         mustEqual(conditionOf(error), 'amqp:link:stolen', 'the condition of detach')
         mustEqual(closed, true, 'the flag closed of detach')
@@ -54,6 +56,24 @@ export const links: Chapter = {
         condition('detach', 'amqp:link:detach-forced'),
         changes('detaches what it should close', 'detach', (detach) => ({ ...detach, closed: false })),
       ],
+    },
+    {
+      id: 'AMQP-2.6.1-d',
+      level: 'must',
+      says: 'A link is stolen from another connection of its container too.',
+      how: 'The same name and role on two connections with one container id.',
+      async run(trial) {
+        const first = await (await begun(trial)).receiver('q')
+        const wire = await authenticated(trial)
+        wire.send(openOf(trial))
+        await wire.next('open')
+        wire.send({ kind: 'begin' })
+        if ((await wire.nextOf('begin', 'close')).kind === 'close') skip('the broker takes one connection of a container')
+        wire.send({ ...receiverOf(trial, 'q'), handle: 0 })
+        await wire.next('attach')
+        mustEqual(conditionOf((await first.nextDetach()).error), 'amqp:link:stolen', 'the condition of detach')
+      },
+      mutants: [noDetach, condition('detach', 'amqp:link:detach-forced')],
     },
     {
       id: 'AMQP-2.6.1-b',
@@ -413,7 +433,7 @@ export const links: Chapter = {
         mustEqual(state?.kind, 'accepted', 'the outcome')
         mustBe(settled !== true, 'the broker settled before the sender had')
         sender.session.send({ kind: 'disposition', role: false, first: id, settled: true, state: { kind: 'accepted' } })
-        await sender.session.echo()
+        await sender.session.sync()
       },
       mutants: [changes('settles first', 'disposition', (disposition) => ({ ...disposition, settled: true })), never('disposition')],
     },

@@ -227,7 +227,7 @@ export const open: Chapter = {
     },
     {
       id: 'AMQP-2.7.1-n',
-      level: 'must',
+      level: 'should',
       says: 'Containers may have any name, two connections may have the same, unless one asks to be alone.',
       how: 'Two connections with one container id, both at once.',
       async run(trial) {

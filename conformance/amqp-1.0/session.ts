@@ -140,10 +140,9 @@ export class Session {
     return { handle, answer }
   }
 
-  /** Ends when a flow that asks for an echo was answered: what was sent before has been read. */
-  async echo(): Promise<void> {
-    this.flow({ echo: true })
-    await this.nextSessionFlow()
+  /** Attaches one link more: when that is answered, all that was sent before has been read, and what the broker had to say to it then has come. */
+  async sync(): Promise<Sender> {
+    return this.sender(`sync-${this.#handle}`)
   }
 
   /** Ends the session; answers the broker's end. */
