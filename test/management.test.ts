@@ -97,7 +97,7 @@ describe('a queue', () => {
   it('is shown in pages, with as much of each body as was asked for', async () => {
     await send('paged', ...Array.from({ length: 25 }, (_, i) => ({ body: `${i} ${'ü'.repeat(100)}` })))
     const seen: string[] = []
-    for (let after = 0; ; ) {
+    for (let after = '0'; ; ) {
       const { body } = await ask('GET', `/api/queues/paged/messages?limit=10&bytes=4&after=${after}`)
       seen.push(...body.messages.map((one: { body: { text: string } }) => one.body.text))
       expect(body.messages[0].body).toMatchObject({ cut: true })
@@ -114,7 +114,7 @@ describe('a queue', () => {
   it('is shown in pages of a megabyte at most, and one message more', async () => {
     await send('large', ...Array.from({ length: 5 }, () => ({ body: 'x'.repeat(400_000) })))
     const asks = await Promise.all(Array.from({ length: 8 }, () => ask('GET', '/api/queues/large/messages?bytes=10')))
-    for (const { body } of asks) expect([body.messages.length, body.next]).toEqual([3, 3])
+    for (const { body } of asks) expect([body.messages.length, body.next]).toEqual([3, '3'])
     const { body } = await ask('GET', '/api/queues/large/messages?bytes=10&after=3')
     expect([body.messages.length, body.next]).toEqual([2, undefined])
     expect((await ask('GET', '/api/explain?queue=large&index=4&bytes=10')).body.message.sequence).toBe(5)

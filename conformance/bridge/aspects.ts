@@ -146,14 +146,9 @@ export const aspects: readonly Aspect[] = [
   payload('bytes', 'bytes that are no text', { kind: 'bytes', bytes: Buffer.from('00ff80fe00c3', 'hex') }, [Buffer.from('ff80fe00c3', 'hex')]),
   payload('bytes-empty', 'no bytes', { kind: 'bytes', bytes: Buffer.alloc(0) }),
   payload('bytes-large', '256 KiB', { kind: 'bytes', bytes: Buffer.alloc(262_144, 'bascule\0') }),
-  structured(
-    'map',
-    'a map',
-    { kind: 'map', entries: { name: 'anna', count: 3, good: true } },
-    ['amqp', 'stomp'],
-    { name: 'anna', count: 3, good: true },
-    ['anna'],
-  ),
+  structured('map', 'a map', { kind: 'map', entries: { name: 'anna', count: 3, good: true } }, ['amqp'], { name: 'anna', count: 3, good: true }, [
+    'anna',
+  ]),
   structured('list', 'a list', { kind: 'list', items: ['anna', 3, true] }, ['amqp'], ['anna', 3, true], ['anna']),
   field('correlationId', 'the correlation id', marked, () => 'correlation-47'),
   field('replyTo', 'where to reply: a topic', marked, (trial) => trial.name('replies'), {
@@ -166,7 +161,8 @@ export const aspects: readonly Aspect[] = [
   }),
   field('contentType', 'the content type', marked, () => 'image/x-bridge'),
   field('type', 'the type (AMQP: subject, JMS: JMSType)', ['amqp', 'stomp'], () => 'order.bridged'),
-  field('messageId', 'the message id of the sender', ['amqp', 'stomp'], () => 'message-id-47', { says: ['amqp'] }),
+  // STOMP's message-id is the server's.
+  field('messageId', 'the message id of the sender', ['amqp'], () => 'message-id-47'),
   field('timestampMs', 'the time of its creation', ['amqp', 'stomp'], () => 1_700_000_000_123, {
     carriedIn: () => [timeInAmqp(1_700_000_000_123), '1700000000123'],
   }),
@@ -188,7 +184,7 @@ export const aspects: readonly Aspect[] = [
   field('priority', 'the priority', ['amqp', 'stomp'], () => 7, { carriedIn: () => [Buffer.from('5007', 'hex'), 'priority:7'] }),
   field('durable', 'that it is durable', ['amqp', 'stomp'], () => true, { carriedIn: () => ['persistent:true', Buffer.from('005370', 'hex')] }),
   field('group', 'the group', ['amqp', 'stomp'], () => 'group-of-47'),
-  field('userId', 'the user', ['amqp', 'stomp'], () => 'anna', { says: ['amqp'], carriedIn: () => ['anna'] }),
+  field('userId', 'the user', ['amqp', 'stomp'], () => 'anna', { says: ['amqp'] }),
   property('property', 'a property', 'colour', 'green'),
   property('property-odd', 'a property with characters of four bytes', 'colour', 'grün 😀'),
   property('property-number', 'a property that is a number', 'weight', 47, ['amqp']),

@@ -1,6 +1,6 @@
 // MQTT.js as a party of the bridge: QoS 1 both ways.
 import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt'
-import { refused } from '../outcome.ts'
+import { fail, notSupported, refused } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { type Body, bytesOf, type Fields, type Message } from './message.ts'
 import type { Client } from './party.ts'
@@ -46,15 +46,17 @@ async function connect(trial: Trial, level: 4 | 5): Promise<MqttClient> {
     ...(trial.password === undefined ? {} : { password: trial.password }),
   })
   trial.after(() => void client.end(true))
-  client.on('error', () => {})
-  await trial.within(
-    new Promise<void>((resolve, reject) => {
-      client.once('connect', () => resolve())
-      client.once('error', reject)
-    }),
-    'CONNACK did not come',
-  )
-  return client
+  let why = 'the connection was closed instead of CONNACK'
+  client.on('error', (error) => {
+    why = error.message
+  })
+  const opened = new Promise<boolean>((resolve) => {
+    client.once('connect', () => resolve(true))
+    client.once('close', () => resolve(false))
+  })
+  if (await trial.within(opened, 'CONNACK did not come')) return client
+  // A server of MQTT 3.1.1 answers a level it does not know by a return code, and one of older making by closing.
+  return level === 5 ? notSupported(`MQTT 5 was refused: ${why}`) : fail(`MQTT 3.1.1 was refused: ${why}`)
 }
 
 function propertiesOf(trial: Trial, { body, fields }: Message): NonNullable<IPublishPacket['properties']> {

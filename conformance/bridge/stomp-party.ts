@@ -37,6 +37,7 @@ export const stompParty: Client = {
       client.subscribe({ destination: trial.profile.stomp.topic(topic), ack: 'auto' }, (error, message) => {
         if (error !== null) return reject(error)
         const pieces: Buffer[] = []
+        message.on('error', reject)
         message.on('data', (piece: Buffer) => pieces.push(piece))
         message.on('end', () => {
           const bytes = Buffer.concat(pieces)

@@ -1,13 +1,18 @@
 import type { Suite } from '../check.ts'
+import { connack } from './connack.ts'
 import { connect } from './connect.ts'
+import { connectActions } from './connect-actions.ts'
 import { connectProperties } from './connect-properties.ts'
 import { data } from './data.ts'
 import { format } from './format.ts'
+import { publishFlags } from './publish.ts'
+import { publishProperties } from './publish-properties.ts'
+import { will } from './will.ts'
 
 export const mqtt5: Suite = {
   name: 'mqtt-5',
   title: 'MQTT 5.0',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html',
   protocols: ['mqtt'],
-  chapters: [data, format, connect, connectProperties],
+  chapters: [data, format, connect, connectProperties, will, connectActions, connack, publishFlags, publishProperties],
 }

@@ -2,6 +2,7 @@
 import type { EntryRef, Ticket } from '../../src/api.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, fault } from './errors.ts'
+import type { Leaving } from './expiry.ts'
 import { detach, disposition, end, flow } from './frames.ts'
 import type { IncomingLink } from './incoming-link.ts'
 import { ACCEPTED, isTerminal, type Outcome, outcomeTerm } from './outcome.ts'
@@ -90,6 +91,15 @@ export class Channel {
     this.connection.released(link, false)
   }
 
+  /** Another link of its name takes over what it has (part 2.6.1): kept for a moment, where it can be. */
+  stolen(link: Link, error: AmqpError): void {
+    if (this.links.get(link.handle) !== link) return
+    this.forget(link, 'detach')
+    this.#detached.add(link.handle)
+    this.connection.write(detach(this.number, link.handle, true, error))
+    this.connection.released(link, false)
+  }
+
   /** An attach was refused: attached and detached in one breath (part 2.6.3). */
   refused(handle: number, error: AmqpError): void {
     this.#detached.add(handle)
@@ -101,19 +111,20 @@ export class Channel {
     this.#detached.delete(handle)
   }
 
-  /** The link is no more; what it had is given up. */
-  forget(link: Link): void {
+  /** The link is no more; what it had is given up, unless it outlives what it leaves by. */
+  forget(link: Link, leaving?: Leaving): void {
     this.links.delete(link.handle)
     this.#linkFlows.delete(link)
+    const kept = leaving !== undefined && this.connection.keep(link, leaving, this)
     if (link.receives) {
-      link.release()
+      if (!kept) link.release()
       this.#queue = this.#queue.slice(this.#queueAt).filter((out) => out.link !== link)
       this.#queueAt = 0
       if (link.unsettled > 0) for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
       return
     }
     for (const [id, half] of this.#halfSettled) if (half === link) this.#halfSettled.delete(id)
-    link.release(false)
+    if (!kept) link.release(false)
   }
 
   /** Ends it with an error (part 2.5.6). */
@@ -127,11 +138,13 @@ export class Channel {
   /** All links go. */
   close(gone: boolean): void {
     for (const link of this.links.values()) {
-      if (link.receives) link.release()
+      if (this.connection.keep(link, gone ? 'close' : 'end', this)) link.answered = false
+      else if (link.receives) link.release()
       else link.release(gone)
       this.connection.released(link, gone)
     }
     this.links.clear()
+    if (!gone) this.connection.beginKept(this)
     this.#queue = []
     this.#queueAt = 0
     this.#unsettled.clear()
@@ -265,7 +278,7 @@ export class Channel {
         if (done === true) return false
         if ((value[0] - first) >>> 0 > length) continue
         this.#halfSettled.delete(value[0])
-        value[1].settledByBoth()
+        value[1].settledByBoth(value[0])
       }
       return true
     })
@@ -349,13 +362,13 @@ export class Channel {
     const ticket = run.link.settle(run.firstTag, run.lastTag, outcome, !settled)
     // Settled first by the client: nobody waits for it. Else we settle once it is durable (part 2.6.12).
     if (settled || outcome === undefined || !isTerminal(outcome)) return
-    this.#answerSettled(ticket, run.firstId, run.lastId, outcome)
+    this.#answerSettled(run, ticket, outcome)
   }
 
-  #answerSettled(ticket: Ticket, first: number, last: number, outcome: Outcome): void {
+  #answerSettled({ link, firstId, lastId }: Run, ticket: Ticket, outcome: Outcome): void {
     if (!isTerminal(outcome)) return
-    const bytes = disposition(this.number, false, first, last, true, outcomeBytes(outcome))
-    this.connection.after(ticket, () => {
+    const bytes = disposition(this.number, false, firstId, lastId, true, outcomeBytes(outcome))
+    link.after(ticket, () => {
       if (!this.ending) this.connection.write(bytes)
     })
   }

@@ -11,8 +11,10 @@ import { SOLE_CONNECTION } from './capabilities.ts'
 import type { Channel, Link } from './channel.ts'
 import { AMQP_HEADER, FRAME_AMQP, FRAME_SASL, type Frame, Parser, SASL_HEADER } from './codec.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from './errors.ts'
+import { beginsWith, type Leaving, outlives } from './expiry.ts'
 import { close, HEARTBEAT, saslChallenge, saslMechanisms, saslOutcome } from './frames.ts'
 import type { IncomingLink } from './incoming-link.ts'
+import type { KeptLink, KeptLinks } from './kept-links.ts'
 import type { OutgoingLink } from './outgoing-link.ts'
 import { type Open, type Performative, readPerformative } from './performatives.ts'
 import { TermReader } from './reader.ts'
@@ -30,6 +32,8 @@ export type Shared = Readonly<{
   log: Log
   /** Every link by principal, container, role and name: who attaches one again takes it over. */
   links: Map<string, () => void>
+  /** Links whose client is away and may come back. */
+  kept: KeptLinks
   /** Links that take from a durable subscription, by its queue. */
   subscribers: Map<string, number>
   connectionId: () => string
@@ -72,6 +76,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   #doneUpTo: Ticket = 0
   #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
   readonly #held = new Map<string, number>()
+  /** Kept ones that wait for the end of their session or of the connection. */
+  readonly #keptHere = new Map<string, Readonly<{ link: Link; channel: Channel }>>()
   readonly #unflushed = new Set<Channel>()
   #flushWaits = false
   readonly #topUps = new Set<OutgoingLink>()
@@ -316,6 +322,33 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     return `${this.principal}\0${this.containerId}\0${receives ? 'receiver' : 'sender'}\0${name}`
   }
 
+  /** Keeps what a link has, where its terminus outlives what it leaves by. False: it is to be released. */
+  keep(link: Link, leaving: Leaving, channel: Channel): boolean {
+    const { kept } = this.shared
+    if (!outlives(link.expiry) || kept.full || this.#keptHere.size >= this.shared.settings.linksMax) return false
+    const key = this.linkKey(link.attach.name, link.receives)
+    link.suspend()
+    kept.keep(key, link)
+    if (beginsWith(link.expiry, leaving)) kept.begin(key)
+    else this.#keptHere.set(key, { link, channel })
+    return true
+  }
+
+  /** A link that its client left is attached again, here or elsewhere. */
+  takeKept(key: string, signature: string): KeptLink | undefined {
+    this.#keptHere.delete(key)
+    return this.shared.kept.take(key, signature)
+  }
+
+  /** Its session ended: the time of those begins that waited for that. */
+  beginKept(ended: Channel): void {
+    for (const [key, { link, channel }] of this.#keptHere) {
+      if (channel !== ended || !beginsWith(link.expiry, 'end')) continue
+      this.#keptHere.delete(key)
+      this.shared.kept.begin(key, link)
+    }
+  }
+
   /** A link is no more: its name is free, and its temporary queue goes. */
   released(link: Link, gone: boolean): void {
     this.shared.links.delete(this.linkKey(link.attach.name, link.receives))
@@ -325,7 +358,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     const { source } = link
     if (source.durable && !source.lookup) this.#subscriber(source.queue, -1)
     // With the connection goes the session that holds it.
-    if (source.temporary && !gone) this.letGo(source.queue)
+    if (source.temporary && !gone && !outlives(link.expiry)) this.letGo(source.queue)
   }
 
   /** Counts who takes from a durable subscription, here and on other connections. */
@@ -541,6 +574,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#cancelConnectTimeout()
     this.#idle?.stop()
     for (const channel of this.channels.values()) channel.close(true)
+    for (const [key, { link }] of this.#keptHere) this.shared.kept.begin(key, link)
+    this.#keptHere.clear()
     for (const link of [...this.lingering]) link.release(true)
     this.channels.clear()
     this.#unflushed.clear()

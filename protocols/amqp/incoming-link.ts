@@ -2,6 +2,9 @@
 //
 // Each has a session of the core of its own, so that a sender whose destination is full holds up nobody but himself: his publishes park,
 // and no credit comes until they have found room. Credit and undecided messages together never exceed `creditWindow`.
+//
+// A link whose target outlives it (expiry.ts) remembers by tag what became of its messages. When its client goes, it stays, without a channel, and the
+// link of the same name that comes after it inherits all of that.
 import type { Address, BrokerError, PublishOptions, Replies, Session, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
 import { kindOfAnnotation, parseTarget } from './address.ts'
@@ -9,19 +12,37 @@ import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
 import type { Coordinator, Decision } from './coordinator.ts'
 import { type AmqpError, brokerError, DecodeFault, errorOf, fault } from './errors.ts'
+import { type Expiry, outlives } from './expiry.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
+import type { KeptLink } from './kept-links.ts'
+import { ACCEPTED, outcomeTerm } from './outcome.ts'
+import type { OwnSession } from './own-session.ts'
+import { type Fate, NOBODY, Remembered, tagsOf } from './remembered.ts'
+import { TermWriter } from './writer.ts'
+import type { Term } from './term.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 import type { TermReader } from './reader.ts'
 import { SHARE } from './settling.ts'
 import { type OpenTransaction, rolledBack, UNKNOWN_ID } from './transactions.ts'
 
-/** `target` undefined: an anonymous sender's, each message says where it goes. `coordinator`: messages are commands to it. */
-export type IncomingOptions = Readonly<{ attach: Attach; target: Address | undefined; coordinator: Coordinator | undefined }>
+/** `target` undefined: an anonymous sender's, each message says where it goes. `coordinator`: messages are commands to it. `signature`: see `KeptLink`. */
+export type IncomingOptions = Readonly<{
+  attach: Attach
+  target: Address | undefined
+  coordinator: Coordinator | undefined
+  expiry: Expiry
+  signature: string
+}>
 
 type Partial = {
   readonly id: number
   settled: boolean
+  /** Of a link that remembers. */
+  readonly tag: string
+  readonly resume: boolean
+  /** The client settles after us. */
+  readonly second: boolean
   readonly pieces: Buffer[]
   bytes: number
   readonly format: number
@@ -29,13 +50,14 @@ type Partial = {
   within: string | undefined
 }
 
-/** Stands for a delivery that its sender has settled: nobody is told. */
-const NOBODY = -1
+/** Whom to answer, once it is done: a delivery, as accepted; one that belongs to a transaction (or ends it), in a state that says more; or one that is remembered. */
+type Due = number | Stated | Fate
+/** `settled`: by us, whatever the link has. */
+type Stated = Readonly<{ id: number; state: Buffer; open: OpenTransaction | undefined; settled: boolean }>
 
-/** Whom to answer, once it is done: a delivery, as accepted; or one that belongs to a transaction (or ends it), in a state that says more. */
-type Due = number | Readonly<{ id: number; state: Buffer; open: OpenTransaction | undefined }>
-
-export class IncomingLink implements Replies {
+export class IncomingLink implements Replies, KeptLink {
+  readonly expiry: Expiry
+  readonly signature: string
   readonly attach: Attach
   readonly handle: number
   readonly receives = false
@@ -48,8 +70,16 @@ export class IncomingLink implements Replies {
   readonly #channel: Channel
   readonly #target: Address | undefined
   readonly #coordinator: Coordinator | undefined
-  #session: Session | undefined
+  #own: OwnSession | undefined
   #over = false
+  /** It is over, and waits for its client. */
+  #kept = false
+  /** What became of what came, where that outlives the link. */
+  #remembered: Remembered | undefined
+  /** What we said is unsettled is not all: nothing new may come. */
+  #resumesOnly = false
+  /** Remembered ones that their client has yet to settle, by id. */
+  readonly #half = new Map<number, Fate>()
   /** It is over, and transactions of it are still being rolled back. */
   #undoing = false
   #deliveryCount: number
@@ -57,15 +87,18 @@ export class IncomingLink implements Replies {
   /** Messages whose fate is open, the one that is coming in included. */
   #undecided = 0
   #partial: Partial | undefined
-  readonly #owed = new Owed<Due>()
-  readonly #parked = new Owed<Due>()
+  #owed = new Owed<Due>()
+  #parked = new Owed<Due>()
   #doneUpTo: Ticket = 0
   #pressed = false
   #afterTicket: Readonly<{ ticket: Ticket; run: () => void }> | undefined
   /** Addresses of an anonymous sender's messages, and queues made. */
   readonly #addresses = new Map<string, Address>()
 
-  constructor(channel: Channel, { attach, target, coordinator }: IncomingOptions) {
+  constructor(channel: Channel, { attach, target, coordinator, expiry, signature }: IncomingOptions) {
+    this.expiry = expiry
+    this.signature = signature
+    if (outlives(expiry)) this.#remembered = new Remembered(channel.connection.creditWindow)
     this.#channel = channel
     this.attach = attach
     this.handle = attach.handle
@@ -75,12 +108,35 @@ export class IncomingLink implements Replies {
   }
 
   get session(): Session {
-    if (this.#session === undefined) throw new Error('a link is used before it is open')
-    return this.#session
+    if (this.#own === undefined) throw new Error('a link is used before it is open')
+    return this.#own.session
   }
 
-  open(session: Session): void {
-    this.#session = session
+  open(own: OwnSession): void {
+    this.#own = own
+  }
+
+  /** Something may be inherited of it. */
+  get alive(): boolean {
+    return this.#own !== undefined
+  }
+
+  /** Goes on where the last link of this name was left. Answers what is said of the deliveries that its client names. */
+  inherit(link: IncomingLink): readonly (readonly [Term, Term])[] {
+    this.#own = link.#own
+    this.#owed = link.#owed
+    this.#parked = link.#parked
+    this.#doneUpTo = link.#doneUpTo
+    this.#remembered = link.#remembered
+    this.#undecided = this.#owed.count + this.#parked.count
+    if (this.#own !== undefined) this.#own.to = this
+    const { unsettled, incomplete } = this.attach
+    return this.#remembered?.compare(tagsOf(unsettled), incomplete) ?? []
+  }
+
+  /** Not all that is unsettled had room in our attach (part 2.7.3, incomplete-unsettled). */
+  resumeOnly(): void {
+    this.#resumesOnly = true
   }
 
   /** `run` when this is committed. */
@@ -98,13 +154,15 @@ export class IncomingLink implements Replies {
   transfer(transfer: Transfer, frame: Frame): void {
     const { settings } = this.#channel.connection.shared
     const continued = this.#partial !== undefined
-    const partial = this.#partial ?? this.#begin(transfer)
+    const partial = this.#partial ?? this.#begin(transfer, frame)
     if (partial === undefined) return
     if (continued && transfer.deliveryId !== undefined && transfer.deliveryId !== partial.id) {
       this.#fail(fault('invalid', 'A message began before the last frame of the one before it.'))
       return
     }
     if (transfer.aborted) {
+      // Implicitly settled (part 2.7.5).
+      if (partial.resume) this.#remembered?.forget(partial.tag)
       this.#drop()
       this.#decided()
       return
@@ -134,7 +192,7 @@ export class IncomingLink implements Replies {
     this.#complete(partial, whole, 0, whole.length)
   }
 
-  #begin(transfer: Transfer): Partial | undefined {
+  #begin(transfer: Transfer, { bytes }: Frame): Partial | undefined {
     if (transfer.deliveryId === undefined || transfer.tagBytes === undefined) {
       this.#fail(fault('invalid', 'The first frame of a message has no delivery-id or no delivery-tag.'))
       return undefined
@@ -147,10 +205,25 @@ export class IncomingLink implements Replies {
       this.#fail({ condition: 'amqp:link:transfer-limit-exceeded', description: 'A message came without credit.' })
       return undefined
     }
+    if (this.#resumesOnly && !transfer.resume) {
+      this.#fail({
+        condition: 'amqp:not-allowed',
+        description: 'What was said to be unsettled was incomplete: only resumed deliveries may come (part 2.7.3).',
+      })
+      return undefined
+    }
+    const linkSecond = this.attach.receiverSettles === 1
+    if (transfer.receiverSettles === 1 && !linkSecond) {
+      this.#fail(fault('invalid', 'A transfer asks for rcv-settle-mode second on a link of first (part 2.7.5).'))
+      return undefined
+    }
     this.#credit--
     this.#deliveryCount = (this.#deliveryCount + 1) >>> 0
     this.#undecided++
-    return { id: transfer.deliveryId, settled: false, pieces: [], bytes: 0, format: transfer.format ?? 0, within: undefined }
+    const { tagBytes, tagEnd, resume } = transfer
+    const tag = this.#remembered === undefined ? '' : bytes.toString('latin1', tagEnd - tagBytes, tagEnd)
+    const second = linkSecond && transfer.receiverSettles !== 0
+    return { id: transfer.deliveryId, settled: false, tag, resume, second, pieces: [], bytes: 0, format: transfer.format ?? 0, within: undefined }
   }
 
   /** The unfinished message is no more. */
@@ -164,12 +237,13 @@ export class IncomingLink implements Replies {
     const { connection } = this.#channel
     const { broker, settings } = connection.shared
     const id = partial.settled ? NOBODY : partial.id
+    if (this.#resumed(id, partial)) return
     const open = partial.within === undefined ? undefined : connection.transactions.find(partial.within)
     if (partial.within !== undefined && open === undefined) {
       this.#refuse(id, UNKNOWN_ID)
       return
     }
-    const due: Due = open === undefined ? id : { id, state: open.accepted, open }
+    const due: Due = open === undefined ? this.#dueOf(id, partial) : { id, state: open.accepted, open, settled: false }
     if (partial.format !== 0) {
       this.#refuse(due, fault('unsupported', `Message format ${partial.format} is not offered, only 0.`))
       return
@@ -192,6 +266,39 @@ export class IncomingLink implements Replies {
     else this.#publish(due, to, incoming, true)
   }
 
+  #dueOf(id: number, { tag, second }: Partial): Due {
+    if (id === NOBODY || this.#coordinator !== undefined) return id
+    if (this.#remembered !== undefined) return this.#remembered.begin(id, tag, ACCEPTED_BYTES)
+    return second === (this.attach.receiverSettles === 1) ? id : { id, state: ACCEPTED_BYTES, open: undefined, settled: true }
+  }
+
+  /**
+   * What came on an earlier link of this name is not published again: it is answered, if it is remembered, and else not heard (part 2.7.5, resume).
+   * So is what its client said it has unsettled, was told of, and sends again without saying so. False: it is a new one.
+   */
+  #resumed(id: number, { tag, resume, second }: Partial): boolean {
+    const fate = this.#remembered?.get(tag)
+    if (!resume && (fate === undefined || fate.id !== NOBODY)) return false
+    if (fate === undefined || id === NOBODY) {
+      this.#remembered?.forget(tag)
+      this.#decided()
+    } else if (fate.decided === undefined) {
+      // It is counted already.
+      this.#undecided--
+      fate.id = id
+    } else {
+      fate.id = id
+      this.#tellFate(fate, fate.decided, second)
+    }
+    return true
+  }
+
+  #tellFate(fate: Fate, state: Term, second: boolean): void {
+    this.#channel.tell(fate.id, new TermWriter(64).term(state).bytes(), !second, this)
+    if (second) this.#half.set(fate.id, fate)
+    else this.#decided()
+  }
+
   #command(coordinator: Coordinator, id: number, reader: TermReader): void {
     if (id === NOBODY) {
       this.#fail(fault('invalid', 'A message to the coordinator is settled: its answer could not be told.'))
@@ -212,7 +319,7 @@ export class IncomingLink implements Replies {
       this.#refuse(id, decision)
       return
     }
-    const due: Due = { id, state: decision.state, open: decision.open }
+    const due: Due = { id, state: decision.state, open: decision.open, settled: false }
     if (decision.ticket < 0) this.#parked.push(0, due)
     else this.#owe(decision.ticket, due)
   }
@@ -288,7 +395,8 @@ export class IncomingLink implements Replies {
   }
 
   ended(error: BrokerError): void {
-    this.#channel.connection.ended(error)
+    if (this.#over) this.drop()
+    else this.#channel.connection.ended(error)
   }
 
   #owe(ticket: Ticket, due: Due): void {
@@ -297,8 +405,12 @@ export class IncomingLink implements Replies {
   }
 
   #accept(due: Due): void {
+    if (typeof due !== 'number' && 'tag' in due) {
+      this.#decideFate(due, outcomeTerm(ACCEPTED))
+      return
+    }
     if (this.#over) return
-    const second = this.attach.receiverSettles === 1
+    const second = this.attach.receiverSettles === 1 && !(typeof due !== 'number' && due.settled)
     if (typeof due !== 'number' && due.id !== NOBODY) {
       this.#channel.tell(due.id, due.state, !second, this)
       if (!second) this.#decided()
@@ -310,11 +422,22 @@ export class IncomingLink implements Replies {
     }
   }
 
+  #decideFate(fate: Fate, state: Term): void {
+    this.#remembered?.decide(fate, state)
+    if (this.#over) return
+    if (fate.id === NOBODY) this.#decided()
+    else this.#tellFate(fate, state, this.attach.receiverSettles === 1)
+  }
+
   /**
    * Only a link that nobody hears can refuse what is settled: it says so by its end (part 2.6.12). In a transaction it says so by the answer to the
    * discharge, since nothing of it can happen any more.
    */
   #refuse(due: Due, error: AmqpError): void {
+    if (typeof due !== 'number' && 'tag' in due) {
+      this.#decideFate(due, outcomeTerm({ kind: 'rejected', reason: '' }, error))
+      return
+    }
     const open = typeof due === 'number' ? undefined : due.open
     open?.transaction.doom(brokerError('invalid', error.description))
     if (this.#over) return
@@ -337,7 +460,12 @@ export class IncomingLink implements Replies {
   }
 
   /** The client has settled too (rcv-settle-mode second). */
-  settledByBoth(): void {
+  settledByBoth(id: number): void {
+    const fate = this.#half.get(id)
+    if (fate !== undefined) {
+      this.#half.delete(id)
+      this.#remembered?.forget(fate.tag)
+    }
     this.#decided()
   }
 
@@ -361,6 +489,23 @@ export class IncomingLink implements Replies {
   }
 
   // ---- Its end
+
+  /** Its client is away, and may come back: what is under way goes on. */
+  suspend(): void {
+    const { connection } = this.#channel
+    this.#kept = true
+    this.#over = true
+    this.#drop()
+    if (this.#pressed) connection.pressed(false)
+    this.#pressed = false
+    this.#half.clear()
+  }
+
+  /** It did not come back. */
+  drop(): void {
+    this.#remembered = undefined
+    this.#close()
+  }
 
   /** Detached. What is parked still finds its place, unless the connection is gone. */
   release(gone: boolean): void {
@@ -394,16 +539,17 @@ export class IncomingLink implements Replies {
   }
 
   #closeIfDone(): void {
+    if (this.#kept) return
     if (this.#over && this.#parked.count === 0 && !this.#undoing) this.#close()
     else if (this.#parked.count === 0) this.topUp()
   }
 
   #close(): void {
-    const session = this.#session
-    this.#session = undefined
+    const own = this.#own
+    this.#own = undefined
     this.#coordinator?.release()
     this.#channel.connection.lingering.delete(this)
-    session?.close('clean')
+    own?.session.close('clean')
   }
 }
 
@@ -412,6 +558,7 @@ export function queuesOf(address: Address): readonly Address[] {
   return (address.parts ?? [address]).filter((part) => part.kind === 'queue' && !isTemporary(part))
 }
 
+const ACCEPTED_BYTES = new TermWriter(8).term(outcomeTerm(ACCEPTED)).bytes()
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const
 const OUTSIDE: Readonly<Record<Incoming['retain'], PublishOptions>> = {
   no: { retain: 'no', note: 0, transaction: undefined },

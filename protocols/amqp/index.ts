@@ -2,6 +2,7 @@
 import type { Broker, Connection, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
 import { AmqpConnection, type Shared } from './connection.ts'
 import { amqpDialect } from './format.ts'
+import { KeptLinks } from './kept-links.ts'
 import { handle } from './on/index.ts'
 import { openFrame } from './on/open.ts'
 import { type AmqpSettings, schema } from './settings.ts'
@@ -34,6 +35,7 @@ class AmqpFrontEnd implements FrontEnd {
       settings,
       log,
       links: new Map(),
+      kept: new KeptLinks(broker, settings.linksKept),
       subscribers: new Map(),
       connectionId: () => `${prefix}-${++this.#connections}`,
       handle,

@@ -126,7 +126,7 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
  * Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. Where a link takes from several queues, the
  * queue's number stands before them. Answers where the tag ends.
  */
-function writeTag(bytes: Buffer, at: number, out: Outbound): number {
+function writeTag(bytes: Buffer, at: number, out: Pick<Outbound, 'ref' | 'attempts' | 'ofSeveral'>): number {
   const { queue, sequence } = out.ref
   if (out.ofSeveral) at = bytes.writeUIntBE(queue % 2 ** 48, at, 6)
   at = bytes.writeUIntBE(Math.floor(sequence / 2 ** 8) % 2 ** 48, at, 6)
@@ -137,6 +137,13 @@ function writeTag(bytes: Buffer, at: number, out: Outbound): number {
 
 function tagBytes(ofSeveral: boolean): number {
   return ofSeveral ? 14 : 8
+}
+
+/** The whole tag of a delivery. */
+export function bytesOfTag({ ref, attempts }: Delivery, ofSeveral: boolean): Buffer {
+  const bytes = Buffer.allocUnsafe(tagBytes(ofSeveral))
+  writeTag(bytes, 0, { ref, attempts, ofSeveral })
+  return bytes
 }
 
 /** The part of a tag that stays with an entry (all but its last byte), in hexadecimal. */

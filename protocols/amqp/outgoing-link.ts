@@ -1,6 +1,9 @@
 // A link on which the client receives (part 2.6): takes deliveries from one queue as its credit and the session's window allow, and settles.
 // Hot room. Not here: how its queue came to be (sources.ts), frames (outbound.ts), delivery ids (channel.ts).
 //
+// A link whose source outlives it (expiry.ts) has a session of the core of its own, and keeps what it sent until it is settled: when its client goes, all
+// of that stays locked, and the link of the same name that comes after it inherits and resumes it (resuming.ts).
+//
 // What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
 // socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
 import type {
@@ -14,18 +17,25 @@ import type {
   Message,
   Outcome as CoreOutcome,
   QueuePattern,
+  Replies,
+  Session,
+  Sink,
   Ticket,
 } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
 import { brokerError, errorOf } from './errors.ts'
+import type { Expiry } from './expiry.ts'
 import { DIALECT } from './incoming-message.ts'
+import type { KeptLink } from './kept-links.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
 import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
+import type { OwnSession } from './own-session.ts'
 import type { Attach, Flow } from './performatives.ts'
+import { bytesOf, InHand, missing, type Resumption } from './resuming.ts'
 import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
-import { pairs, symbol, text } from './term.ts'
+import { pairs, symbol, type Term, text } from './term.ts'
 import type { OpenTransaction, Settled } from './transactions.ts'
 import type { Terminus } from './terminus.ts'
 import { TermWriter } from './writer.ts'
@@ -59,8 +69,12 @@ export type Source = Readonly<{
   filter: Terminus['filter']
 }>
 
-export class OutgoingLink implements BrowseSink, OutboundLink {
+export type OutgoingOptions = Readonly<{ attach: Attach; source: Source; expiry: Expiry; signature: string; own: OwnSession | undefined }>
+
+export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink {
   readonly attach: Attach
+  readonly expiry: Expiry
+  readonly signature: string
   readonly handle: number
   readonly receives = true
   readonly source: Source
@@ -69,6 +83,15 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   leaving: Readonly<{ closed: boolean }> | undefined
   readonly #channel: Channel
   readonly #defaultOutcome: CoreOutcome
+  #own: OwnSession | undefined
+  #doneUpTo: Ticket = 0
+  #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
+  /** What was sent and is unsettled, of a link with a session of its own, and what of it is to be sent again. */
+  #inHand: InHand | undefined
+  #toResume: Resumption[] = []
+  #sink: SinkOf | undefined
+  /** What was said to be unsettled is not all: nothing new may go. */
+  #resumesOnly = false
   #consumer: Consumer | undefined
   /** The consumer, or what looks at the queue. */
   #taker: Browse | undefined
@@ -90,7 +113,14 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   #lastTo: Address | undefined
   #lastToSection: Uint8Array = EMPTY
 
-  constructor(channel: Channel, attach: Attach, source: Source) {
+  constructor(channel: Channel, { attach, source, expiry, signature, own }: OutgoingOptions) {
+    this.expiry = expiry
+    this.signature = signature
+    this.#own = own
+    if (own !== undefined) {
+      own.to = this
+      this.#inHand = new InHand()
+    }
     this.#channel = channel
     this.attach = attach
     this.handle = attach.handle
@@ -100,6 +130,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     const outcome = standard === undefined ? undefined : readOutcome(standard)
     this.#defaultOutcome = outcome !== undefined && isTerminal(outcome) ? outcome : RELEASED
     this.#resumed = resumedOf(attach)
+    this.#resumesOnly = attach.incomplete
   }
 
   open(consumer: Consumer): void {
@@ -109,6 +140,62 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   look(browse: Browse): void {
     this.#taker = browse
+  }
+
+  /** Its own session, or the connection's. */
+  get session(): Session {
+    return this.#own?.session ?? this.#channel.connection.session
+  }
+
+  /** `run` when this ticket of its session is committed. */
+  after(ticket: Ticket, run: () => void): void {
+    if (this.#own === undefined) this.#channel.connection.after(ticket, run)
+    else if (ticket <= this.#doneUpTo) run()
+    else this.#after.push({ ticket, run })
+  }
+
+  /** Something may be inherited of it. */
+  get alive(): boolean {
+    return this.#own !== undefined && this.#consumer !== undefined
+  }
+
+  /** Where the core gives what it has for a link with a session of its own: to whoever has that then. */
+  get sink(): Sink {
+    this.#sink ??= new SinkOf(this)
+    return this.#sink
+  }
+
+  /** Goes on where the last link of this name was left. Answers what it has unsettled. */
+  inherit(link: OutgoingLink): readonly (readonly [Term, Term])[] {
+    this.#own = link.#own
+    this.#doneUpTo = link.#doneUpTo
+    this.#after = link.#after
+    this.#consumer = link.#consumer
+    this.#taker = link.#taker
+    this.#sink = link.#sink
+    if (this.#sink !== undefined) this.#sink.to = this
+    this.#inHand = link.#inHand
+    this.#grantedBytes = true
+    this.#bytesBack = link.#bytesBack
+    if (this.#own !== undefined) this.#own.to = this
+    if (this.#inHand === undefined) return []
+    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach.unsettled, this.attach.incomplete, this.source.several !== undefined)
+    // Nobody knows whether it came, or what became of it: it is given out again.
+    for (const delivery of forgotten) this.#settleInHand(delivery.tag, delivery.tag, RELEASED, false)
+    this.#toResume = toResume
+    this.unsettled = this.#inHand.size
+    this.#consumer?.stall(false)
+    return ours
+  }
+
+  /** Not all that is unsettled had room in our attach (part 2.7.3, incomplete-unsettled). */
+  resumeOnly(): void {
+    this.#resumesOnly = true
+  }
+
+  #settleInHand(first: number, last: number, outcome: CoreOutcome, answered: boolean): Ticket {
+    this.#bytesBack += this.#inHand?.settled(first, last) ?? 0
+    return this.#consumer?.settle(first, last, outcome, answered) ?? 0
   }
 
   get flowState(): Readonly<{ handle: number; deliveryCount: number; credit: number; drain: boolean }> {
@@ -133,7 +220,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     const taker = this.#taker
     if (taker === undefined || !this.answered) return
     const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
-    const wanted = Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.unsettled))
+    if (this.#toResume.length > 0) this.#resumeSome()
+    const none = this.#resumesOnly || this.#toResume.length > 0
+    const wanted = none ? 0 : Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.unsettled))
     const messages = wanted - this.#granted
     let bytes = 0
     if (!this.#grantedBytes) {
@@ -179,7 +268,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     if (this.#over) return
     this.#granted--
     const { message } = delivery
-    this.#bytesBack += message.head.length + message.body.length
+    // Of one that is kept the bytes come back when it is settled: what a client that is away can hold is bounded by them.
+    if (this.#inHand === undefined || delivery.tag === 0) this.#bytesBack += bytesOf(message)
+    else this.#inHand.given(delivery)
     const ours = message.dialect === DIALECT ? message : this.#channel.connection.shared.broker.translate(message, DIALECT)
     if (ours === undefined) {
       this.#cannotTake(delivery, `no AMQP form for a message of dialect ${message.dialect}`)
@@ -190,7 +281,43 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
   #cannotTake(delivery: Delivery, reason: string): void {
-    if (delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
+    if (delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
+  }
+
+  /** What was sent on an earlier link of this name, in its order, as far as there is credit. */
+  #resumeSome(): void {
+    let left = RESUMED_PER_TURN
+    while (this.#credit > 0 && left-- > 0) {
+      const next = this.#toResume.shift()
+      if (next === undefined) return
+      this.#resumeOne(next)
+    }
+    if (this.#credit > 0 && this.#toResume.length > 0) this.#channel.connection.topUpLater(this)
+  }
+
+  #resumeOne({ delivery, state }: Resumption): void {
+    const outcome = state === undefined ? undefined : readOutcome(state)
+    const over = outcome !== undefined && isTerminal(outcome)
+    const { broker } = this.#channel.connection.shared
+    const ours = delivery.message.dialect === DIALECT ? delivery.message : broker.translate(delivery.message, DIALECT)
+    if (over || ours === undefined) {
+      this.#settleInHand(delivery.tag, delivery.tag, over ? outcome : RELEASED, false)
+      this.unsettled--
+    }
+    const whole = over || ours === undefined ? [] : this.#partsOf(delivery, ours, broker.clock.wallMs())
+    const { parts, from } = missing(whole, state, this.#channel.connection.shared.settings)
+    const settled = over || ours === undefined
+    this.#credit--
+    this.#waiting++
+    this.#channel.send(this, {
+      ref: delivery.ref,
+      attempts: delivery.attempts,
+      ofSeveral: this.source.several !== undefined,
+      coreTag: settled ? 0 : delivery.tag,
+      settled,
+      state: new TermWriter(16).term(settled ? outcomeTerm(over ? outcome : RELEASED) : from).bytes(),
+      parts,
+    })
   }
 
   #send(delivery: Delivery, message: Message): void {
@@ -198,7 +325,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
     const ofSeveral = this.source.several !== undefined
     const outcome = this.#resumed === undefined ? undefined : this.#resume(entryOfTag(delivery.ref, ofSeveral))
     const settled = delivery.tag === 0 || outcome !== undefined
-    if (outcome !== undefined && delivery.tag !== 0) this.#consumer?.settle(delivery.tag, delivery.tag, outcome, false)
+    if (outcome !== undefined && delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
     const parts = state === undefined ? this.#partsOf(delivery, message, broker.clock.wallMs()) : []
     const { messageBytesMax } = this.attach
@@ -256,12 +383,31 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   /** A receiver that wants to know where the end of a queue is asks for it by draining. */
   drained(): void {}
 
+  /** Its queue is no more, or its own session. */
   ended(error: BrokerError): void {
     this.#consumer = undefined
     this.#taker = undefined
+    if (this.#over) return
     this.#channel.detach(this, true, errorOf(error))
     this.#channel.connection.flush()
   }
+
+  // ---- What its own session tells
+
+  done(upTo: Ticket): void {
+    this.#doneUpTo = upTo
+    let ran = 0
+    while (ran < this.#after.length && this.#after[ran].ticket <= upTo) this.#after[ran++].run()
+    if (ran > 0) this.#after.splice(0, ran)
+    this.#channel.connection.flush()
+  }
+
+  /** It publishes nothing. */
+  admitted(): void {}
+
+  refused(): void {}
+
+  pressure(): void {}
 
   begun(): void {
     this.#waiting--
@@ -278,17 +424,16 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
   settle(first: number, last: number, outcome: Outcome | undefined, answered: boolean): Ticket {
     this.unsettled -= last - first + 1
     const core = outcome !== undefined && isTerminal(outcome) ? outcome : this.#defaultOutcome
-    const ticket = this.#consumer?.settle(first, last, core, answered) ?? 0
+    const ticket = this.#settleInHand(first, last, core, answered)
     this.#channel.connection.topUpLater(this)
     return ticket
   }
 
   /** The same when the transaction is discharged. `settled`: the client speaks of these no more. */
   settleWithin(open: OpenTransaction, first: number, last: number, outcome: CoreOutcome | undefined, settled: boolean): void {
-    const { connection } = this.#channel
     const ticket = this.#consumer?.settleIn(open.transaction, first, last, outcome ?? this.#defaultOutcome) ?? 0
     // What it counts on is not there any more: then nothing of it may happen.
-    if (ticket === 0) open.transaction.doom(connection.session.refusal ?? brokerError('not-found', 'what it settled is not there'))
+    if (ticket === 0) open.transaction.doom(this.session.refusal ?? brokerError('not-found', 'what it settled is not there'))
     if (!settled) return
     // In a transaction that is lost they stay in hand until its end: else a client could have a whole queue given to it.
     const free = open.transaction.doomed === undefined
@@ -298,7 +443,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */
   failed({ first, last, free }: Settled): void {
-    this.#consumer?.settle(first, last, FAILED, false)
+    this.#settleInHand(first, last, FAILED, false)
     if (!free) this.#freed(last - first + 1)
   }
 
@@ -309,12 +454,47 @@ export class OutgoingLink implements BrowseSink, OutboundLink {
 
   // ---- Its end
 
+  /** Its client is away, and may come back: what is unsettled stays as it is. */
+  suspend(): void {
+    this.#over = true
+    this.#taker?.grant(-this.#granted, 0)
+    this.#taker?.stall(true)
+  }
+
+  /** It did not come back. */
+  drop(): void {
+    this.release()
+  }
+
   /** What is unsettled goes back to its queue. */
   release(): void {
     this.#over = true
     this.#taker?.close()
     this.#consumer = undefined
     this.#taker = undefined
+    this.#inHand = undefined
+    this.#own?.session.close('clean')
+    this.#own = undefined
+  }
+}
+
+class SinkOf implements Sink {
+  to: Sink
+
+  constructor(to: Sink) {
+    this.to = to
+  }
+
+  deliver(delivery: Delivery): void {
+    this.to.deliver(delivery)
+  }
+
+  flush(): void {
+    this.to.flush()
+  }
+
+  ended(error: BrokerError): void {
+    this.to.ended(error)
   }
 }
 
@@ -323,6 +503,7 @@ function hasDeliveryAnnotations(head: Uint8Array): boolean {
 }
 
 const EMPTY = new Uint8Array(0)
+const RESUMED_PER_TURN = 500
 const FAILED: CoreOutcome = { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }
 
 function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {

@@ -40,6 +40,8 @@ export type Attach = Readonly<{
   source: Terminus | undefined
   target: Terminus | undefined
   unsettled: Pairs | undefined
+  /** There are more than the map has. */
+  incomplete: boolean
   initialDeliveryCount: number | undefined
   messageBytesMax: number
   desired: readonly string[]
@@ -65,11 +67,16 @@ export type Transfer = Readonly<{
   kind: 'transfer'
   handle: number
   deliveryId: number | undefined
-  /** Its length; nobody asks what is in it. */
+  /** Its length, and where in the frame it ends; few ask what is in it. */
   tagBytes: number | undefined
+  tagEnd: number
   format: number | undefined
   settled: boolean | undefined
   more: boolean
+  /** 0 first, 1 second; undefined: as the link has it. */
+  receiverSettles: number | undefined
+  /** It was under way on an earlier link of this name. */
+  resume: boolean
   aborted: boolean
   outcome: Outcome | undefined
   /** Where in the frame the payload begins. */
@@ -170,7 +177,7 @@ function readAttach(fields: Fields): Attach {
   const source = readTerminus(fields.term())
   const target = readTerminus(fields.term())
   const unsettled = fields.map('unsettled')
-  fields.skip(1)
+  const incomplete = fields.boolean('incomplete-unsettled') ?? false
   const initialDeliveryCount = fields.uint('initial-delivery-count')
   const messageBytesMax = fields.ulong('max-message-size') ?? 0
   fields.skip(1)
@@ -187,6 +194,7 @@ function readAttach(fields: Fields): Attach {
     source,
     target,
     unsettled,
+    incomplete,
     initialDeliveryCount,
     messageBytesMax,
     desired,
@@ -214,16 +222,31 @@ function readTransfer(fields: Fields, reader: TermReader): Transfer {
   const handle = fields.must(fields.uint('handle'), 'handle')
   const deliveryId = fields.uint('delivery-id')
   const tagBytes = fields.binaryBytes('delivery-tag')
+  const tagEnd = reader.position
   const format = fields.uint('message-format')
   const settled = fields.boolean('settled')
   const more = fields.boolean('more') ?? false
-  fields.skip(1)
+  const receiverSettles = fields.ubyte('rcv-settle-mode')
   const state = fields.term()
-  fields.skip(1)
+  const resume = fields.boolean('resume') ?? false
   const aborted = fields.boolean('aborted') ?? false
   fields.close()
   const outcome = state === undefined ? undefined : readOutcome(state)
-  return { kind: 'transfer', handle, deliveryId, tagBytes, format, settled, more, aborted, outcome, payload: reader.position }
+  return {
+    kind: 'transfer',
+    handle,
+    deliveryId,
+    tagBytes,
+    tagEnd,
+    format,
+    settled,
+    more,
+    receiverSettles,
+    resume,
+    aborted,
+    outcome,
+    payload: reader.position,
+  }
 }
 
 function readDisposition(fields: Fields): Disposition {

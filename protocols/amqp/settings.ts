@@ -10,6 +10,8 @@ export type AmqpSettings = Readonly<{
   prefetch: number
   prefetchBytes: number
   unsettledMax: number
+  linkKeepMaxMs: number
+  linksKept: number
   idleTimeoutMs: number
   idleTimeoutMinMs: number
   connectTimeoutMs: number
@@ -54,6 +56,13 @@ export const schema: Readonly<Record<string, unknown>> = {
     prefetch: whole(1000, 1, 'Messages taken from a queue for one link before they have left, whatever credit its receiver gives.'),
     prefetchBytes: whole(1_048_576, 1024, 'The same in bytes.'),
     unsettledMax: whole(50_000, 1, 'Deliveries of one link that its receiver may leave unsettled; it gets no more until it settles some.', 1_000_000),
+    linkKeepMaxMs: whole(
+      600_000,
+      0,
+      'Longest time that what a link has unsettled is kept for a client that is away, where it asks for that by expiry-policy and timeout. 0: never.',
+      86_400_000,
+    ),
+    linksKept: whole(10_000, 0, 'Links that are kept so, of all clients together; one more is given up when its client goes.'),
     idleTimeoutMs: whole(60_000, 0, 'Longest silence asked of clients (idle-time-out in Open); after twice this the connection ends. 0: none.'),
     idleTimeoutMinMs: whole(500, 1, 'Shortest idle-time-out that a client may ask of us; one that asks for less is refused.'),
     connectTimeoutMs: whole(10_000, 250, 'A connection that has not sent Open after this is closed.'),

@@ -6,7 +6,7 @@
 //       durable            ['durable', container, link name]             one receiver at a time; goes when its link is closed
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
 //     dynamic              a temporary queue, or a temporary topic and a subscription to it
-import type { Address, Binding, Pattern, QueueOptions, Ticket } from '../../src/api.ts'
+import type { Address, Binding, Pattern, QueueOptions, Session, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
 import { renewSubscription } from '../shared/subscriptions.ts'
 import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
@@ -18,19 +18,22 @@ import type { Attach } from './performatives.ts'
 import { readOptions } from './options.ts'
 import type { Terminus } from './terminus.ts'
 
+/** Whose session takes: the link's own, or the connection's. */
+type Taker = Readonly<{ connection: AmqpConnection; own: Session | undefined }>
 type Wanted = Terminus & Readonly<{ filters: Filters }>
 
 /** `pattern`: to be bound once the queue is consumed. */
 export type Prepared = Readonly<{ source: Source; pattern: Pattern | undefined; ticket: Ticket }>
 
-export function prepareSource(connection: AmqpConnection, attach: Attach): Prepared | AmqpError {
+/** `own`: of a link that may outlive its connection, which then takes from it. */
+export function prepareSource(connection: AmqpConnection, attach: Attach, own?: Session): Prepared | AmqpError {
   const { source } = attach
   if (source === undefined) return lookUp(connection, attach)
   const filters = readFilters(source, (text) => connection.shared.broker.selectorFault(text))
   if ('condition' in filters) return filters
   const asked = readOptions(attach, source.dynamic ? '' : (source.address ?? ''))
   if ('condition' in asked) return asked
-  const prepared = namedSource(connection, attach, { ...source, filters }, asked.name)
+  const prepared = namedSource({ connection, own }, attach, { ...source, filters }, asked.name)
   if ('condition' in prepared) return prepared
   // A durable subscription has one receiver at a time, whatever is asked.
   const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
@@ -40,20 +43,21 @@ export function prepareSource(connection: AmqpConnection, attach: Attach): Prepa
   }
 }
 
-function namedSource(connection: AmqpConnection, attach: Attach, source: Wanted, name: string): Prepared | AmqpError {
+function namedSource(taker: Taker, attach: Attach, source: Wanted, name: string): Prepared | AmqpError {
+  const { connection } = taker
   if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', source)
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
-  if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(connection, source, node.address, name)
+  if (node.kind === 'address' && node.address.kind === 'queue') return queueSource(taker, source, node.address, name)
   if (node.kind === 'pattern' && node.of === 'queue') return patternSource(connection, source, node.pattern, name)
-  return topicSource(connection, attach, source, node.kind === 'pattern' ? node.pattern : node.address.path, name)
+  return topicSource(taker, attach, source, node.kind === 'pattern' ? node.pattern : node.address.path, name)
 }
 
-function queueSource(connection: AmqpConnection, source: Wanted, queue: Address, name: string): Prepared | AmqpError {
+function queueSource({ connection, own }: Taker, source: Wanted, queue: Address, name: string): Prepared | AmqpError {
   const { selector, selectorFilter } = source.filters
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy', selector, filter: selectorFilter }
-  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : connection.session.declare(queue, PERMANENT)
-  return ticket === 0 ? errorOf(connection.session.refusal) : { source: taken, pattern: undefined, ticket }
+  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
+  return ticket === 0 ? errorOf((own ?? connection.session).refusal) : { source: taken, pattern: undefined, ticket }
 }
 
 function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -64,16 +68,18 @@ function patternSource(connection: AmqpConnection, source: Wanted, pattern: Patt
   return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, pattern: undefined, ticket: 0 }
 }
 
-function topicSource(connection: AmqpConnection, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
-  const durable = source.durable > 0 || source.expiry === 'never'
+function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
+  const { connection } = taker
+  const durable = isDurable(source)
   const shared = source.capabilities.includes('shared')
-  if (!durable && !shared) return volatileSource(connection, pattern, name, source.filters)
+  if (!durable && !shared) return volatileSource(taker, pattern, name, source.filters)
   const queue = shared ? sharedQueue(connection, attach, durable) : durableQueue(connection, attach)
   const options = durable ? PERMANENT : backlog(connection)
-  if (!renewSubscription(connection.session, queue, source.filters)) return errorOf(connection.session.refusal)
-  const ticket = connection.session.declare(queue, options)
-  if (ticket === 0) return errorOf(connection.session.refusal)
-  if (!durable && !connection.hold(queue)) return errorOf(connection.session.refusal)
+  const session = taker.own ?? connection.session
+  if (!renewSubscription(session, queue, source.filters)) return errorOf(session.refusal)
+  const ticket = session.declare(queue, options)
+  if (ticket === 0) return errorOf(session.refusal)
+  if (!durable && !hold(taker, queue)) return errorOf(session.refusal)
   return {
     source: {
       queue,
@@ -93,6 +99,22 @@ function topicSource(connection: AmqpConnection, attach: Attach, source: Wanted,
   }
 }
 
+/** By what it is, may what the link has unsettled outlive it? A durable subscription lives by itself, and what belongs to a connection goes with that. */
+export function mayOutlive(connection: AmqpConnection, attach: Attach): boolean {
+  const { source } = attach
+  if (source === undefined || source.dynamic || source.distribution === 'copy') return false
+  const asked = readOptions(attach, source.address ?? '')
+  if ('condition' in asked) return false
+  const node = parseNode(connection.shared.broker, asked.name, kindOf(source.capabilities))
+  if ('condition' in node) return false
+  if (node.kind === 'address' && node.address.kind === 'queue') return !isTemporary(node.address)
+  return (node.kind === 'pattern' && node.of === 'queue') || !isDurable(source)
+}
+
+export function isDurable({ durable, expiry }: Terminus): boolean {
+  return durable > 0 || expiry === 'never'
+}
+
 /** A subscription's conditions are its binding's. */
 function inForce({ selector, noLocal, selectorFilter, noLocalFilter }: Filters): Pick<Source, 'selector' | 'noLocal' | 'filter'> {
   return { selector, noLocal, filter: [...selectorFilter, ...noLocalFilter] }
@@ -108,10 +130,16 @@ function sharedQueue(connection: AmqpConnection, attach: Attach, durable: boolea
   return connection.shared.broker.address('queue', [durable ? 'shared' : 'shared-volatile', scope, subscriptionOf(attach)], NAMESPACE)
 }
 
-function volatileSource(connection: AmqpConnection, pattern: Pattern, name: string, filters: Filters): Prepared | AmqpError {
+function hold({ connection, own }: Taker, queue: Address): boolean {
+  return own === undefined ? connection.hold(queue) : own.hold(queue, 0) !== 0
+}
+
+function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: Filters): Prepared | AmqpError {
+  const { connection } = taker
+  const session = taker.own ?? connection.session
   const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
-  const ticket = connection.session.declare(queue, backlog(connection))
-  if (ticket === 0 || !connection.hold(queue)) return errorOf(connection.session.refusal)
+  const ticket = session.declare(queue, backlog(connection))
+  if (ticket === 0 || !hold(taker, queue)) return errorOf(session.refusal)
   return {
     source: {
       queue,
@@ -139,7 +167,7 @@ function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', { fi
   if (ticket === 0) return errorOf(connection.session.refusal)
   const { selector, selectorFilter } = filters
   if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, pattern: undefined, ticket }
-  const prepared = volatileSource(connection, node.path, name, filters)
+  const prepared = volatileSource({ connection, own: undefined }, node.path, name, filters)
   if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
   connection.session.release(node)
   return prepared
@@ -182,18 +210,18 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
 }
 
 /** After the queue is consumed: who is refused a subscription that is in use must not have changed it. Undefined: `session.refusal`. */
-export function bindSource(connection: AmqpConnection, prepared: Prepared, settled: boolean): Ticket | undefined {
+export function bindSource(session: Session, prepared: Prepared, settled: boolean): Ticket | undefined {
   const { pattern, source, ticket } = prepared
   if (pattern === undefined) return ticket
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
   const wanted = JSON.stringify(pattern)
-  for (const { pattern: earlier } of connection.session.boundTo(source.queue)) {
-    if (JSON.stringify(earlier) !== wanted) connection.session.unbind(source.queue, earlier)
+  for (const { pattern: earlier } of session.boundTo(source.queue)) {
+    if (JSON.stringify(earlier) !== wanted) session.unbind(source.queue, earlier)
   }
   const { queue, selector, noLocal } = source
   const settle = settled ? 'settled' : 'unsettled'
   const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
-  const bound = connection.session.bind(binding)
+  const bound = session.bind(binding)
   return bound === 0 ? undefined : bound
 }
 

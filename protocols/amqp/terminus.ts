@@ -9,6 +9,7 @@ export type Terminus = Readonly<{
   /** 0 none, 1 configuration, 2 unsettled-state. */
   durable: number
   expiry: string
+  timeoutS: number
   dynamic: boolean
   distribution: string | undefined
   filter: readonly (readonly [Term, Term])[]
@@ -25,7 +26,7 @@ export function readTerminus(term: Term | undefined): Terminus | undefined {
   }
   const fields = term.value.value
   if (kind === 'coordinator') return { ...NOTHING, kind }
-  const [address, durable, expiry, , dynamic] = fields
+  const [address, durable, expiry, timeout, dynamic] = fields
   const at = kind === 'source' ? 10 : 6
   const filter = kind === 'source' ? fields[7] : undefined
   return {
@@ -33,6 +34,7 @@ export function readTerminus(term: Term | undefined): Terminus | undefined {
     address: textOf(address),
     durable: durable?.type === 'uint32' ? durable.value : 0,
     expiry: textOf(expiry) ?? 'session-end',
+    timeoutS: timeout?.type === 'uint32' ? timeout.value : 0,
     dynamic: dynamic?.type === 'boolean' && dynamic.value,
     distribution: kind === 'source' ? textOf(fields[6]) : undefined,
     filter: filter?.type === 'pairs' ? filter.value : [],
@@ -49,7 +51,7 @@ export function terminusTerm(terminus: Terminus): Term {
     terminus.address === undefined ? undefined : text(terminus.address),
     uint(terminus.durable),
     symbol(terminus.expiry),
-    uint(0),
+    uint(terminus.timeoutS),
     boolean(terminus.dynamic),
     // What a dynamic node lives by is ours to say: it goes when the link goes that made it (lifetime-policy delete-on-close).
     terminus.dynamic ? pairs([[symbol('lifetime-policy'), described(0x2b, list([]))]]) : undefined,
@@ -79,6 +81,7 @@ const NOTHING: Omit<Terminus, 'kind'> = {
   address: undefined,
   durable: 0,
   expiry: 'session-end',
+  timeoutS: 0,
   dynamic: false,
   distribution: undefined,
   filter: [],

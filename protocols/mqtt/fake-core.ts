@@ -166,6 +166,8 @@ export class FakeSession implements Session {
   consumer: FakeConsumer | undefined = undefined
   /** What the next publishes are: taken, parked or refused. */
   room: 'taken' | 'parked' | CodedError = 'taken'
+  /** What `close` said of it. */
+  keptMs: number | undefined = undefined
   bindRefusal: CodedError | undefined = undefined
   #tickets = 0
 
@@ -271,8 +273,9 @@ export class FakeSession implements Session {
     return this.ticket()
   }
 
-  close(how: 'clean' | 'lost'): void {
+  close(how: 'clean' | 'lost', keepMs?: number): void {
     this.calls.push(`close ${how}`)
+    this.keptMs = keepMs
   }
 }
 

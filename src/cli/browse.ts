@@ -27,7 +27,7 @@ export type Entry = Readonly<{
   body?: Body
 }>
 export type Body = Readonly<{ kind: string; bytes: number; text?: string; base64?: string; cut?: boolean }>
-type Page = Readonly<{ messages: readonly Entry[]; next?: number }>
+type Page = Readonly<{ messages: readonly Entry[]; next?: string }>
 
 const PAGE = 500
 
@@ -38,9 +38,9 @@ export async function browse(args: readonly string[]): Promise<number> {
   const count = wholeFlag('count', values.count, 100)
   const bytes = wholeFlag('bytes', values.bytes, values.json === true ? 1_024 : 60)
   const entries: Entry[] = []
-  let after: number | undefined = wholeFlag('after', values.after, 0)
+  let after: string | undefined = values.after ?? '0'
   while (after !== undefined && entries.length < count) {
-    const query = new URLSearchParams({ after: String(after), limit: String(Math.min(PAGE, count - entries.length)), bytes: String(bytes) })
+    const query = new URLSearchParams({ after, limit: String(Math.min(PAGE, count - entries.length)), bytes: String(bytes) })
     if (values.held === true) query.set('held', 'true')
     const page: Page = await ask<Page>(managementUrl(values.url), 'GET', `/api/queues/${encodeURIComponent(queue)}/messages?${query}`)
     if (values.json === true) for (const entry of page.messages) process.stdout.write(`${JSON.stringify(entry)}\n`)
@@ -60,7 +60,7 @@ export async function browse(args: readonly string[]): Promise<number> {
     one.dead === undefined ? summary(one) : `(${one.dead.reason}, from ${one.dead.origin}) ${summary(one)}`,
   ])
   process.stdout.write(table(['sequence', 'state', 'protocol', 'accepted', 'kind', 'priority', 'attempts', 'bytes', 'body'], rows))
-  if (after !== undefined) process.stdout.write(`There is more: --after ${entries.at(-1)?.sequence ?? after}\n`)
+  if (after !== undefined) process.stdout.write(`There is more: --after ${after}\n`)
   return 0
 }
 

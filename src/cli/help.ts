@@ -101,7 +101,7 @@ Exit code: 0 printed, 1 not reached or not active, 2 wrong usage.
 Shows what is on a queue, in the order in which it would be given out, without taking it.
 
   --count N                at most so many (100)
-  --after SEQUENCE         begin behind this message
+  --after PLACE            begin behind this message: its sequence, or what the page before said
   --held                   also what consumers have in hand and what waits for its time; it comes last
   --bytes N                so much of each body (60; with --json 1024)
   --url HOST:PORT          management address of the active node (BASCULE_URL, else 127.0.0.1:8161)

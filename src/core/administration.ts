@@ -7,7 +7,7 @@ import { explain, type View } from './explain.ts'
 import type { Live } from './live.ts'
 import type { ScheduledFigures } from './jobs.ts'
 import type { Loss, Losses } from './losses.ts'
-import { findEntries, lastReady, lookAt, lookAtOne, type Looked, type LookOptions, type Page } from './look.ts'
+import { findEntries, lastReady, lookAt, lookAtOne, type Looked, placeFrom, placeText, START } from './look.ts'
 import { move, type Moved, queueNamed } from './move.ts'
 import { anyQueueNamed, nameOf } from './named.ts'
 import type { Queue } from './queue.ts'
@@ -71,6 +71,9 @@ export type Measures = Readonly<{
 export type Which = Readonly<{ sequence: number | undefined; last: boolean; index: number }>
 
 export type Explained = Readonly<{ looked: Looked; views: readonly View[] }>
+
+/** `next`: the `after` of the next page; undefined: there is none. */
+export type EntriesPage = Readonly<{ entries: readonly Looked[]; next: string | undefined }>
 
 /** How deep into a queue `index` may point. */
 const INDEX_MAX = 1_000
@@ -138,9 +141,15 @@ export class Administration {
     return true
   }
 
-  /** What is on a queue, without taking it. */
-  async look(path: readonly string[], options: LookOptions): Promise<Page> {
-    return this.#oneByOne(() => lookAt(this.#live, anyQueueNamed(this.#live, path), options))
+  /** What is on a queue, without taking it. `after` and `next` are places as `look.ts` writes them. */
+  async look(path: readonly string[], { after, limit, held }: Readonly<{ after: string; limit: number; held: boolean }>): Promise<EntriesPage> {
+    return this.#oneByOne(async () => {
+      const queue = anyQueueNamed(this.#live, path)
+      const place = placeFrom(after, this.#live, queue)
+      if (place === undefined) throw new CodedError('invalid', `${after} is no place on a queue: a sequence, or the \`next\` of a page.`)
+      const { entries, next } = await lookAt(this.#live, queue, { after: place, limit, held })
+      return { entries, next: next === undefined ? undefined : placeText(next) }
+    })
   }
 
   /** The message's own protocol says what is in it. */
@@ -173,8 +182,8 @@ export class Administration {
 
   async #sequenceAt(queue: Queue, index: number): Promise<number> {
     if (index >= INDEX_MAX) throw new CodedError('invalid', `An index is less than ${INDEX_MAX}: further in, name a sequence.`)
-    const { sequences } = await findEntries(this.#live, queue, { after: 0, limit: index + 1, held: false })
-    return sequences[index] ?? 0
+    const { places } = await findEntries(this.#live, queue, { after: START, limit: index + 1, held: false })
+    return places[index]?.sequence ?? 0
   }
 
   /** Sessions of connected clients, oldest connection first: those behind `after`. */

@@ -9,7 +9,7 @@ import { EXPIRES, type Held } from './messages.ts'
 import type { Queue } from './queue.ts'
 import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
-import { Walk } from './walk.ts'
+import { inOrder, type Steps } from './walk.ts'
 
 /** Entries looked at in one turn, all browsers together. */
 const VISITS_MAX = 1_000
@@ -73,7 +73,7 @@ export class CoreBrowse implements Browse {
   readonly queue: Queue
   readonly #live: Live
   readonly #sink: BrowseSink
-  readonly #walk: Walk
+  readonly #walk: Steps
   readonly #selector: Selector | undefined
   /** Sequences from here on came after the look began. */
   readonly #until: number
@@ -92,7 +92,7 @@ export class CoreBrowse implements Browse {
     this.queue = queue
     this.#sink = sink
     this.#until = queue.next
-    this.#walk = new Walk(live.state.entries, queue, held)
+    this.#walk = inOrder(live.state.entries, queue, held)
     this.#selector = selector
   }
 

@@ -98,10 +98,6 @@ export class Groups {
     return [...this.#buckets.values()].flatMap(({ lane }) => lane.lists())
   }
 
-  list(bucket: number, priority: number): EntryList | undefined {
-    return this.#buckets.get(bucket)?.lane.list(priority)
-  }
-
   /** Came first of all; 0: there is none. */
   get oldest(): number {
     let oldest = 0

@@ -40,6 +40,19 @@ describe('a move', () => {
     expect((await taken(node, client, node.queue('q'), 0)).texts).toEqual([])
   })
 
+  it('takes message groups in the order of the queue', async () => {
+    const { node, client, queue } = await filled(2)
+    const texts = ['0', '1']
+    for (let i = 0; i < 500; i++) {
+      texts.push(`m${i}`)
+      client.send(queue, `m${i}`, i % 3 === 0 ? {} : { group: `g${i % 50}` })
+    }
+    await node.settled()
+    expect((await administration(node).move(['q'], ['r'], 400)).moved).toBe(400)
+    expect((await taken(node, client, node.queue('r'), 400)).texts).toEqual(texts.slice(0, 400))
+    expect((await taken(node, client, queue, 102)).texts).toEqual(texts.slice(400))
+  })
+
   it('takes the first so many, also those that are not durable', async () => {
     const { node, client, queue } = await filled(3)
     client.send(queue, 'volatile', { durable: false })

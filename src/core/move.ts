@@ -11,7 +11,7 @@ import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import { noTemporary } from './temporary.ts'
-import { Walk } from './walk.ts'
+import { inOrder } from './walk.ts'
 
 /** Entries looked at in one turn. */
 const VISITS_MAX = 200
@@ -32,7 +32,7 @@ export type Moved = Readonly<{
 export async function move(live: Live, from: Queue, to: CoreAddress | undefined, countMax: number): Promise<Moved> {
   if (to !== undefined && to.key === from.address.key) throw new CodedError('invalid', 'A queue cannot be moved to itself.')
   const moving = new Moving(live, from, to)
-  const walk = new Walk(live.state.entries, from, false)
+  const walk = inOrder(live.state.entries, from, false)
   const until = from.next
   let committed = 0
   try {

@@ -6,7 +6,7 @@ import type { Exclusive } from './exclusive.ts'
 import { Groups } from './groups.ts'
 import type { Binding } from './bindings.ts'
 import type { Gate } from './gate.ts'
-import { type Entries, MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
+import { type Entries, MESSAGE, SEQUENCE } from './entries.ts'
 import { EntryList, Lane } from './lanes.ts'
 import { bucketOf, MESSAGE_FLAGS, type Messages, PRIORITY_NORMAL, priorityOf } from './messages.ts'
 import type { WaitingPull } from './pull.ts'
@@ -182,7 +182,7 @@ export class Queue {
     return this.#entries.double(plain, SEQUENCE) < this.#entries.double(grouped, SEQUENCE) ? plain : grouped
   }
 
-  /** Of what is ready: in the order in which it goes, groups last and each for itself. */
+  /** Of what is ready: in the order in which it goes, groups last and each for itself (`walk.ts` merges them). */
   readyLists(): EntryList[] {
     return this.groups === undefined ? this.ready.lists() : [...this.ready.lists(), ...this.groups.lists()]
   }
@@ -190,13 +190,6 @@ export class Queue {
   /** Every list with entries: what is ready, then what is not. */
   lists(): EntryList[] {
     return [...this.readyLists(), this.held]
-  }
-
-  /** The list that the entry is in. */
-  listOf(row: number): EntryList {
-    if (this.#entries.get(row, STATE) !== STATE_OF.ready) return this.held
-    const bucket = bucketOf(this.#flags(row))
-    return (bucket === 0 ? undefined : this.groups?.list(bucket, this.priorityOf(row))) ?? this.ready.list(this.priorityOf(row))
   }
 
   #flags(row: number): number {

@@ -98,7 +98,7 @@ export class Sweep {
       this.#fresh.add(group.selector, group)
     }
     this.#until = selection.queue.next
-    this.#walk = new Walk(live.state.entries, selection.queue, false)
+    this.#walk = new Walk(live.state.entries, selection.queue.readyLists())
     if (groups.length === 0) this.#walk.end()
     live.sweeps.begun()
   }

@@ -4,7 +4,7 @@
 //   GET  /api/status  /api/recent?limit=N  /api/state/digest
 //   GET  /api/destinations?match=PATTERN&after=N&limit=N  /api/connections?after=N&limit=N
 //   GET  /api/scheduled?after=NUMBER&limit=N   POST /api/unschedule?number=N
-//   GET  /api/queues/{name}/messages?after=SEQUENCE&limit=N&held=true&bytes=N   /api/explain?queue=NAME&sequence=N|last=true|index=N&bytes=N
+//   GET  /api/queues/{name}/messages?after=PLACE&limit=N&held=true&bytes=N   /api/explain?queue=NAME&sequence=N|last=true|index=N&bytes=N
 //   PUT  /api/queues/{name}   DELETE /api/queues/{name}?force=true
 //   POST /api/queues/{name}/purge  /api/queues/{name}/move?to=NAME&count=N  /api/queues/{name}/redrive?count=N  /api/failover?force=true
 import { CodedError } from '../errors.ts'
@@ -101,7 +101,7 @@ async function unschedule({ administration }: Managed, query: URLSearchParams): 
 }
 
 async function browse({ administration }: Managed, query: URLSearchParams, name: string): Promise<Answer> {
-  const options = { after: whole(query, 'after', 0, 0), limit: whole(query, 'limit', 100, 1, PAGE_MAX), held: query.get('held') === 'true' }
+  const options = { after: query.get('after') ?? '0', limit: whole(query, 'limit', 100, 1, PAGE_MAX), held: query.get('held') === 'true' }
   const bytesMax = whole(query, 'bytes', 1_024, 0, BYTES_MAX)
   const { entries, next } = await administration.look(segments(decoded(name)), options)
   const messages = entries.map((looked) =>

@@ -320,7 +320,7 @@ describe('what must not happen', () => {
     const pair = newPair()
     await pair.start('a').leads()
     const second = pair.start('a')
-    await until('the end of the second', () => second.exit !== undefined)
+    await second.ends()
     expect(second.exit?.code).toBe(1)
     expect(second.output).toMatch(/bascule: .*\ba\b.*--node/)
     expect(second.ready).toEqual([])
@@ -393,7 +393,8 @@ describe('what must not happen', () => {
     expect((await ask<{ role: string }>(standby, '/health/role')).role).toBe('standby')
     await standby.signal('SIGTERM')
     const alone = pair.start('c')
-    await until('the end of a start that would have to guess', () => alone.exit !== undefined)
+    // It would have to guess.
+    await alone.ends()
     expect(alone.exit?.code).toBe(1)
     expect(alone.output).toMatch(/bascule: .*fact of number 99/)
   })

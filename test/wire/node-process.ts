@@ -22,6 +22,9 @@ function binOf(manifest: Readonly<{ bin: Readonly<{ bascule: string }> }>): stri
   return manifest.bin.bascule
 }
 
+/** A start takes half a second; beside a dozen busy programs it took ten. */
+const START_MS = 30_000
+
 export class NodeProcess {
   readonly child: ChildProcess
   /** The `ready` lines so far. */
@@ -53,18 +56,24 @@ export class NodeProcess {
   }
 
   /** Ends when the node leads. */
-  async leads(timeoutMs = 20_000): Promise<Ready> {
+  async leads(timeoutMs = START_MS): Promise<Ready> {
     await this.#until('the node leads', () => this.active !== undefined, timeoutMs)
     const ready = this.active
     if (ready === undefined) throw new Error('not active')
     return ready
   }
 
-  async stands(timeoutMs = 20_000): Promise<Ready> {
+  async stands(timeoutMs = START_MS): Promise<Ready> {
     await this.#until('the node stands by', () => this.ready.length > 0, timeoutMs)
     const ready = this.ready[0]
     if (ready === undefined) throw new Error('not ready')
     return ready
+  }
+
+  /** Ends when it has ended by itself. */
+  async ends(timeoutMs = START_MS): Promise<void> {
+    await until(`the end of the node\n${this.output}`, () => this.exit !== undefined, timeoutMs)
+    alive.delete(this)
   }
 
   /** Sends the signal; ends when the process is gone, unless the signal only stops or wakes it. */

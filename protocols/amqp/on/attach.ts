@@ -1,15 +1,18 @@
-// Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed.
+// Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed. A link whose client was away goes on where it was.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { DELAYED_DELIVERY } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
+import { type Expiry, grantOf, outlives, WITH_LINK } from '../expiry.ts'
 import { frame } from '../frames.ts'
 import { IncomingLink, queuesOf } from '../incoming-link.ts'
-import { OutgoingLink, type Source } from '../outgoing-link.ts'
+import { OutgoingLink } from '../outgoing-link.ts'
+import { OwnSession } from '../own-session.ts'
 import type { Attach } from '../performatives.ts'
-import { bindSource, PERMANENT, prepareSource } from '../sources.ts'
+import { fitting } from '../remembered.ts'
+import { bindSource, mayOutlive, PERMANENT, prepareSource } from '../sources.ts'
 import { boolean, symbols, type Term, text, ubyte, uint } from '../term.ts'
 import { type Terminus, terminusTerm } from '../terminus.ts'
 import { leave } from './detach.ts'
@@ -31,7 +34,6 @@ export function onAttach(channel: Channel, attach: Attach): void {
 /** The client sends. */
 function attachIncoming(channel: Channel, attach: Attach): void {
   const { connection } = channel
-  const { broker } = connection.shared
   const target = attach.target
   const coordinator = target?.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
   const address = target?.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
@@ -39,13 +41,24 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     refuse(channel, attach, address)
     return
   }
-  const link = new IncomingLink(channel, { attach, target: address, coordinator })
-  const options = { protocol: 'amqp', clientId: '', clash: 'refuse', keepMs: 0, fresh: false, will: undefined } as const
-  try {
-    link.open(broker.open({ ...options, principal: connection.principal, remote: connection.remote, origin: connection.origin }, link))
-  } catch (error) {
-    refuse(channel, attach, errorOf(error))
+  const lives = coordinator === undefined && target?.dynamic !== true
+  const expiry = target === undefined || coordinator !== undefined ? WITH_LINK : grantOf(target, lives, connection.shared.settings)
+  if ('condition' in expiry) {
+    refuse(channel, attach, expiry)
     return
+  }
+  const signature = signatureOf(target)
+  const kept = connection.takeKept(connection.linkKey(attach.name, false), signature)
+  const link = new IncomingLink(channel, { attach, target: address, coordinator, expiry, signature })
+  let ours: Pairs = []
+  if (kept instanceof IncomingLink && kept.alive) ours = link.inherit(kept)
+  else {
+    try {
+      link.open(new OwnSession(connection.shared.broker, connection, link))
+    } catch (error) {
+      refuse(channel, attach, errorOf(error))
+      return
+    }
   }
   let ticket = link.session.opened
   for (const queue of address === undefined || target?.dynamic === true ? [] : queuesOf(address)) {
@@ -75,8 +88,14 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   link.after(ticket, () => {
     connection.after(nodeTicket, () => {
       if (channel.links.get(link.handle) !== link) return
-      const answer: Terminus = { ...(target ?? NO_TARGET), address: name, ...(coordinator === undefined ? {} : { capabilities: CAPABILITIES }) }
-      write(channel, attach, attach.source === undefined ? undefined : terminusTerm(attach.source), terminusTerm(answer))
+      const granted =
+        coordinator === undefined ? inForce(target ?? NO_TARGET, expiry) : { ...NO_TARGET, kind: 'coordinator' as const, capabilities: CAPABILITIES }
+      write(channel, attach, {
+        source: attach.source === undefined ? undefined : terminusTerm(attach.source),
+        target: terminusTerm({ ...granted, address: name }),
+        link,
+        ours,
+      })
       answered(channel, link)
       link.topUp()
       connection.flush()
@@ -93,18 +112,40 @@ function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<ty
 /** The client receives. */
 function attachOutgoing(channel: Channel, attach: Attach): void {
   const { connection } = channel
-  const prepared = prepareSource(connection, attach)
+  const expiry = attach.source === undefined ? WITH_LINK : grantOf(attach.source, mayOutlive(connection, attach), connection.shared.settings)
+  if ('condition' in expiry) {
+    refuse(channel, attach, expiry)
+    return
+  }
+  const signature = signatureOf(attach.source) + attach.senderSettles
+  const kept = connection.takeKept(connection.linkKey(attach.name, true), signature)
+  if (kept instanceof OutgoingLink && kept.alive) {
+    const link = new OutgoingLink(channel, { attach, source: kept.source, expiry, signature, own: undefined })
+    const ours = link.inherit(kept)
+    enter(channel, link)
+    answer(channel, link, ours)
+    return
+  }
+  let own: OwnSession | undefined
+  try {
+    own = outlives(expiry) ? new OwnSession(connection.shared.broker, connection, connection) : undefined
+  } catch (error) {
+    refuse(channel, attach, errorOf(error))
+    return
+  }
+  const prepared = prepareSource(connection, attach, own?.session)
   if ('condition' in prepared) {
+    own?.session.close('clean')
     refuse(channel, attach, prepared)
     return
   }
   const { source } = prepared
-  const link = new OutgoingLink(channel, attach, source)
+  const link = new OutgoingLink(channel, { attach, source, expiry, signature, own })
   let { ticket } = prepared
   if (source.copy) {
-    const browse = connection.session.browse(source.queue, { held: false, selector: source.selector }, link)
+    const browse = link.session.browse(source.queue, { held: false, selector: source.selector }, link)
     if (browse === undefined) {
-      refuse(channel, attach, errorOf(connection.session.refusal))
+      refuse(channel, attach, errorOf(link.session.refusal))
       return
     }
     link.look(browse)
@@ -112,13 +153,14 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     const { exclusive, priority } = source
     const selector = prepared.pattern === undefined ? source.selector : undefined
     const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority, selector } as const
-    const consumer = connection.session.consume(source.several ?? [source.queue], options, link)
-    const bound = consumer === undefined ? undefined : bindSource(connection, prepared, link.settled)
+    const consumer = link.session.consume(source.several ?? [source.queue], options, own === undefined ? link : link.sink)
+    const bound = consumer === undefined ? undefined : bindSource(link.session, prepared, link.settled)
     if (consumer === undefined || bound === undefined) {
-      const error = errorOf(connection.session.refusal)
+      const error = errorOf(link.session.refusal)
       consumer?.close()
-      if (source.temporary) connection.letGo(source.queue)
+      if (source.temporary && own === undefined) connection.letGo(source.queue)
       if (source.node !== undefined) connection.session.release(source.node)
+      own?.session.close('clean')
       refuse(channel, attach, error)
       return
     }
@@ -127,29 +169,49 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     if (source.durable) connection.subscribed(source.queue)
   }
   enter(channel, link)
-  connection.after(ticket, () => {
-    if (channel.links.get(link.handle) !== link) return
-    const told = source.copy ? { ...attach, senderSettles: 1 } : attach
-    write(channel, told, terminusTerm(sourceAnswer(attach, source)), attach.target === undefined ? undefined : terminusTerm(attach.target))
-    answered(channel, link)
-    link.topUp()
-    connection.flush()
+  link.after(ticket, () => answer(channel, link, []))
+}
+
+function answer(channel: Channel, link: OutgoingLink, ours: Pairs): void {
+  const { attach, source } = link
+  if (channel.links.get(link.handle) !== link) return
+  write(channel, source.copy ? { ...attach, senderSettles: 1 } : attach, {
+    source: terminusTerm(sourceAnswer(link)),
+    target: attach.target === undefined ? undefined : terminusTerm(attach.target),
+    link,
+    ours,
   })
+  answered(channel, link)
+  link.topUp()
+  channel.connection.flush()
 }
 
 /** What is in force. */
-function sourceAnswer(attach: Attach, source: Source): Terminus {
+function sourceAnswer({ attach, source, expiry }: OutgoingLink): Terminus {
   const asked = attach.source
   if (asked === undefined)
     return { ...NO_SOURCE, address: source.address, durable: 2, expiry: 'never', distribution: 'copy', capabilities: ['topic'] }
-  return { ...asked, address: source.address, filter: source.filter }
+  const answer = { ...asked, address: source.address, filter: source.filter }
+  // A durable subscription is there until its link is closed, and what is unsettled of it waits on it.
+  return source.durable ? { ...answer, expiry: 'never', timeoutS: 0 } : inForce(answer, expiry)
+}
+
+function inForce(asked: Terminus, { policy, timeoutS, durable }: Expiry): Terminus {
+  return { ...asked, expiry: policy, timeoutS, durable }
+}
+
+/** Of what makes a terminus another one. */
+function signatureOf(terminus: Terminus | undefined): string {
+  if (terminus === undefined) return ''
+  const { address, distribution, filter, capabilities } = terminus
+  return JSON.stringify([address, distribution, filter, capabilities], (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
 }
 
 function enter(channel: Channel, link: IncomingLink | OutgoingLink): void {
   const { connection } = channel
   channel.add(link)
   connection.shared.links.set(connection.linkKey(link.attach.name, link.receives), () => {
-    channel.detach(link, true, fault('taken-over', 'Another link of this name was attached.'))
+    channel.stolen(link, fault('taken-over', 'Another link of this name was attached.'))
     connection.flush()
   })
 }
@@ -161,13 +223,17 @@ function answered(channel: Channel, link: IncomingLink | OutgoingLink): void {
 
 /** An attach without source and target, and a detach that says why (part 2.6.3; Go's client waits for the reason only if both are missing). */
 function refuse(channel: Channel, attach: Attach, error: AmqpError): void {
-  write(channel, attach, undefined, undefined)
+  write(channel, attach, { source: undefined, target: undefined, link: undefined, ours: [] })
   channel.refused(attach.handle, error)
 }
 
-function write(channel: Channel, attach: Attach, source: Term | undefined, target: Term | undefined): void {
-  const { settings } = channel.connection.shared
-  channel.connection.write(
+type Pairs = readonly (readonly [Term, Term])[]
+type Answer = Readonly<{ source: Term | undefined; target: Term | undefined; link: IncomingLink | OutgoingLink | undefined; ours: Pairs }>
+
+function write(channel: Channel, attach: Attach, { source, target, link, ours }: Answer): void {
+  const { connection } = channel
+  const { settings } = connection.shared
+  const written = (unsettled: Pairs | undefined, incomplete: boolean): Buffer =>
     frame(channel.number, 0x12, [
       text(attach.name),
       uint(attach.handle),
@@ -176,21 +242,32 @@ function write(channel: Channel, attach: Attach, source: Term | undefined, targe
       ubyte(attach.receiverSettles > 1 ? 0 : attach.receiverSettles),
       source,
       target,
-      // What the client remembers of an earlier link we do not: the map is empty (part 2.6.13).
-      attach.unsettled === undefined ? undefined : { type: 'pairs', value: [] },
-      undefined,
+      // Without a word of the client's about what it has unsettled there is nothing to answer (part 2.6.13).
+      unsettled === undefined ? undefined : { type: 'pairs', value: unsettled },
+      incomplete ? boolean(true) : undefined,
       attach.receives ? uint(0) : undefined,
       attach.receives ? undefined : { type: 'uint64', value: BigInt(settings.messageBytesMax) },
       attach.desired.includes(DELAYED_DELIVERY) ? symbols([DELAYED_DELIVERY]) : undefined,
-    ]),
-  )
+    ])
+  if (ours.length === 0) {
+    connection.write(written(attach.unsettled === undefined ? undefined : [], false))
+    return
+  }
+  const room = connection.frameBytesOut - written([], true).length - LENGTHS_BYTES
+  const told = fitting(ours, room)
+  if (told.length < ours.length) link?.resumeOnly()
+  connection.write(written(told, told.length < ours.length))
 }
+
+/** Of a map and the lists around it, when they grow long. */
+const LENGTHS_BYTES = 16
 
 const NO_SOURCE: Terminus = {
   kind: 'source',
   address: undefined,
   durable: 0,
-  expiry: 'session-end',
+  expiry: 'link-detach',
+  timeoutS: 0,
   dynamic: false,
   distribution: undefined,
   filter: [],

@@ -18,7 +18,7 @@ export function onDetach(channel: Channel, told: Detach): void {
 export function leave(channel: Channel, link: Link, closed: boolean): void {
   const { connection } = channel
   channel.flush()
-  channel.forget(link)
+  channel.forget(link, closed ? undefined : 'detach')
   connection.released(link, false)
   if (link.receives && link.source.durable && closed) {
     // A shared one lives as long as somebody else takes from it.

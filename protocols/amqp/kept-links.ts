@@ -1,0 +1,65 @@
+// Links whose client is away and may come back to what they have unsettled (part 2.6.5), by the key of their name. Each goes when its time is over.
+// Not here: what is kept of one (incoming-link.ts, outgoing-link.ts), and how long (expiry.ts).
+import type { Broker } from '../../src/api.ts'
+import type { Expiry } from './expiry.ts'
+
+export interface KeptLink {
+  readonly expiry: Expiry
+  /** What it was attached to: another terminus of the same name is another one. */
+  readonly signature: string
+  /** Nobody came back. */
+  drop(): void
+}
+
+type Held = Readonly<{ link: KeptLink; cancel: () => void }>
+
+export class KeptLinks {
+  readonly #broker: Pick<Broker, 'schedule'>
+  readonly #max: number
+  readonly #held = new Map<string, Held>()
+
+  constructor(broker: Pick<Broker, 'schedule'>, max: number) {
+    this.#broker = broker
+    this.#max = max
+  }
+
+  get full(): boolean {
+    return this.#held.size >= this.#max
+  }
+
+  /** Its time begins with `begin`. One of the same name that is kept already goes. */
+  keep(key: string, link: KeptLink): void {
+    this.remove(key)
+    this.#held.set(key, { link, cancel: () => {} })
+  }
+
+  /** Unless another one of its name is kept by now. */
+  begin(key: string, link: KeptLink | undefined = this.#held.get(key)?.link): void {
+    const held = this.#held.get(key)
+    if (held === undefined || held.link !== link) return
+    held.cancel()
+    const cancel = this.#broker.schedule(held.link.expiry.timeoutS * 1000, () => this.remove(key))
+    this.#held.set(key, { ...held, cancel })
+  }
+
+  /** Its client is back. One that was attached to something else goes. */
+  take(key: string, signature: string): KeptLink | undefined {
+    const held = this.#held.get(key)
+    if (held === undefined) return undefined
+    if (held.link.signature !== signature) {
+      this.remove(key)
+      return undefined
+    }
+    held.cancel()
+    this.#held.delete(key)
+    return held.link
+  }
+
+  remove(key: string): void {
+    const held = this.#held.get(key)
+    if (held === undefined) return
+    held.cancel()
+    this.#held.delete(key)
+    held.link.drop()
+  }
+}

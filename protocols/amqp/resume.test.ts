@@ -1,0 +1,497 @@
+// Links that outlive their connection (parts 2.6.5, 2.6.13, 3.5.6), byte by byte: what is kept and for how long, what both sides say of it, and what is sent again.
+import { afterEach, describe, expect, it } from 'vitest'
+import { type FakeNode, type Got, openReceiver, openSender, type Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { boolean, described, list, pairs, symbol, symbols, type Term, text, toValue, ubyte, uint } from './term.ts'
+
+afterEach(stopNodes)
+
+const tag = (value: string | Uint8Array): Term => ({ type: 'binary', value: Buffer.from(value) })
+const NULL: Term = { type: 'null' }
+const accepted = described(0x24, list([]))
+const received = (section: number, offset: number): Term => described(0x23, list([uint(section), { type: 'uint64', value: BigInt(offset) }]))
+const value = (content: string): Buffer => Buffer.concat([Buffer.from([0x00, 0x53, 0x77, 0xa1, content.length]), Buffer.from(content)])
+
+type Asked = Readonly<{ policy?: string; timeout?: number; durable?: number; address?: string; capabilities?: readonly string[] }>
+function terminus(code: 0x28 | 0x29, { policy = 'link-detach', timeout = 60, durable = 0, address = 'a', capabilities = [] }: Asked): Term {
+  const common = [text(address), uint(durable), symbol(policy), uint(timeout)]
+  if (code === 0x29) return described(code, list(common))
+  return described(
+    code,
+    list([...common, ...Array.from({ length: 6 }, () => undefined), capabilities.length === 0 ? undefined : symbols(capabilities)]),
+  )
+}
+
+type More = Readonly<{ unsettled?: Term; incomplete?: boolean; second?: boolean; name?: string; handle?: number }>
+
+/** A link on which the client sends; credit has come. */
+async function sends(raw: Raw, asked: Asked = {}, { unsettled, incomplete, second = false, name = 's', handle = 0 }: More = {}): Promise<Got> {
+  const fields = [text(name), uint(handle), boolean(false), undefined, ubyte(second ? 1 : 0), terminus(0x28, { timeout: 0, address: 'me' })]
+  raw.send(0, 0x12, [...fields, terminus(0x29, asked), unsettled, incomplete === true ? boolean(true) : undefined, uint(0)])
+  const got = await raw.next(0x12)
+  await raw.next(0x13)
+  return got
+}
+
+/** A link on which the client receives. */
+async function receives(raw: Raw, asked: Asked = {}, { unsettled, incomplete, name = 'r', handle = 1 }: More = {}): Promise<Got> {
+  const fields = [text(name), uint(handle), boolean(true), undefined, undefined, terminus(0x28, asked), terminus(0x29, { timeout: 0, address: 'me' })]
+  raw.send(0, 0x12, [...fields, unsettled, incomplete === true ? boolean(true) : undefined])
+  return raw.next(0x12)
+}
+
+const credit = (raw: Raw, count = 100, handle = 1): void =>
+  raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), uint(handle), uint(0), uint(count)])
+/** What is there comes before this is answered. */
+async function settledDown(raw: Raw, handle = 1): Promise<void> {
+  raw.send(0, 0x13, [
+    uint(0),
+    uint(1000),
+    uint(0),
+    uint(1000),
+    uint(handle),
+    uint(0),
+    uint(1000),
+    undefined,
+    boolean(handle !== 0),
+    boolean(handle === 0),
+  ])
+  await raw.next(0x13)
+}
+const send = (raw: Raw, id: number, name: string, payload: Buffer, more: readonly (Term | undefined)[] = []): void =>
+  raw.send(0, 0x14, [uint(0), uint(id), tag(name), uint(0), ...more], payload)
+const RESUME = [boolean(false), boolean(false), undefined, undefined, boolean(true)]
+
+/** The next disposition: first, settled, descriptor of the state. */
+async function told(raw: Raw): Promise<readonly unknown[]> {
+  const { fields } = await raw.next(0x15)
+  const state = fields[4]
+  return [toValue(fields[1]), toValue(fields[3]), state?.type === 'described' ? toValue(state.descriptor) : undefined].map((each) =>
+    each !== undefined && 'value' in each ? each.value : undefined,
+  )
+}
+
+const unsettledOf = (attach: Got): readonly (readonly [string, string])[] => {
+  const map = attach.fields[7]
+  if (map?.type !== 'pairs') return []
+  return map.value.map(([key, state]) => [
+    key.type === 'binary' ? Buffer.from(key.value).toString('latin1') : '',
+    state.type === 'described' && state.descriptor.type === 'uint64' ? state.descriptor.value.toString(16) : state.type,
+  ])
+}
+/** Durable, expiry-policy and timeout that our answer grants. */
+const grantedOf = (attach: Got, at: 5 | 6): readonly unknown[] => {
+  const term = attach.fields[at]
+  const fields = term?.type === 'described' && term.value.type === 'terms' ? term.value.value : []
+  return [fields[1], fields[2], fields[3]].map((field) => (field !== undefined && 'value' in field ? field.value : undefined))
+}
+
+/** The connection broke, and the node knows. */
+async function lost(node: FakeNode, raw: Raw): Promise<void> {
+  const open = (): number => node.core.core.figures().sessionsOpen
+  const before = open()
+  raw.socket.destroy()
+  while (open() === before) await new Promise((resolve) => setImmediate(resolve))
+}
+
+async function bodiesOn(node: FakeNode, address = 'a'): Promise<readonly unknown[]> {
+  const inbox = await openReceiver(await node.rhea(), { source: address, credit_window: 0, snd_settle_mode: 1 })
+  inbox.receiver.add_credit(1000)
+  await new Promise<void>((resolve) => {
+    inbox.receiver.once('receiver_drained', () => resolve())
+    inbox.receiver.drain_credit()
+  })
+  return inbox.contexts.map(({ message }) => message?.body)
+}
+
+describe('what a client sent and lost the answer to', () => {
+  it('is there once: its outcome is told by our map, and again to who resumes it, and what we do not know may come anew', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    for (const [i, name] of ['x', 'y'].entries()) send(raw, i, name, value(name))
+    await told(raw)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    const attach = await sends(again, {}, { unsettled: pairs(['x', 'y', 'z'].map((name) => [tag(name), NULL])) })
+    expect(unsettledOf(attach)).toEqual([
+      ['x', '24'],
+      ['y', '24'],
+    ])
+    send(again, 0, 'x', Buffer.alloc(0), RESUME)
+    expect(await told(again)).toEqual([0, true, 0x24n])
+    // With all of its message, and without the flag.
+    send(again, 1, 'y', value('y'))
+    expect(await told(again)).toEqual([1, true, 0x24n])
+    send(again, 2, 'z', value('z'))
+    expect(await told(again)).toEqual([2, true, 0x24n])
+    expect(await bodiesOn(node)).toEqual(['x', 'y', 'z'])
+  })
+
+  it('is not heard when it is said to be resumed and is not known: the specification has it so', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    send(raw, 0, 'x', value('x'), RESUME)
+    send(raw, 1, 'y', value('y'))
+    expect(await told(raw)).toEqual([1, true, 0x24n])
+    expect(await bodiesOn(node)).toEqual(['y'])
+  })
+
+  it('waits for room still, and is answered where it is resumed', async () => {
+    const node = await startNode({ creditWindow: 10 }, { destinations: { limitMessages: 2 } })
+    const raw = await node.begun('c')
+    await sends(raw)
+    for (const [i, name] of ['x', 'y', 'z'].entries()) send(raw, i, name, value(name))
+    while ((await told(raw))[0] === undefined);
+    await lost(node, raw)
+    const again = await node.begun('c')
+    // No credit comes while something waits.
+    const fields = [text('s'), uint(0), boolean(false), undefined, ubyte(0), terminus(0x28, { timeout: 0 }), terminus(0x29, {})]
+    again.send(0, 0x12, [...fields, pairs([[tag('z'), NULL]]), undefined, uint(0)])
+    expect(unsettledOf(await again.next(0x12))).toEqual([['z', 'null']])
+    expect(await bodiesOn(node)).toHaveLength(2)
+    await again.next(0x13)
+    send(again, 0, 'z', Buffer.alloc(0), RESUME)
+    expect(await told(again)).toEqual([0, true, 0x24n])
+  })
+
+  it('with rcv-settle-mode second is known until its sender has settled it, and no longer', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw, {}, { second: true })
+    for (const [i, name] of ['x', 'y'].entries()) send(raw, i, name, value(name))
+    expect((await told(raw))[1]).toBe(false)
+    raw.send(0, 0x15, [boolean(false), uint(0), uint(0), boolean(true)])
+    await settledDown(raw, 0)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    const attach = await sends(again, {}, { second: true, unsettled: pairs(['x', 'y'].map((name) => [tag(name), NULL])) })
+    expect(unsettledOf(attach)).toEqual([['y', '24']])
+    send(again, 0, 'y', Buffer.alloc(0), RESUME)
+    expect(await told(again)).toEqual([0, false, 0x24n])
+    again.send(0, 0x15, [boolean(false), uint(0), uint(0), boolean(true)])
+    await settledDown(again, 0)
+    await lost(node, again)
+    const third = await node.begun('c')
+    expect(unsettledOf(await sends(third, {}, { second: true, unsettled: pairs([[tag('y'), NULL]]) }))).toEqual([])
+  })
+
+  it('is told as refused if it was', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    send(raw, 0, 'x', Buffer.from([0, 0x53, 0x99, 0x40]))
+    await told(raw)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    expect(unsettledOf(await sends(again, {}, { unsettled: pairs([[tag('x'), NULL]]) }))).toEqual([['x', '25']])
+    send(again, 0, 'x', Buffer.alloc(0), RESUME)
+    expect(await told(again)).toEqual([0, true, 0x25n])
+  })
+
+  it('is forgotten when its client comes back without a word of it, when the link is closed, after its time, and by a takeover', async () => {
+    const node = await startNode()
+    const come = async (): Promise<Raw> => {
+      const raw = await node.begun('c')
+      await sends(raw)
+      send(raw, 0, 'x', value('x'))
+      await told(raw)
+      return raw
+    }
+    const known = async (raw: Raw): Promise<number> => {
+      const count = unsettledOf(await sends(raw, {}, { unsettled: pairs([[tag('x'), NULL]]) })).length
+      await lost(node, raw)
+      return count
+    }
+    await lost(node, await come())
+    expect(await known(await node.begun('c'))).toBe(1)
+    await lost(node, await come())
+    const silent = await node.begun('c')
+    await sends(silent)
+    await lost(node, silent)
+    expect(await known(await node.begun('c'))).toBe(0)
+    const closing = await come()
+    closing.send(0, 0x16, [uint(0), boolean(true)])
+    await closing.next(0x16)
+    await lost(node, closing)
+    expect(await known(await node.begun('c'))).toBe(0)
+    await lost(node, await come())
+    node.core.clock.advance(59_000)
+    expect(await known(await node.begun('c'))).toBe(1)
+    await lost(node, await come())
+    node.core.clock.advance(61_000)
+    expect(await known(await node.begun('c'))).toBe(0)
+    await come()
+    await node.restart()
+    expect(await known(await node.begun('c'))).toBe(0)
+  })
+
+  it('is remembered as far as its client can be ignorant of it: as many as the window of credit', async () => {
+    const node = await startNode({ creditWindow: 4 })
+    const raw = await node.begun('c')
+    await sends(raw)
+    for (let i = 0; i < 12; i++) {
+      send(raw, i, `t${i}`, value(String(i)))
+      await told(raw)
+      if (i % 4 === 3) await settledDown(raw, 0)
+    }
+    await lost(node, raw)
+    const again = await node.begun('c')
+    const all = pairs(Array.from({ length: 12 }, (_, i) => [tag(`t${i}`), NULL] as const))
+    expect(unsettledOf(await sends(again, {}, { unsettled: all })).map(([name]) => name)).toEqual(['t8', 't9', 't10', 't11'])
+  })
+
+  it('when the map has no room in a frame is told in part, and nothing new may come until the next attach', async () => {
+    const node = await startNode()
+    const small = async (): Promise<Raw> => {
+      const raw = await node.opened('c', [uint(512)])
+      raw.send(0, 0x11, [undefined, uint(0), uint(1000), uint(1000)])
+      await raw.next(0x11)
+      return raw
+    }
+    const raw = await small()
+    await sends(raw)
+    const names = Array.from({ length: 40 }, (_, i) => `a long tag, number ${i}`)
+    for (const [i, name] of names.entries()) send(raw, i, name, value('x'))
+    while ((await raw.next(0x15)).fields[2]?.type === 'uint32' && (await bodiesSeen(node)) < names.length);
+    await lost(node, raw)
+    const again = await small()
+    const attach = await sends(again, {}, { unsettled: pairs(names.map((name) => [tag(name), NULL])) })
+    expect(attach.fields[8]).toEqual(boolean(true))
+    const count = unsettledOf(attach).length
+    expect(count).toBeGreaterThan(2)
+    expect(count).toBeLessThan(40)
+    send(again, 0, names[0] ?? '', Buffer.alloc(0), RESUME)
+    expect(await told(again)).toEqual([0, true, 0x24n])
+    send(again, 1, 'new', value('new'))
+    const { fields } = await again.next(0x16)
+    expect(fields[2]).toMatchObject({ value: { value: [symbol('amqp:not-allowed'), {}] } })
+  })
+})
+
+async function bodiesSeen(node: FakeNode): Promise<number> {
+  await new Promise((resolve) => setImmediate(resolve))
+  return node.core.core.figures().entries
+}
+
+describe('what a client received and has not settled when it goes', () => {
+  async function given(node: FakeNode, asked: Asked = {}, count = 3): Promise<Readonly<{ raw: Raw; tags: readonly Buffer[] }>> {
+    const fill = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < count; i++) await sendRhea(fill, { body: `body ${i}`, durable: true })
+    const raw = await node.begun('c')
+    await receives(raw, asked)
+    credit(raw)
+    const tags: Buffer[] = []
+    for (let i = 0; i < count; i++) {
+      const { fields } = await raw.next(0x14)
+      tags.push(fields[2]?.type === 'binary' ? Buffer.from(fields[2].value) : Buffer.alloc(0))
+    }
+    return { raw, tags }
+  }
+
+  it('is nobody else’s, and goes on where its client says: settled, from the start, or from where it broke off', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node, {}, 4)
+    await lost(node, raw)
+    expect(await bodiesOn(node)).toEqual([])
+    const again = await node.begun('c')
+    const states = [accepted, NULL, received(1, 3), received(9, 0)]
+    const attach = await receives(again, {}, { unsettled: pairs(states.map((state, i) => [tag(tags[i] ?? ''), state] as const)) })
+    expect(unsettledOf(attach)).toEqual(tags.map((each) => [each.toString('latin1'), '23']))
+    credit(again)
+    const got = [await again.next(0x14), await again.next(0x14), await again.next(0x14), await again.next(0x14)]
+    expect(got.map(({ fields }) => fields[2])).toEqual(tags.map(tag))
+    expect(got.map(({ fields }) => [fields[4], fields[8]])).toEqual([true, false, false, false].map((settled) => [boolean(settled), boolean(true)]))
+    expect(got[0]?.fields[7]).toEqual(accepted)
+    expect(got.slice(1).map(({ fields }) => fields[7])).toEqual([received(0, 0), received(1, 3), received(9, 0)])
+    const [none, whole, rest, nothing] = got.map(({ payload }) => payload)
+    expect([none?.length, nothing?.length]).toEqual([0, 0])
+    expect(whole?.toString()).toContain('body 1')
+    // What is missing begins three bytes into the first section behind the header, which is that of the properties.
+    const properties = whole === undefined ? 0 : whole.indexOf(Buffer.from([0x00, 0x53, 0x73]))
+    const expected = whole?.subarray(properties + 3).toString()
+    expect(rest?.toString()).toBe(expected?.replace('body 1', 'body 2'))
+    again.send(0, 0x15, [boolean(true), uint(1), uint(3), boolean(true), accepted])
+    again.send(0, 0x16, [uint(1), boolean(true)])
+    await again.next(0x16)
+    expect(await bodiesOn(node)).toEqual([])
+  })
+
+  it('and is not named by its client when it comes back is given out again, uncounted', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    expect(unsettledOf(await receives(again, {}, { unsettled: pairs([[tag(tags[2] ?? ''), NULL]]) })).map(([name]) => name)).toEqual([
+      tags[2]?.toString('latin1'),
+    ])
+    credit(again)
+    const got = [await again.next(0x14), await again.next(0x14), await again.next(0x14)]
+    expect(got.map(({ fields }) => (fields[8]?.type === 'boolean' ? fields[8].value : false))).toEqual([true, false, false])
+    expect(got.map(({ payload }) => /body \d/.exec(payload.toString())?.[0])).toEqual(['body 2', 'body 0', 'body 1'])
+  })
+
+  it.each([
+    ['no map', {}],
+    ['another source', { address: 'b' }],
+  ])('goes back to its queue where the next attach has %s', async (_, asked) => {
+    const node = await startNode()
+    const { raw } = await given(node)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await receives(again, asked)
+    expect(await bodiesOn(node)).toHaveLength(3)
+  })
+
+  it('goes back to its queue after its time, and when the link is closed', async () => {
+    const node = await startNode()
+    const { raw } = await given(node)
+    await lost(node, raw)
+    node.core.clock.advance(61_000)
+    expect(await bodiesOn(node)).toHaveLength(3)
+    const { raw: again } = await given(node)
+    again.send(0, 0x16, [uint(1), boolean(true)])
+    await again.next(0x16)
+    expect(await bodiesOn(node)).toHaveLength(3)
+  })
+
+  it('goes on with who steals the link', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node)
+    const thief = await node.begun('c')
+    const attach = await receives(thief, {}, { unsettled: pairs([[tag(tags[0] ?? ''), NULL]]) })
+    expect((await raw.next(0x16)).fields[2]).toMatchObject({ value: { value: [symbol('amqp:link:stolen'), {}] } })
+    expect(unsettledOf(attach)).toHaveLength(1)
+    credit(thief, 1)
+    expect((await thief.next(0x14)).fields[2]).toEqual(tag(tags[0] ?? ''))
+  })
+
+  it('has no more bytes than prefetchBytes', async () => {
+    const node = await startNode({ prefetchBytes: 1024 })
+    const fill = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 10; i++) await sendRhea(fill, { body: 'x'.repeat(500), durable: true })
+    const raw = await node.begun('c')
+    await receives(raw)
+    credit(raw)
+    const { fields } = await raw.next(0x14)
+    raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), undefined, undefined, undefined, undefined, undefined, boolean(true)])
+    await raw.next(0x13)
+    const more = raw.frames.splice(0).filter(({ code }) => code === 0x14).length
+    expect(more).toBeLessThan(3)
+    raw.send(0, 0x15, [boolean(true), uint(0), uint(more), boolean(true), accepted])
+    await raw.next(0x14)
+    expect(fields[1]).toEqual(uint(0))
+  })
+
+  it('with an incomplete map of its client’s stays, and nothing new comes', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node)
+    await lost(node, raw)
+    await sendRhea(await openSender(await node.rhea(), 'a'), { body: 'new' })
+    const again = await node.begun('c')
+    expect(unsettledOf(await receives(again, {}, { incomplete: true, unsettled: pairs([[tag(tags[1] ?? ''), NULL]]) }))).toHaveLength(3)
+    credit(again)
+    expect((await again.next(0x14)).fields[2]).toEqual(tag(tags[1] ?? ''))
+    await settledDown(again)
+    expect(again.frames).toEqual([])
+  })
+})
+
+describe('a terminus', () => {
+  it.each<readonly [Asked, readonly unknown[]]>([
+    [{ policy: 'session-end', timeout: 0 }, [0, 'link-detach', 0]],
+    [{ policy: 'link-detach', timeout: 0, durable: 2 }, [1, 'link-detach', 0]],
+    [{ policy: 'link-detach', timeout: 30 }, [0, 'link-detach', 30]],
+    [{ policy: 'session-end', timeout: 30, durable: 1 }, [1, 'session-end', 30]],
+    [{ policy: 'connection-close', timeout: 0 }, [0, 'connection-close', 0]],
+    [{ policy: 'never', timeout: 0, durable: 2 }, [1, 'connection-close', 600]],
+    [{ policy: 'link-detach', timeout: 0xff_ff_ff_ff }, [0, 'link-detach', 600]],
+  ])('asked for %j is told what is granted', async (asked, granted) => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    expect(grantedOf(await sends(raw, asked), 6)).toEqual(granted)
+    expect(grantedOf(await receives(raw, asked), 5)).toEqual(granted)
+  })
+
+  it('that is a durable subscription never goes, whatever its link asks for', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    expect(grantedOf(await receives(raw, { durable: 2, policy: 'link-detach', address: 'topic://t' }), 5)).toEqual([2, 'never', 0])
+  })
+
+  it.each(['dynamic', 'sometimes'])('of an expiry-policy that is none (%s) is refused', async (policy) => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await receives(raw, { policy })
+    expect((await raw.next(0x16)).fields[2]).toMatchObject({ value: { value: [symbol('amqp:invalid-field'), {}] } })
+  })
+
+  it.each([
+    ['link-detach', 0, 3],
+    ['session-end', 0, 3],
+    ['session-end', 1, 0],
+    ['connection-close', 0, 0],
+  ])('of %s and %i seconds, its link detached: %i messages are there for others', async (policy, timeout, count) => {
+    const node = await startNode()
+    const fill = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 3; i++) await sendRhea(fill, { body: i })
+    const raw = await node.begun('c')
+    await receives(raw, { policy, timeout })
+    credit(raw)
+    for (let i = 0; i < 3; i++) await raw.next(0x14)
+    raw.send(0, 0x16, [uint(1)])
+    await raw.next(0x16)
+    // What waits for the end of its session has no time that runs.
+    node.core.clock.advance(5_000)
+    expect(await bodiesOn(node)).toHaveLength(count)
+    raw.send(0, 0x17, [])
+    await raw.next(0x17)
+    node.core.clock.advance(5_000)
+    expect(await bodiesOn(node)).toHaveLength(policy === 'connection-close' ? 0 : 3 - count)
+    await lost(node, raw)
+    node.core.clock.advance(1_000)
+    expect(await bodiesOn(node)).toHaveLength(policy === 'connection-close' ? 3 : 0)
+  })
+
+  it('that is a volatile subscription goes on while its client is away', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await receives(raw, { address: 'topic://news' })
+    await lost(node, raw)
+    await sendRhea(await openSender(await node.rhea(), 'topic://news'), { body: 'while away' })
+    const again = await node.begun('c')
+    await receives(again, { address: 'topic://news' })
+    credit(again)
+    expect((await again.next(0x14)).payload.toString()).toContain('while away')
+  })
+
+  it('is given up at once where linksKept others are kept', async () => {
+    const node = await startNode({ linksKept: 1 })
+    const fill = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 2; i++) await sendRhea(fill, { body: i })
+    const raw = await node.begun('c')
+    for (const [i, name] of ['one', 'two'].entries()) {
+      await receives(raw, {}, { name, handle: i })
+      credit(raw, 1, i)
+      await raw.next(0x14)
+    }
+    await lost(node, raw)
+    expect(await bodiesOn(node)).toHaveLength(1)
+  })
+
+  it('of a queue that is removed meanwhile begins anew', async () => {
+    const node = await startNode()
+    const fill = await openSender(await node.rhea(), 'a')
+    await sendRhea(fill, { body: 'x' })
+    const raw = await node.begun('c')
+    await receives(raw)
+    credit(raw)
+    const { fields } = await raw.next(0x14)
+    await lost(node, raw)
+    const other = node.core.client()
+    other.session.remove(node.core.core.address('queue', ['a']))
+    await new Promise((resolve) => setImmediate(resolve))
+    const again = await node.begun('c')
+    expect(unsettledOf(await receives(again, {}, { unsettled: pairs([[fields[2] ?? NULL, NULL]]) }))).toEqual([])
+  })
+})

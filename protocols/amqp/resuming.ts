@@ -1,0 +1,88 @@
+// What a receiver has unsettled when it comes back (part 2.6.13): which of our deliveries go on, which are over, and what of a message is missing.
+// Not here: sending and settling (outgoing-link.ts).
+import type { Delivery, Message } from '../../src/api.ts'
+import { codeOf } from './outcome.ts'
+import { bytesOfTag } from './outbound.ts'
+import { TermReader } from './reader.ts'
+import { splitSections } from './sections.ts'
+import type { AmqpSettings } from './settings.ts'
+import { described, list, type Term, uint } from './term.ts'
+
+/** `state`: as its receiver has it; undefined: none. */
+export type Resumption = Readonly<{ delivery: Delivery; state: Term | undefined }>
+
+/** What was given to one link and is unsettled, by the core's tag, oldest first. */
+export class InHand {
+  readonly #deliveries = new Map<number, Delivery>()
+
+  get size(): number {
+    return this.#deliveries.size
+  }
+
+  given(delivery: Delivery): void {
+    this.#deliveries.set(delivery.tag, delivery)
+  }
+
+  /** Those are no more. Answers their bytes. */
+  settled(first: number, last: number): number {
+    let bytes = 0
+    for (let tag = first; tag <= last; tag++) {
+      const delivery = this.#deliveries.get(tag)
+      if (delivery === undefined) continue
+      bytes += bytesOf(delivery.message)
+      this.#deliveries.delete(tag)
+    }
+    return bytes
+  }
+
+  /** `forgotten`: their receiver does not know them. `ours`: what we say of all others, which can be sent again from their first byte. */
+  compare(theirs: readonly (readonly [Term, Term])[] | undefined, incomplete: boolean, ofSeveral: boolean) {
+    const states = new Map<string, Term>()
+    for (const [tag, state] of theirs ?? []) if (tag.type === 'binary') states.set(Buffer.from(tag.value).toString('hex'), state)
+    const forgotten: Delivery[] = []
+    const toResume: Resumption[] = []
+    const ours: (readonly [Term, Term])[] = []
+    for (const delivery of this.#deliveries.values()) {
+      const tag = bytesOfTag(delivery, ofSeveral)
+      const state = states.get(tag.toString('hex'))
+      if (state === undefined && !incomplete) {
+        forgotten.push(delivery)
+        continue
+      }
+      ours.push([{ type: 'binary', value: tag }, received(0, 0)])
+      if (state !== undefined) toResume.push({ delivery, state: state.type === 'null' ? undefined : state })
+    }
+    return { forgotten, toResume, ours }
+  }
+}
+
+export function bytesOf({ head, body }: Message): number {
+  return head.length + body.length
+}
+
+/** What of a message its receiver has not, by its own word (part 3.4.1, received), and where that begins. */
+export function missing(
+  parts: readonly Uint8Array[],
+  state: Term | undefined,
+  settings: AmqpSettings,
+): Readonly<{ parts: readonly Uint8Array[]; from: Term }> {
+  const place = placeOf(state)
+  // Within the header nobody is the wiser for having a part of it: it is written anew for each delivery.
+  if (parts.length === 0 || place.section === 0) return { parts, from: received(0, 0) }
+  const whole = Buffer.concat(parts)
+  const sections = splitSections(new TermReader(settings).over(whole), settings.sectionsMax)
+  const section = sections[place.section]
+  if (section === undefined) return { parts: [], from: received(place.section, 0) }
+  const offset = Math.min(place.offset, section.end - section.start)
+  return { parts: [whole.subarray(section.start + offset)], from: received(place.section, offset) }
+}
+
+function placeOf(state: Term | undefined): Readonly<{ section: number; offset: number }> {
+  const fields = state?.type === 'described' && codeOf(state.descriptor) === 0x23 && state.value.type === 'terms' ? state.value.value : []
+  const [section, offset] = fields
+  return { section: section?.type === 'uint32' ? section.value : 0, offset: offset?.type === 'uint64' ? Number(offset.value) : 0 }
+}
+
+function received(section: number, offset: number): Term {
+  return described(0x23, list([uint(section), { type: 'uint64', value: BigInt(offset) }]))
+}
