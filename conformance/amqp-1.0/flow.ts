@@ -243,7 +243,9 @@ export const flow: Chapter = {
         const { unread } = session.wire.inbox
         const detach = unread.find((piece) => piece.kind === 'detach' && sender.is(piece))
         if (detach?.kind !== 'detach') {
-          const raised = unread.some((piece) => piece.kind === 'flow' && sender.is(piece) && (piece.deliveryCount ?? 0) + (piece.linkCredit ?? 0) > credit)
+          const raised = unread.some(
+            (piece) => piece.kind === 'flow' && sender.is(piece) && (piece.deliveryCount ?? 0) + (piece.linkCredit ?? 0) > credit,
+          )
           if (raised) skip('the broker gave more credit while the transfers came')
           fail('a transfer beyond the credit was no error')
         }

@@ -517,19 +517,20 @@ export const transfers: Chapter = {
       id: 'AMQP-2.7.6-c',
       level: 'must',
       says: 'A delivery is still to be settled after its link was detached without being closed, as long as its source is there.',
-      how: 'A source that stays until a minute after the session’s end; one message; detach that does not close; accepted by its delivery-id: it does not come again.',
+      how: 'A source that stays until a minute after the session’s end; one message; detach that does not close; accepted by its delivery-id; the link attaches again and closes: it does not come to another.',
       async run(trial) {
         const session = await begun(trial)
         await (await session.sender('q')).deliver(message('x'))
         const source = queueSource(trial, 'q', { expiryPolicy: 'session-end', timeout: 60 })
         const receiver = await session.receiver('q', { source })
         const granted = receiver.answer.source
-        if (granted?.kind === 'source' && granted.expiryPolicy === 'link-detach' && (granted.timeout ?? 0) === 0) skip('the broker’s source goes with its link')
+        if (granted?.kind === 'source' && granted.expiryPolicy === 'link-detach' && (granted.timeout ?? 0) === 0)
+          skip('the broker’s source goes with its link')
         receiver.credit(1)
         const delivery = await receiver.next()
         await receiver.detach(false)
         receiver.accept(delivery)
-        await session.end()
+        await (await session.receiver('q', { source })).detach()
         const again = await (await begun(trial, {}, { containerId: trial.name('other') })).receiver('q')
         await again.nothing('the only message was accepted')
       },
