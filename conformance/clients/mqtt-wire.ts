@@ -69,8 +69,8 @@ export class MqttWire {
   }
 
   /** Fails unless the broker closes the connection; answers what came before and was not read. */
-  async closed(why: string): Promise<readonly Received[]> {
-    await this.inbox.untilEnd(`the connection was left open: ${why}`)
+  async closed(why: string, patienceMs?: number): Promise<readonly Received[]> {
+    await this.inbox.untilEnd(`the connection was left open: ${why}`, patienceMs)
     return this.inbox.unread
   }
 

@@ -409,6 +409,7 @@ describe('the hand-shake', () => {
     ['no subprotocol', { 'Sec-WebSocket-Protocol': '' }, 400],
     ['only unknown ones', { 'Sec-WebSocket-Protocol': 'wamp, soap' }, 400],
     ['a list that is none', { 'Sec-WebSocket-Protocol': 'bytes,,' }, 400],
+    ['no host', { Host: '' }, 400],
     ['no key', { 'Sec-WebSocket-Key': '' }, 400],
     ['a key of the wrong length', { 'Sec-WebSocket-Key': 'abc' }, 400],
     ['an old version', { 'Sec-WebSocket-Version': '8' }, 426],
@@ -439,6 +440,14 @@ describe('the hand-shake', () => {
     foreign.write(Buffer.from('16030100c8010000c40303', 'hex'))
     await until(() => expect(foreign.readableEnded || foreign.destroyed).toBe(true))
     await until(() => expect(tcp.connections).toBe(0))
+  })
+
+  it('of HTTP 1.0 is refused', async () => {
+    const { connections, port } = await start()
+    const socket = await raw(port)
+    socket.write(handshake().replace('HTTP/1.1', 'HTTP/1.0'))
+    await until(() => expect(socket.text()).toMatch(/^HTTP\/1.1 400 /))
+    expect(connections).toHaveLength(0)
   })
 
   it('that comes byte by byte, or not at all, is cut off after handshakeTimeoutMs', async () => {

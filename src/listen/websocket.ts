@@ -114,12 +114,15 @@ class WebSockets implements WireOwner {
   #upgrade(request: IncomingMessage, head: Buffer): void {
     const { socket } = request
     const { headers } = request
+    // RFC 6455 4.2.1: two rules of the hand-shake that neither Node.js nor the library holds an upgrade against.
+    if (request.httpVersionMajor === 1 && request.httpVersionMinor === 0) return refuse(socket, 400, 'A hand-shake is of HTTP 1.1.')
+    if (headers.host === undefined) return refuse(socket, 400, 'A hand-shake has the header Host.')
     if (headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426, 'Here is only WebSocket.', 'Upgrade: websocket\r\n')
     // RFC 6455 4.4. Version 8 names the origin elsewhere; no client of today speaks it.
     if (headers['sec-websocket-version'] !== '13')
       return refuse(socket, 426, 'Only version 13 of WebSocket is spoken.', 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n')
     const { settings, host } = this.#options
-    if (!mayConnect({ origin: headers.origin, host: headers.host ?? '', origins: settings.origins, loopback: isLoopback(host) }))
+    if (!mayConnect({ origin: headers.origin, host: headers.host, origins: settings.origins, loopback: isLoopback(host) }))
       return refuse(socket, 403, 'Pages of this origin may not connect: see websocket.origins.')
     const agreed = this.#agree(request)
     if (agreed === undefined) {

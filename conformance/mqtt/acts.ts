@@ -1,0 +1,97 @@
+// What clients of MQTT do all day, for checks that are about something else: subscribe, publish with all its acknowledgements, take what comes. Of both levels.
+import type { IPublishPacket, ISubscribePacket, ISubscription, QoS } from 'mqtt-packet'
+import type { MqttWire, Received } from '../clients/mqtt-wire.ts'
+import { fail, mustBe, mustEqual } from '../outcome.ts'
+
+let identifiers = 0
+
+/** A packet identifier that no packet under way has. */
+export const nextId = (): number => (identifiers = (identifiers % 60000) + 1)
+
+export const text = (packet: Readonly<{ payload: string | Buffer }>): string => packet.payload.toString()
+
+/** Subscribes and waits for SUBACK; fails if it refuses one of the filters. */
+export async function subscribe(
+  wire: MqttWire,
+  filters: string | readonly ISubscription[],
+  qos: QoS = 2,
+  properties?: ISubscribePacket['properties'],
+): Promise<Received<'suback'>> {
+  const subscriptions = typeof filters === 'string' ? [{ topic: filters, qos }] : [...filters]
+  wire.send({ cmd: 'subscribe', messageId: nextId(), subscriptions, ...(properties === undefined ? {} : { properties }) })
+  const suback = await wire.next('suback')
+  for (const [index, code] of suback.granted.entries())
+    if (Number(code) >= 0x80) fail(`the subscription to ${subscriptions[index]?.topic} was refused with 0x${Number(code).toString(16)}`)
+  return suback
+}
+
+export async function unsubscribe(wire: MqttWire, ...unsubscriptions: readonly string[]): Promise<Received<'unsuback'>> {
+  wire.send({ cmd: 'unsubscribe', messageId: nextId(), unsubscriptions: [...unsubscriptions] })
+  return await wire.next('unsuback')
+}
+
+type Publishing = Partial<Omit<IPublishPacket, 'cmd' | 'topic' | 'payload'>>
+
+export function publishPacket(topic: string, payload: string | Buffer, options: Publishing = {}): IPublishPacket {
+  const { qos = 0 } = options
+  return { cmd: 'publish', topic, payload, qos, dup: false, retain: false, ...(qos === 0 ? {} : { messageId: nextId() }), ...options }
+}
+
+/** Publishes and waits until the broker has taken it: for QoS 0 until it answers a PINGREQ behind it. */
+export async function publish(wire: MqttWire, topic: string, payload: string | Buffer, options: Publishing = {}): Promise<void> {
+  const packet = publishPacket(topic, payload, options)
+  wire.send(packet)
+  await taken(wire, packet)
+}
+
+/** Waits for the acknowledgements of a PUBLISH that was sent. */
+export async function taken(wire: MqttWire, { qos, messageId = 0 }: IPublishPacket): Promise<void> {
+  if (qos === 0) return wire.ping()
+  if (qos === 1) return accepted(await wire.next('puback'), messageId)
+  accepted(await wire.next('pubrec'), messageId)
+  await release(wire, messageId)
+}
+
+/** PUBREL, and PUBCOMP for it. */
+export async function release(wire: MqttWire, messageId: number): Promise<void> {
+  wire.send({ cmd: 'pubrel', messageId })
+  accepted(await wire.next('pubcomp'), messageId)
+}
+
+function accepted(answer: Received<'puback' | 'pubrec' | 'pubcomp'>, messageId: number): void {
+  mustEqual(answer.messageId, messageId, `the Packet Identifier of ${answer.cmd.toUpperCase()}`)
+  mustBe((answer.reasonCode ?? 0) < 0x80, `${answer.cmd.toUpperCase()} refuses with 0x${answer.reasonCode?.toString(16)}`)
+}
+
+/** The next message, acknowledged to the end. */
+export async function take(wire: MqttWire): Promise<Received<'publish'>> {
+  const message = await wire.next('publish')
+  await acknowledge(wire, message)
+  return message
+}
+
+export async function acknowledge(wire: MqttWire, { qos, messageId = 0 }: Received<'publish'>): Promise<void> {
+  if (qos === 1) wire.send({ cmd: 'puback', messageId })
+  if (qos !== 2) return
+  wire.send({ cmd: 'pubrec', messageId })
+  const pubrel = await wire.next('pubrel')
+  mustEqual(pubrel.messageId, messageId, 'the Packet Identifier of PUBREL')
+  wire.send({ cmd: 'pubcomp', messageId })
+}
+
+/** Takes messages until this one comes: those before it. To show what did not come, let this one be published after it. */
+export async function takeUntil(wire: MqttWire, payload: string): Promise<readonly Received<'publish'>[]> {
+  const before: Received<'publish'>[] = []
+  for (;;) {
+    const message = await take(wire)
+    if (text(message) === payload) return before
+    before.push(message)
+  }
+}
+
+/** DISCONNECT, and the end of the connection from both sides. */
+export async function leave(wire: MqttWire): Promise<void> {
+  wire.send({ cmd: 'disconnect' })
+  wire.end()
+  await wire.closed('after DISCONNECT and FIN')
+}
