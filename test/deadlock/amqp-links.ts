@@ -41,7 +41,7 @@ export class AmqpLinks {
   closed = false
   /** Detach, End or Close: none is expected. */
   ended = ''
-  readonly #socket: TurnSocket
+  #socket: TurnSocket | undefined
   readonly #receivers = new Map<number, AmqpReceiver & { count: number; credit: number }>()
   readonly #senders = new Map<number, AmqpSender & { count: number }>()
   readonly #outcomes = new Map<number, (state: Value) => void>()
@@ -52,20 +52,16 @@ export class AmqpLinks {
   #remoteWindow = 0
   #transfersIn = 0
 
-  private constructor(socket: TurnSocket) {
-    this.#socket = socket
-  }
-
   static async connect(place: Place): Promise<AmqpLinks> {
-    let links: AmqpLinks | undefined
-    const frames = new FrameReader((code, fields, payload) => links?.frame(code, fields, payload))
+    const links = new AmqpLinks()
+    const frames = new FrameReader((code, fields, payload) => links.frame(code, fields, payload))
     const socket = await TurnSocket.open(place, {
       data: (bytes) => frames.push(bytes),
       closed: () => {
-        if (links !== undefined) links.closed = true
+        links.closed = true
       },
     })
-    links = new AmqpLinks(socket)
+    links.#socket = socket
     socket.write(HEADER)
     socket.write(frame(CODE.open, [text('deadlock'), NULL, uint(65_536)]))
     socket.write(frame(CODE.begin, [NULL, uint(0), uint(WINDOW), uint(WINDOW)]))
@@ -101,7 +97,7 @@ export class AmqpLinks {
   }
 
   #attach(bytes: Buffer): Promise<void> {
-    this.#socket.write(bytes)
+    this.#socket?.write(bytes)
     return new Promise((resolve) => {
       this.#attached = resolve
     })
@@ -112,12 +108,12 @@ export class AmqpLinks {
     if (receiver === undefined) return
     receiver.credit += credit
     const fields = [uint(this.#transfersIn), uint(WINDOW), uint(0), uint(WINDOW), uint(handle), uint(receiver.count), uint(receiver.credit)]
-    this.#socket.write(frame(CODE.flow, fields))
+    this.#socket?.write(frame(CODE.flow, fields))
   }
 
   /** Accepted and settled; in a transaction, if one is named. */
   accept(delivery: number): void {
-    this.#socket.write(frame(CODE.disposition, [bool(true), uint(delivery), uint(delivery), bool(true), accepted]))
+    this.#socket?.write(frame(CODE.disposition, [bool(true), uint(delivery), uint(delivery), bool(true), accepted]))
   }
 
   /** False: there is no credit or no window for it. */
@@ -157,12 +153,12 @@ export class AmqpLinks {
     const id = this.#deliveries++
     this.#outcomes.set(id, outcome)
     const fields = [uint(of.handle), uint(id), binary(Buffer.from(String(id))), uint(0), bool(false), bool(false), NULL, state]
-    this.#socket.write(frame(CODE.transfer, fields, message))
+    this.#socket?.write(frame(CODE.transfer, fields, message))
     return true
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.#socket?.destroy()
   }
 
   frame(code: number, fields: readonly Value[], payload: Buffer): void {
