@@ -36,12 +36,15 @@ export async function openProxy(broker: Address, framing: Framing, mutant: Mutan
     function pass(from: Socket, to: Socket, splitter: Splitter, edited: ((frame: Buffer) => Edited) | undefined): void {
       from.on('data', (bytes: Buffer) => {
         if (edited === undefined) return write(to, bytes)
+        // What came together goes on together.
+        to.cork()
         for (const frame of splitter(bytes)) {
           const stands = edited(frame)
           if (stands === 'close') return close()
           if (stands === undefined) write(to, frame)
           else for (const each of Buffer.isBuffer(stands) ? [stands] : stands) write(to, each)
         }
+        to.uncork()
       })
     }
   })

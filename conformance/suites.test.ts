@@ -23,4 +23,9 @@ describe.for(suites.map((suite) => [suite.name, suite] as const))('the suite %s'
         .map(({ id }) => id),
     ).toEqual([])
   })
+
+  it('has for each check what shows that it can fail', () => {
+    const unproven = clauses.filter((clause) => isCheck(clause) && clause.mutants.length === 0 && clause.mends === undefined)
+    expect(unproven.map(({ id }) => id)).toEqual([])
+  })
 })

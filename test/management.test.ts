@@ -1,7 +1,7 @@
 // A whole node and its management interface over HTTP: what operators see of messages that real clients sent, and what hostile requests get.
 import mqtt from 'mqtt'
 import rhea, { type Connection, type Receiver } from 'rhea'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type RunningBroker, startBroker } from './support/broker.ts'
 
 let broker: RunningBroker
@@ -158,11 +158,28 @@ describe('connections', () => {
 
 describe('metrics', () => {
   let measured: RunningBroker
-  beforeAll(async () => {
+  let client: Connection
+  beforeEach(async () => {
     const policies = [{ match: 'queue:measured.>', metrics: true }]
     measured = await startBroker({ settings: { destinations: { policies }, limits: { measuredQueues: 2 }, mqtt: { sysIntervalMs: 0 } } })
+    client = rhea.create_container().connect({ host: '127.0.0.1', port: measured.port('amqp'), reconnect: false })
+    client.on('disconnected', () => {})
+    await new Promise((resolve) => client.once('connection_open', resolve))
   })
-  afterAll(() => measured.stop())
+  afterEach(async () => {
+    client.close()
+    await measured.stop()
+  })
+
+  const put = async (address: string, count: number): Promise<void> => {
+    const sender = client.open_sender(address)
+    await new Promise((resolve) => sender.once('sendable', resolve))
+    for (let i = 0; i < count; i++) {
+      const accepted = new Promise((resolve) => sender.once('accepted', resolve))
+      sender.send({ body: 'x', subject: 's', durable: true })
+      await accepted
+    }
+  }
 
   const scrape = async (): Promise<{ type: string | null; text: string; values: ReadonlyMap<string, number> }> => {
     const response = await fetch(`http://${measured.address('http')}/metrics`)
@@ -176,17 +193,6 @@ describe('metrics', () => {
   }
 
   it('tell what the process, the core and the journal do, and of queues only those that are chosen', async () => {
-    const client = rhea.create_container().connect({ host: '127.0.0.1', port: measured.port('amqp'), reconnect: false })
-    await new Promise((resolve) => client.once('connection_open', resolve))
-    const put = async (address: string, count: number) => {
-      const sender = client.open_sender(address)
-      await new Promise((resolve) => sender.once('sendable', resolve))
-      for (let i = 0; i < count; i++) {
-        const accepted = new Promise((resolve) => sender.once('accepted', resolve))
-        sender.send({ body: 'x', subject: 's', durable: true })
-        await accepted
-      }
-    }
     await put('measured.a', 3)
     await put('other', 2)
     const receiver = client.open_receiver('measured.a')
@@ -223,10 +229,13 @@ describe('metrics', () => {
     const more = await scrape()
     expect([...more.values.keys()].filter((name) => name.startsWith('bascule_queue_messages{'))).toHaveLength(2)
     expect(more.values.get('bascule_queues_not_measured')).toBe(1)
-    client.close()
   })
 
   it('count from the restart on what was there before', async () => {
+    await put('measured.b', 1)
+    const before = (await scrape()).values
+    expect(before.get('bascule_queue_messages{queue="measured.b"}')).toBe(1)
+    expect(before.get('bascule_queue_arrived_total{queue="measured.b"}')).toBe(1)
     await measured.restart()
     const { values } = await scrape()
     expect(values.get('bascule_queue_messages{queue="measured.b"}')).toBe(1)

@@ -2,6 +2,7 @@
 import type { Chapter } from '../check.ts'
 import { toValue } from '../clients/amqp-composite.ts'
 import { AMQP, frame, header, SASL } from '../clients/amqp-framing.ts'
+import { described, list, ulong } from '../clients/amqp-value.ts'
 import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
@@ -234,7 +235,7 @@ export const connection: Chapter = {
       how: 'Open with idle-time-out 0, and a session.',
       async run(trial) {
         const session = await begun(trial, {}, { idleTimeOut: 0 })
-        await session.echo()
+        await session.sync()
       },
       mutants: [closesAt('begin'), sees0()],
     },
@@ -250,11 +251,11 @@ export const connection: Chapter = {
         const session = await Session.begin(wire)
         wire.send(undefined)
         wire.send(undefined, { channel: 1 })
-        await session.echo()
+        await session.sync()
       },
       mutants: [
         ignores('begin'),
-        closesAt('flow'),
+        closesAt('attach'),
         edits('takes an empty frame for an error', () => ({ toClient }) => ({
           toBroker: ({ kind }) => {
             if (kind !== 'empty') return undefined
@@ -294,12 +295,12 @@ export const connection: Chapter = {
       id: 'AMQP-2.4.6-a',
       level: 'must',
       says: 'After a close with an error, what still comes is dropped in silence until the partner’s close.',
-      how: 'A frame that is malformed, begin behind it: close is answered by nothing but the end.',
+      how: 'A performative that does not exist, begin behind it: close is followed by nothing but the end.',
       async run(trial) {
         const wire = await opened(trial)
-        wire.send({ kind: 'flow', handle: 3 }, { channel: 7 })
+        wire.send(frame(described(ulong(0x1f), list([]))))
         const { error } = await wire.next('close')
-        if (error === undefined) fail('close came without an error after flow on a channel without a session')
+        if (error === undefined) fail('close came without an error after a performative that does not exist')
         wire.send({ kind: 'begin' })
         wire.send({ kind: 'close' })
         const after = await wire.closed('after both have closed')

@@ -25,31 +25,36 @@ export const framing: Chapter = {
       {
         id: 'AMQP-2.3.1-a',
         level: 'must',
-        says: 'A frame whose size is below that of its header is malformed: the connection ends with framing-error.',
+        says: 'A frame whose size is below that of its header is malformed: the connection ends, by framing-error or decode-error.',
         how: 'A frame that says that its size is 7.',
       },
       ({ wire }) => wire.send(spoiled(0, 0, 0, 0, 7)),
       FRAMING,
+      DECODE,
     ),
     closesOn(
       {
         id: 'AMQP-2.3.1-b',
         level: 'must',
-        says: 'A frame whose data offset is below 2 is malformed: the connection ends with framing-error.',
+        says: 'A frame whose data offset is below 2 is malformed: the connection ends, by framing-error or decode-error.',
         how: 'A frame with data offset 1.',
       },
       ({ wire }) => wire.send(spoiled(4, 1)),
       FRAMING,
+      DECODE,
+      DECODE,
     ),
     closesOn(
       {
         id: 'AMQP-2.3.1-c',
         level: 'must',
-        says: 'A frame whose data offset points behind its end has no body to be read: the connection ends with framing-error.',
+        says: 'A frame whose data offset points behind its end has no body to be read: the connection ends, by framing-error or decode-error.',
         how: 'A frame with data offset 255.',
       },
       ({ wire }) => wire.send(spoiled(4, 255)),
       FRAMING,
+      DECODE,
+      DECODE,
     ),
     closesOn(
       {

@@ -1,7 +1,11 @@
 import type { Suite } from '../check.ts'
 import { connection } from './connection.ts'
+import { flow } from './flow.ts'
 import { framing } from './framing.ts'
+import { links } from './links.ts'
+import { open } from './open.ts'
 import { sessions } from './sessions.ts'
+import { transfers } from './transfers.ts'
 import { version } from './version.ts'
 
 export const amqp10: Suite = {
@@ -9,5 +13,5 @@ export const amqp10: Suite = {
   title: 'AMQP 1.0',
   specification: 'https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-overview-v1.0-os.html',
   protocols: ['amqp'],
-  chapters: [version, framing, connection, sessions],
+  chapters: [version, framing, connection, sessions, open, links, flow, transfers],
 }

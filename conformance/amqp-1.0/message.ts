@@ -1,6 +1,7 @@
 // Messages of AMQP 1.0 (3.2): sections to bytes and back.
 import { type Composite, compositeOf, toValue, type Written } from '../clients/amqp-composite.ts'
 import { binary, decode, described, encode, type Entry, map, string, ulong, type Value } from '../clients/amqp-value.ts'
+import { fail } from '../outcome.ts'
 
 export const SECTIONS = {
   header: 0x70,
@@ -28,17 +29,25 @@ export const message = (text: string, ...sections: readonly Buffer[]): Buffer =>
 
 export type Section = Readonly<{ name: SectionName | 'unknown'; value: Value; bytes: Buffer }>
 
-/** Throws with a sentence when the bytes are no sections. */
+/** Fails when the bytes are no sections. */
 export function sectionsOf(payload: Buffer): readonly Section[] {
   const sections: Section[] = []
   for (let at = 0; at < payload.length; ) {
-    const { value, end } = decode(payload, at)
+    const { value, end } = readAt(payload, at)
     const code = value.type === 'described' && value.descriptor.type === 'ulong' ? Number(value.descriptor.value) : -1
     const name = (Object.keys(SECTIONS) as SectionName[]).find((each) => SECTIONS[each] === code) ?? 'unknown'
     sections.push({ name, value: value.type === 'described' ? value.value : value, bytes: payload.subarray(at, end) })
     at = end
   }
   return sections
+}
+
+function readAt(payload: Buffer, at: number): ReturnType<typeof decode> {
+  try {
+    return decode(payload, at)
+  } catch (error) {
+    return fail(`a message came that cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 /** The bytes of the bare message: properties, application properties and body. */

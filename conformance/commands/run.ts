@@ -72,7 +72,7 @@ export async function run(command: RunCommand): Promise<Report> {
     }),
   }
   const { passed, failed, skipped } = verdict(report, gate)
-  screen.write(`\n${summary(report, gate)}\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+  screen.write(`\n${summary(report, gate)}\n${failedLines(report, gate)}${passed} passed, ${failed} failed, ${skipped} skipped\n`)
   return report
 }
 
@@ -90,6 +90,17 @@ function lineOf(result: Result, { verbose, gate }: RunCommand): Readonly<{ text:
   const head = `${stands.padEnd(13)} ${clause.id}${clause.level === 'must' ? '' : ` (${clause.level})`}${seen === '' ? '' : `: ${seen}`}${reason}`
   const bytes = verbose || stands === 'fail' || stands === 'error' ? lines.map((line) => `    ${line}`) : []
   return { text: [head, ...bytes].join('\n'), important: verbose || !isClean(result) }
+}
+
+/** What counts against the broker, once more in a line each: of a long log often the end alone is read. */
+function failedLines(report: Report, gate: Level): string {
+  const lines = report.suites.flatMap(({ name, clauses }) =>
+    clauses.flatMap(({ id, level, cells: [cell] }) => {
+      const stands = cell === undefined ? undefined : standing(cell, level, gate)
+      return stands === 'fail' || stands === 'error' ? [`${stands} ${name} ${id}: ${cell?.seen.split('\n')[0] ?? ''}\n`] : []
+    }),
+  )
+  return lines.length === 0 ? '' : `\n${lines.join('')}\n`
 }
 
 const COLUMNS: readonly Standing[] = ['pass', 'fail', 'error', 'differs', 'known', 'lossy', 'refused', 'not supported', 'skipped', 'unchecked']

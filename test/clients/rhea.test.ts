@@ -118,7 +118,7 @@ describe.each(['TCP', 'WebSocket'])('rhea over %s', (over) => {
     const { link } = await receiver(first, { name: 'kept', source })
     // A detach: the subscription stays.
     link.detach()
-    await happens(link, 'receiver_close').catch(() => {})
+    await happens(link, 'receiver_close')
     const other = await connect(over)
     const news = await sender(other, `topic://rhea.${over}.kept`)
     news.send({ body: 'kept', durable: true })

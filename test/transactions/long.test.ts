@@ -83,7 +83,7 @@ it(`${MESSAGES} messages in one transaction are there whole, in order, and do no
   const committing = performance.now()
   await sender.ask('COMMIT', { transaction: 'long' })
   const committed = performance.now() - committing
-  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await until('the neighbour after the commit', () => (neighbour.tookMs.get('from the commit on')?.length ?? 0) > 200, STALLED_MS)
   neighbour.phase = 'while it is received'
   const receiver = await StompWire.connect(place)
   let taken = 0
