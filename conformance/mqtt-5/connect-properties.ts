@@ -11,6 +11,7 @@ import {
   A_WHILE,
   connectBytes,
   connected,
+  leave,
   mustReceive,
   opened,
   pause,
@@ -85,8 +86,7 @@ export const connectProperties: Chapter = {
           const clientId = trial.name(name)
           const before = await connected(trial, { clientId, ...given })
           await subscribe(before, { topic: trial.name('topic') })
-          before.send({ cmd: 'disconnect', reasonCode: 0 })
-          await before.closed('after DISCONNECT')
+          await leave(before)
           const { connack } = await opened(trial, { clientId, clean: false })
           mustBe(!connack.sessionPresent, `a session is present whose Session Expiry Interval was ${name}`)
         }

@@ -1,10 +1,13 @@
 import type { Suite } from '../check.ts'
+import { acknowledgements } from './acknowledgements.ts'
 import { connack } from './connack.ts'
 import { connect } from './connect.ts'
 import { connectActions } from './connect-actions.ts'
 import { connectProperties } from './connect-properties.ts'
 import { data } from './data.ts'
+import { ending } from './ending.ts'
 import { format } from './format.ts'
+import { publishActions } from './publish-actions.ts'
 import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
 import { will } from './will.ts'
@@ -14,5 +17,18 @@ export const mqtt5: Suite = {
   title: 'MQTT 5.0',
   specification: 'https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html',
   protocols: ['mqtt'],
-  chapters: [data, format, connect, connectProperties, will, connectActions, connack, publishFlags, publishProperties],
+  chapters: [
+    data,
+    format,
+    connect,
+    connectProperties,
+    will,
+    connectActions,
+    connack,
+    publishFlags,
+    publishProperties,
+    publishActions,
+    acknowledgements,
+    ending,
+  ],
 }

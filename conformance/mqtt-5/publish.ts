@@ -9,6 +9,7 @@ import {
   closesEach,
   connected,
   forget,
+  leave,
   mustReceive,
   publish,
   publishPacket,
@@ -322,8 +323,7 @@ export const publishFlags: Chapter = {
         const topic = trial.name('topic')
         const publisher = await second(trial)
         await retain(trial, publisher, topic, 'outlives')
-        publisher.send({ cmd: 'disconnect', reasonCode: 0 })
-        await publisher.closed('after DISCONNECT')
+        await leave(publisher)
         const message = await mustReceive(await watching(trial, topic), 'outlives', 'the retained message')
         mustBe(message.retain, 'a retained message sent because of a new subscription has RETAIN 0')
       },

@@ -204,3 +204,10 @@ export async function mustReceive(wire: MqttWire, payload: string, otherwise: st
 
 /** For clauses about time itself; never to see whether something comes. */
 export const pause = (ms: number): Promise<void> => sleep(ms)
+
+/** DISCONNECT as a client does it: it closes the connection itself. Ends when the broker has too. */
+export async function leave(wire: MqttWire, disconnect: Buffer = packet(0xe0)): Promise<void> {
+  wire.send(disconnect)
+  wire.end()
+  await wire.closed('after DISCONNECT')
+}

@@ -15,6 +15,7 @@ import {
   connected,
   connectPacket,
   forget,
+  leave,
   mustReceive,
   opened,
   publish,
@@ -403,9 +404,7 @@ export const will: Chapter = {
           const wire = await connected(trial, {
             will: willOn(topic, word === 'delayed' ? { properties: { willDelayInterval: 1 } } : {}),
           })
-          wire.send(word === 'plain' ? Buffer.of(0xe0, 0) : { cmd: 'disconnect', reasonCode: 0 })
-          wire.end()
-          await wire.closed('after DISCONNECT')
+          await leave(wire, word === 'plain' ? Buffer.of(0xe0, 0) : Buffer.of(0xe0, 2, 0, 0))
           const back = await again(trial, { clean: false })
           await publish(back, topic, 'a later message')
           await mustReceive(watcher, 'a later message', 'the will was published after DISCONNECT 0x00')

@@ -24,6 +24,8 @@ export async function openOwn(): Promise<Opened> {
     users: [{ name: LOGIN.user, password: makeHash(Buffer.from(LOGIN.password), 4), scram }],
     // Some checks log in, others come without a name; what is right for one must not hinder the other.
     anonymous: true,
+    // So few that a check can exceed them.
+    mqtt: { receiveMaximum: 200 },
   }
   const settings = await loadSettings({ file: '', environment: {}, flags, sets: [] }, protocols)
   const log = logTo({ level: 'error', pretty: false }, () => settings.node, process.stderr)

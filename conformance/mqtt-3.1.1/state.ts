@@ -1,0 +1,290 @@
+// MQTT 3.1.1, 4.1 to 4.6: what is stored, sent again, and in which order. The rules of each QoS are in publish.ts.
+import type { Chapter } from '../check.ts'
+import type { MqttWire } from '../clients/mqtt-wire.ts'
+import { leave, nextId, publish, publishPacket, release, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { changes, edits, is } from '../mqtt/mutants.ts'
+import type { Mutant } from '../mutant.ts'
+import { mustEqual } from '../outcome.ts'
+import { alwaysClean } from './connect.ts'
+import { connected, durable } from './session.ts'
+
+/** Each message changes places with the one behind it. */
+const swaps = (says: string, which: (dup: boolean) => boolean): Mutant =>
+  edits(says, () => () => {
+    let kept: Buffer | undefined
+    return {
+      toClient: (message, raw) => {
+        if (!is(message, 'publish') || !which(message.dup)) return undefined
+        if (kept === undefined) {
+          kept = Buffer.from(raw)
+          return 'drop'
+        }
+        const first = kept
+        kept = undefined
+        return [raw, first]
+      },
+    }
+  })
+
+async function payloads(wire: MqttWire, count: number): Promise<string> {
+  const seen: string[] = []
+  while (seen.length < count) seen.push(text(await take(wire)))
+  return seen.join()
+}
+
+export const state: Chapter = {
+  title: '4.1 to 4.6: state, delivery again, order',
+  clauses: [
+    {
+      id: 'MQTT-4.1.0-1',
+      level: 'must',
+      says: 'The state of a session is stored as long as the session lasts.',
+      how: 'Subscriptions, a message not yet taken, and one received but not yet released survive a lost connection, and a second one.',
+      async run(trial) {
+        const sender = await connected(trial, 'sender')
+        const { wire } = await durable(trial, 'keeper')
+        await subscribe(wire, trial.name('t'), 2)
+        const sent = publishPacket(trial.name('other'), 'half', { qos: 2 })
+        const watch = await connected(trial, 'watch')
+        await subscribe(watch, trial.name('other'), 2)
+        wire.send(sent)
+        await wire.next('pubrec')
+        wire.destroy()
+        await publish(sender, trial.name('t'), 'waiting', { qos: 1 })
+        const { wire: second } = await durable(trial, 'keeper')
+        second.destroy()
+        const { wire: third } = await durable(trial, 'keeper')
+        mustEqual(text(await take(third)), 'waiting', 'the message that was stored')
+        third.send({ ...sent, dup: true })
+        await taken(third, sent)
+        await publish(watch, trial.name('other'), 'end', { qos: 2 })
+        mustEqual((await takeUntil(watch, 'end')).map(text).join(), 'half', 'what is delivered of a message that was sent again before PUBREL')
+      },
+      mutants: [
+        alwaysClean,
+        edits('forgets which identifiers it has received', () => {
+          const ids = new Map<number, number>()
+          return () => ({
+            toBroker: (packet) => {
+              if (is(packet, 'publish') && packet.dup) ids.set(packet.messageId ?? 0, 7777)
+              if (is(packet, 'publish') && packet.dup) return { ...packet, dup: false, messageId: 7777 }
+              return is(packet, 'pubrel') && ids.has(packet.messageId ?? 0) ? [packet, { ...packet, messageId: 7777 }] : undefined
+            },
+            toClient: (packet) => {
+              const own = [...ids.keys()][0]
+              if (own === undefined || packet.messageId !== 7777) return undefined
+              return is(packet, 'pubrec') ? { ...packet, messageId: own } : 'drop'
+            },
+          })
+        }),
+      ],
+    },
+    {
+      id: 'MQTT-4.1.0-2',
+      level: 'must',
+      says: 'A session lasts at least as long as its connection.',
+      how: 'A clean session keeps its subscription and a message that it has not acknowledged, whatever others come and go.',
+      async run(trial) {
+        const wire = await connected(trial)
+        await subscribe(wire, trial.name('t'), 2)
+        for (let count = 0; count < 3; count++) {
+          const other = await connected(trial, 'other')
+          await publish(other, trial.name('t'), `${count}`, { qos: 2 })
+          await leave(other)
+          await wire.ping()
+        }
+        mustEqual(await payloads(wire, 3), '0,1,2', 'what is delivered')
+      },
+      mutants: [
+        edits('forgets the subscriptions of clean sessions', () => () => {
+          let count = 0
+          return { toClient: (message) => (is(message, 'publish') && count++ > 0 ? 'drop' : undefined) }
+        }),
+      ],
+    },
+    {
+      id: 'MQTT-4.4.0-1',
+      level: 'must',
+      says: 'When a session is resumed, PUBLISH and PUBREL that were not acknowledged are sent again with their identifiers.',
+      how: 'One message of QoS 1 and one of QoS 2 are left unacknowledged, one of QoS 2 is taken up to PUBREL; all three come again.',
+      async run(trial) {
+        const { wire } = await durable(trial, 'keeper')
+        await subscribe(wire, trial.name('t'), 2)
+        const sender = await connected(trial, 'sender')
+        const due: string[] = []
+        for (const [payload, qos] of [
+          ['released', 2],
+          ['one', 1],
+          ['two', 2],
+        ] as const) {
+          await publish(sender, trial.name('t'), payload, { qos })
+          const { messageId = 0 } = await wire.next('publish')
+          if (payload !== 'released') due.push(`PUBLISH ${messageId} ${payload}`)
+          else {
+            wire.send({ cmd: 'pubrec', messageId })
+            await wire.next('pubrel')
+            due.push(`PUBREL ${messageId}`)
+          }
+        }
+        wire.destroy()
+        const { wire: again } = await durable(trial, 'keeper')
+        const seen = [`PUBREL ${(await again.next('pubrel')).messageId}`]
+        for (let count = 0; count < 2; count++) {
+          const message = await again.next('publish')
+          seen.push(`PUBLISH ${message.messageId} ${text(message)}`)
+        }
+        mustEqual(seen.sort().join(), due.sort().join(), 'what is sent again')
+      },
+      mutants: [
+        changes('sends again with another identifier', 'publish', (message) =>
+          message.dup ? { ...message, messageId: (message.messageId ?? 0) + 1000 } : undefined,
+        ),
+        changes('does not send again', 'publish', (message) => (message.dup ? 'drop' : undefined)),
+        edits('forgets PUBREL', () => {
+          let count = 0
+          return () => ({ toClient: (packet) => (is(packet, 'pubrel') && count++ > 0 ? 'drop' : undefined) })
+        }),
+      ],
+    },
+    {
+      id: 'MQTT-4.5.0-1',
+      level: 'must',
+      says: 'A message that a server takes goes to every session whose subscriptions match it, connected or not.',
+      how: 'Three clients subscribe, by name and by wildcards; one is away. A message of QoS 1 reaches all.',
+      async run(trial) {
+        const name = trial.name('t')
+        const { wire: away } = await durable(trial, 'away')
+        await subscribe(away, `${name}/#`, 1)
+        await leave(away)
+        const [one, two] = [await connected(trial, 'one'), await connected(trial, 'two')]
+        await subscribe(one, `${name}/a`, 1)
+        await subscribe(two, `${name}/+`, 1)
+        await publish(await connected(trial, 'sender'), `${name}/a`, 'x', { qos: 1 })
+        const { wire: back } = await durable(trial, 'away')
+        for (const wire of [one, two, back]) mustEqual(text(await take(wire)), 'x', 'the message')
+      },
+      mutants: [
+        edits('delivers to the first session only', () => {
+          let count = 0
+          return () => ({ toClient: (message) => (is(message, 'publish') && count++ > 0 ? 'drop' : undefined) })
+        }),
+        alwaysClean,
+      ],
+    },
+    {
+      id: 'MQTT-4.6.0-1',
+      level: 'must',
+      says: 'Messages are sent again in the order in which they were sent.',
+      how: 'Six messages of QoS 1, and six of QoS 2, are left unacknowledged; they come again in their order.',
+      async run(trial) {
+        const sender = await connected(trial, 'sender')
+        for (const qos of [1, 2] as const) {
+          const { wire } = await durable(trial, `of${qos}`)
+          await subscribe(wire, trial.name(`t${qos}`), 2)
+          for (let count = 0; count < 6; count++) await publish(sender, trial.name(`t${qos}`), `${count}`, { qos })
+          for (let count = 0; count < 6; count++) await wire.next('publish')
+          wire.destroy()
+          const { wire: again } = await durable(trial, `of${qos}`)
+          mustEqual(await payloads(again, 6), '0,1,2,3,4,5', `the order in which messages of QoS ${qos} are sent again`)
+        }
+      },
+      mutants: [swaps('sends again in another order', (dup) => dup)],
+    },
+    {
+      id: 'MQTT-4.6.0-4',
+      level: 'must',
+      says: 'PUBREL is sent in the order in which PUBREC was received: the rule of clients, which 4.6 gives servers too.',
+      how: 'Four messages of QoS 2 are received; PUBREC is sent for them in another order than they came.',
+      async run(trial) {
+        const wire = await connected(trial)
+        await subscribe(wire, trial.name('t'), 2)
+        const sender = await connected(trial, 'sender')
+        for (let count = 0; count < 4; count++) await publish(sender, trial.name('t'), `${count}`, { qos: 2 })
+        const ids: number[] = []
+        while (ids.length < 4) ids.push((await wire.next('publish')).messageId ?? 0)
+        const order = [ids[2], ids[0], ids[3], ids[1]]
+        for (const messageId of order) wire.send({ cmd: 'pubrec', messageId: messageId ?? 0 })
+        const seen: (number | undefined)[] = []
+        while (seen.length < 4) seen.push((await wire.next('pubrel')).messageId)
+        mustEqual(seen.join(), order.join(), 'the order of PUBREL')
+      },
+      mutants: [
+        edits('sends PUBREL in the order of its messages', () => () => {
+          const kept: number[] = []
+          return {
+            toClient: (packet) => {
+              if (!is(packet, 'pubrel')) return undefined
+              kept.push(packet.messageId ?? 0)
+              return kept.length < 4 ? 'drop' : kept.sort((a, b) => a - b).map((messageId) => ({ cmd: 'pubrel', messageId }) as const)
+            },
+          }
+        }),
+      ],
+    },
+    {
+      id: 'MQTT-4.6.0-5',
+      level: 'must',
+      says: 'Every topic is an ordered one unless the server was told otherwise.',
+      how: 'Messages of one client to two topics in turn, by a wildcard subscription: each topic comes in its order.',
+      async run(trial) {
+        const wire = await connected(trial)
+        await subscribe(wire, `${trial.name('t')}/+`, 1)
+        const sender = await connected(trial, 'sender')
+        for (let count = 0; count < 12; count++) sender.send(publishPacket(`${trial.name('t')}/${count % 2}`, `${count}`, { qos: 1 }))
+        const seen: [string[], string[]] = [[], []]
+        for (let count = 0; count < 12; count++) {
+          const message = await take(wire)
+          seen[message.topic.endsWith('1') ? 1 : 0].push(text(message))
+        }
+        mustEqual(seen.map((one) => one.join()).join(' '), '0,2,4,6,8,10 1,3,5,7,9,11', 'the order of two topics')
+      },
+      mutants: [
+        edits('delivers one topic in another order', () => () => {
+          let kept: Buffer | undefined
+          return {
+            toClient: (message, raw) => {
+              if (!is(message, 'publish') || !message.topic.endsWith('1')) return undefined
+              const first = kept
+              kept = first === undefined ? Buffer.from(raw) : undefined
+              return first === undefined ? 'drop' : [raw, first]
+            },
+          }
+        }),
+      ],
+    },
+    {
+      id: 'MQTT-4.6.0-6',
+      level: 'must',
+      says: 'Messages of one client to one topic with one QoS are delivered in the order in which they came.',
+      how: 'Twenty messages of each QoS without a pause; also to a session that was away.',
+      async run(trial) {
+        const wire = await connected(trial)
+        await subscribe(wire, trial.name('t'), 2)
+        const { wire: away } = await durable(trial, 'away')
+        await subscribe(away, trial.name('t'), 2)
+        await leave(away)
+        const all = Array.from({ length: 20 }, (_, index) => `${index}`)
+        for (const qos of [0, 1, 2] as const) {
+          const sender = await connected(trial, `sender${qos}`)
+          const ids = all.map(() => nextId())
+          for (const [index, payload] of all.entries())
+            sender.send(publishPacket(trial.name('t'), payload, { qos, ...(qos === 0 ? {} : { messageId: ids[index] ?? 1 }) }))
+          if (qos === 2)
+            for (const messageId of ids) {
+              await sender.next('pubrec')
+              await release(sender, messageId)
+            }
+          mustEqual(await payloads(wire, 20), all.join(), `the order of messages of QoS ${qos}`)
+        }
+        const { wire: back } = await durable(trial, 'away')
+        const stored: string[][] = [[], [], []]
+        while (stored[1]?.length !== 20 || stored[2]?.length !== 20) {
+          const message = await take(back)
+          stored[message.qos]?.push(text(message))
+        }
+        for (const qos of [1, 2]) mustEqual(stored[qos]?.join() ?? '', all.join(), `the order of stored messages of QoS ${qos}`)
+      },
+      mutants: [swaps('delivers in another order', () => true)],
+    },
+  ],
+}
