@@ -35,6 +35,8 @@ export function mqttParty(level: 4 | 5): Client {
 }
 
 async function connect(trial: Trial, level: 4 | 5): Promise<MqttClient> {
+  const lacks = level === 5 ? trial.profile.lacks['mqtt-5'] : undefined
+  if (lacks !== undefined) notSupported(lacks)
   const { host, port } = trial.addressOf('mqtt')
   const client = mqtt.connect({
     host,

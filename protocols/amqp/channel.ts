@@ -8,7 +8,7 @@ import type { IncomingLink } from './incoming-link.ts'
 import { ACCEPTED, isTerminal, type Outcome, outcomeTerm } from './outcome.ts'
 import { type Outbound, writeTransfer } from './outbound.ts'
 import type { OutgoingLink } from './outgoing-link.ts'
-import type { Begin, Disposition, Flow } from './performatives.ts'
+import type { Attach, Begin, Disposition, Flow } from './performatives.ts'
 import { inShares, type Run, Settling, SHARE, type Unsettled } from './settling.ts'
 import { UNKNOWN_ID } from './transactions.ts'
 import { TermWriter } from './writer.ts'
@@ -34,8 +34,11 @@ export class Channel {
   readonly links = new Map<number, Link>()
   /** Ended by us: what the client still says there is dropped until it has read that. */
   ending = false
-  /** Handles that we detached and the client has not yet. */
-  readonly #detached = new Set<number>()
+  /** The client's handles that we detached and it has not yet; whether of a link that had been attached. */
+  readonly #detached = new Map<number, boolean>()
+  /** Ours in use. */
+  readonly #handles = new Set<number>()
+  readonly #handleMax: number
   // What the client sends.
   #nextIncomingId: number
   #incomingWindow: number
@@ -64,12 +67,22 @@ export class Channel {
     this.#nextIncomingId = begin.nextOutgoingId
     this.#incomingWindow = connection.shared.settings.incomingWindow
     this.#remoteWindow = begin.incomingWindow
+    this.#handleMax = begin.handleMax
   }
 
   // ---- Links
 
+  /** The lowest that is free; undefined: none is that the client takes (part 2.7.2, handle-max). */
+  takeHandle(): number | undefined {
+    let free = 0
+    while (this.#handles.has(free)) free++
+    if (free > this.#handleMax) return undefined
+    this.#handles.add(free)
+    return free
+  }
+
   add(link: Link): void {
-    this.links.set(link.handle, link)
+    this.links.set(link.incoming, link)
     if (link.receives && this.#stalled) link.stall(true)
   }
 
@@ -84,26 +97,32 @@ export class Channel {
 
   /** We detach; the client answers. */
   detach(link: Link, closed: boolean, error: AmqpError | undefined): void {
-    if (this.links.get(link.handle) !== link) return
+    if (this.links.get(link.incoming) !== link) return
     this.forget(link)
-    this.#detached.add(link.handle)
-    this.connection.write(detach(this.number, link.handle, closed, error))
+    this.#detached.set(link.incoming, link.answered)
+    this.tellDetach(link.handle, closed, error)
     this.connection.released(link, false)
   }
 
   /** Another link of its name takes over what it has (part 2.6.1): kept for a moment, where it can be. */
   stolen(link: Link, error: AmqpError): void {
-    if (this.links.get(link.handle) !== link) return
+    if (this.links.get(link.incoming) !== link) return
     this.forget(link, 'detach')
-    this.#detached.add(link.handle)
-    this.connection.write(detach(this.number, link.handle, true, error))
+    // No error of its own: what is on its way to it is dropped.
+    this.#detached.set(link.incoming, false)
+    this.tellDetach(link.handle, true, error)
     this.connection.released(link, false)
   }
 
   /** An attach was refused: attached and detached in one breath (part 2.6.3). */
-  refused(handle: number, error: AmqpError): void {
-    this.#detached.add(handle)
-    this.connection.write(detach(this.number, handle, true, error))
+  refused({ handle, own }: Attach, error: AmqpError): void {
+    this.#detached.set(handle, false)
+    this.tellDetach(own, true, error)
+  }
+
+  tellDetach(own: number, closed: boolean, error?: AmqpError): void {
+    this.#handles.delete(own)
+    this.connection.write(detach(this.number, own, closed, error))
   }
 
   /** The client's answer to our detach. */
@@ -113,18 +132,23 @@ export class Channel {
 
   /** The link is no more; what it had is given up, unless it outlives what it leaves by. */
   forget(link: Link, leaving?: Leaving): void {
-    this.links.delete(link.handle)
+    this.links.delete(link.incoming)
     this.#linkFlows.delete(link)
     const kept = leaving !== undefined && this.connection.keep(link, leaving, this)
     if (link.receives) {
       if (!kept) link.release()
       this.#queue = this.#queue.slice(this.#queueAt).filter((out) => out.link !== link)
       this.#queueAt = 0
-      if (link.unsettled > 0) for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
+      if (!kept) this.forgetUnsettled(link)
       return
     }
     for (const [id, half] of this.#halfSettled) if (half === link) this.#halfSettled.delete(id)
     if (!kept) link.release(false)
+  }
+
+  /** A disposition of these is for nobody any more. Those of a link that was only detached still count while the session lives (part 2.6.5). */
+  forgetUnsettled(link: Link): void {
+    if (link.receives && link.unsettled > 0) for (const [id, unsettled] of this.#unsettled) if (unsettled.link === link) this.#unsettled.delete(id)
   }
 
   /** Ends it with an error (part 2.5.6). */
@@ -174,7 +198,7 @@ export class Channel {
     this.#remoteWindow = Math.max(0, told.incomingWindow - underWay)
     const link = told.handle === undefined ? undefined : this.links.get(told.handle)
     if (told.handle !== undefined && link === undefined) {
-      if (!this.#detached.has(told.handle)) this.#unattached(told.handle)
+      this.notAttached(told.handle)
       return
     }
     if (told.acquires && link !== undefined) {
@@ -194,14 +218,23 @@ export class Channel {
     this.pump()
   }
 
-  #unattached(handle: number): void {
-    this.end({ condition: 'amqp:session:unattached-handle', description: `There is no link with the handle ${handle}.` })
+  /**
+   * A flow or transfer of no link. Of one that we detached because of an error, whose client does not know yet or does not care, it ends the session (part
+   * 2.6.5); of one that we refused at once it is dropped, since clients send credit along with their attach.
+   */
+  notAttached(handle: number): void {
+    const wasAttached = this.#detached.get(handle)
+    if (wasAttached === undefined) {
+      this.end({ condition: 'amqp:session:unattached-handle', description: `There is no link with the handle ${handle}.` })
+    } else if (wasAttached) {
+      this.end({ condition: 'amqp:session:errant-link', description: `The link with the handle ${handle} was detached because of an error.` })
+    }
   }
 
   /** The link of this handle; undefined: none, and the client has been told or is about to learn. */
   linkOf(handle: number): Link | undefined {
     const link = this.links.get(handle)
-    if (link === undefined && !this.#detached.has(handle)) this.#unattached(handle)
+    if (link === undefined) this.notAttached(handle)
     return link
   }
 

@@ -305,6 +305,58 @@ describe('a link', () => {
     await closesWith(node, raw, 'amqp:connection:framing-error')
   })
 
+  it('that we detached because of an error ends its session when its client goes on with it before it has detached too', async () => {
+    for (const goOn of [
+      (raw: Raw) => transfer(raw, 0, 2, DATA),
+      (raw: Raw) => raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), uint(0), uint(0), uint(1)]),
+    ]) {
+      const node = await startNode()
+      const raw = await node.begun()
+      await sender(raw, 0, 'a')
+      // Settled, so that it can only be refused by the end of its link.
+      raw.send(0, 0x14, [uint(0), uint(0), { type: 'binary', value: Buffer.from('t') }, uint(0), boolean(true)], Buffer.from([0, 0x53, 0x99, 0x40]))
+      await raw.next(DETACH)
+      goOn(raw)
+      expect(Raw.condition(await raw.next(0x17))).toBe('amqp:session:errant-link')
+    }
+  })
+
+  it('that was refused is not errant when its client sent credit along with its attach', async () => {
+    const node = await startNode()
+    const raw = await node.begun()
+    raw.send(0, ATTACH, [text('r'), uint(0), boolean(true), undefined, undefined, addressTerm(0x28, 'a::b'), addressTerm(0x29, 'x')])
+    raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), uint(0), uint(0), uint(1)])
+    expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:not-implemented')
+    raw.send(0, DETACH, [uint(0), boolean(true)])
+    await sender(raw, 0, 'a')
+    expect(raw.frames.map(({ code }) => code)).not.toContain(0x17)
+  })
+
+  it('without a target is refused: an anonymous one has a target without an address', async () => {
+    const node = await startNode()
+    const raw = await node.begun()
+    raw.send(0, ATTACH, [text('s'), uint(0), boolean(false), undefined, undefined, addressTerm(0x28, 'x')])
+    expect((await raw.next(ATTACH)).fields[6]).toEqual({ type: 'null' })
+    expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:invalid-field')
+  })
+
+  it('is answered on the lowest handle of ours that is free, and none beyond the handle-max of its client', async () => {
+    const node = await startNode()
+    const raw = await node.opened()
+    raw.send(0, 0x11, [undefined, uint(0), uint(1000), uint(1000), uint(1)])
+    await raw.next(0x11)
+    const attach = async (handle: number): Promise<unknown> => {
+      raw.send(0, ATTACH, [text(`s${handle}`), uint(handle), boolean(false), undefined, undefined, addressTerm(0x28, 'x'), addressTerm(0x29, 'a')])
+      return (await raw.next(ATTACH)).fields[1]
+    }
+    expect([await attach(100), await attach(50)]).toEqual([uint(0), uint(1)])
+    raw.send(0, DETACH, [uint(100), boolean(true)])
+    expect((await raw.next(DETACH)).fields[0]).toEqual(uint(0))
+    expect(await attach(7)).toEqual(uint(0))
+    raw.send(0, ATTACH, [text('s8'), uint(8), boolean(false), undefined, undefined, addressTerm(0x28, 'x'), addressTerm(0x29, 'a')])
+    expect(Raw.condition(await raw.next(0x17))).toBe('amqp:resource-limit-exceeded')
+  })
+
   it('attached twice by its name is taken over by the newer one', async () => {
     const node = await startNode()
     const raw = await node.begun()

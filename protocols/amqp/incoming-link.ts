@@ -59,6 +59,8 @@ export class IncomingLink implements Replies, KeptLink {
   readonly expiry: Expiry
   readonly signature: string
   readonly attach: Attach
+  /** The client's handle, and ours. */
+  readonly incoming: number
   readonly handle: number
   readonly receives = false
   /** The temporary node that goes with it. */
@@ -101,7 +103,8 @@ export class IncomingLink implements Replies, KeptLink {
     if (outlives(expiry)) this.#remembered = new Remembered(channel.connection.creditWindow)
     this.#channel = channel
     this.attach = attach
-    this.handle = attach.handle
+    this.incoming = attach.handle
+    this.handle = attach.own
     this.#target = target
     this.#coordinator = coordinator
     this.#deliveryCount = attach.initialDeliveryCount ?? 0

@@ -75,6 +75,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   readonly attach: Attach
   readonly expiry: Expiry
   readonly signature: string
+  /** The client's handle, and ours. */
+  readonly incoming: number
   readonly handle: number
   readonly receives = true
   readonly source: Source
@@ -123,7 +125,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     }
     this.#channel = channel
     this.attach = attach
-    this.handle = attach.handle
+    this.incoming = attach.handle
+    this.handle = attach.own
     this.source = source
     this.settled = attach.senderSettles === 1 || source.copy
     const standard = attach.source?.defaultOutcome
@@ -167,6 +170,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Goes on where the last link of this name was left. Answers what it has unsettled. */
   inherit(link: OutgoingLink): readonly (readonly [Term, Term])[] {
+    link.#channel.forgetUnsettled(link)
     this.#own = link.#own
     this.#doneUpTo = link.#doneUpTo
     this.#after = link.#after
@@ -218,7 +222,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   /** Tells the core what it may hand over now. */
   topUp(): void {
     const taker = this.#taker
-    if (taker === undefined || !this.answered) return
+    if (taker === undefined || !this.answered || this.#over) return
     const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
     if (this.#toResume.length > 0) this.#resumeSome()
     const none = this.#resumesOnly || this.#toResume.length > 0
@@ -463,6 +467,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** It did not come back. */
   drop(): void {
+    this.#channel.forgetUnsettled(this)
     this.release()
   }
 

@@ -30,7 +30,10 @@ export type Begin = Readonly<{
 export type Attach = Readonly<{
   kind: 'attach'
   name: string
+  /** The client's. */
   handle: number
+  /** Ours, once it is known. */
+  own: number
   /** The client receives: we send. */
   receives: boolean
   /** 0 unsettled, 1 settled, 2 mixed. */
@@ -188,6 +191,7 @@ function readAttach(fields: Fields): Attach {
     kind: 'attach',
     name,
     handle,
+    own: 0,
     receives,
     senderSettles,
     receiverSettles,

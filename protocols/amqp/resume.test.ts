@@ -343,6 +343,19 @@ describe('what a client received and has not settled when it goes', () => {
     expect(await bodiesOn(node)).toHaveLength(3)
   })
 
+  it('may be settled in its session while the link is detached', async () => {
+    const node = await startNode()
+    const { raw } = await given(node)
+    raw.send(0, 0x16, [uint(1)])
+    await raw.next(0x16)
+    raw.send(0, 0x15, [boolean(true), uint(0), uint(1), boolean(true), accepted])
+    raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), undefined, undefined, undefined, undefined, undefined, boolean(true)])
+    await raw.next(0x13)
+    await lost(node, raw)
+    node.core.clock.advance(61_000)
+    expect(await bodiesOn(node)).toEqual(['body 2'])
+  })
+
   it('goes back to its queue after its time, and when the link is closed', async () => {
     const node = await startNode()
     const { raw } = await given(node)

@@ -196,7 +196,7 @@ describe('flow', () => {
     const raw = await node.begun()
     await receiver(raw, { credit: 0 })
     raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), uint(1), uint(0), uint(7), undefined, boolean(true)])
-    expect((await raw.next(0x13)).fields.slice(4)).toEqual([uint(1), uint(7), uint(0), { type: 'null' }, boolean(true)])
+    expect((await raw.next(0x13)).fields.slice(4)).toEqual([uint(0), uint(7), uint(0), { type: 'null' }, boolean(true)])
   })
 
   it('that takes credit back holds', async () => {

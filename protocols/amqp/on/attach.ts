@@ -17,15 +17,21 @@ import { boolean, symbols, type Term, text, ubyte, uint } from '../term.ts'
 import { type Terminus, terminusTerm } from '../terminus.ts'
 import { leave } from './detach.ts'
 
-export function onAttach(channel: Channel, attach: Attach): void {
+export function onAttach(channel: Channel, told: Attach): void {
   const { connection } = channel
   const { linksMax } = connection.shared.settings
-  if (attach.handle >= linksMax)
-    throw new ConnectionFault('amqp:connection:framing-error', `Handle ${attach.handle} exceeds handle-max (${linksMax - 1}).`)
-  if (channel.taken(attach.handle)) {
-    channel.end({ condition: 'amqp:session:handle-in-use', description: `Handle ${attach.handle} has a link already.` })
+  if (told.handle >= linksMax)
+    throw new ConnectionFault('amqp:connection:framing-error', `Handle ${told.handle} exceeds handle-max (${linksMax - 1}).`)
+  if (channel.taken(told.handle)) {
+    channel.end({ condition: 'amqp:session:handle-in-use', description: `Handle ${told.handle} has a link already.` })
     return
   }
+  const own = channel.takeHandle()
+  if (own === undefined) {
+    channel.end(fault('limit', 'The client takes no more links in this session than there are (handle-max).'))
+    return
+  }
+  const attach = { ...told, own }
   connection.shared.links.get(connection.linkKey(attach.name, attach.receives))?.()
   if (attach.receives) attachOutgoing(channel, attach)
   else attachIncoming(channel, attach)
@@ -35,14 +41,18 @@ export function onAttach(channel: Channel, attach: Attach): void {
 function attachIncoming(channel: Channel, attach: Attach): void {
   const { connection } = channel
   const target = attach.target
-  const coordinator = target?.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
-  const address = target?.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
+  if (target === undefined) {
+    refuse(channel, attach, fault('invalid', 'A link on which the client sends has no target. An anonymous one has a target without an address.'))
+    return
+  }
+  const coordinator = target.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
+  const address = target.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
   if (address !== undefined && 'condition' in address) {
     refuse(channel, attach, address)
     return
   }
-  const lives = coordinator === undefined && target?.dynamic !== true
-  const expiry = target === undefined || coordinator !== undefined ? WITH_LINK : grantOf(target, lives, connection.shared.settings)
+  const lives = coordinator === undefined && target.dynamic !== true
+  const expiry = coordinator !== undefined ? WITH_LINK : grantOf(target, lives, connection.shared.settings)
   if ('condition' in expiry) {
     refuse(channel, attach, expiry)
     return
@@ -61,7 +71,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     }
   }
   let ticket = link.session.opened
-  for (const queue of address === undefined || target?.dynamic === true ? [] : queuesOf(address)) {
+  for (const queue of address === undefined || target.dynamic === true ? [] : queuesOf(address)) {
     const made = link.session.declare(queue, PERMANENT)
     if (made === 0) {
       const error = errorOf(link.session.refusal)
@@ -73,7 +83,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   }
   // The connection's, who alone may receive from it; it goes with this link.
   let nodeTicket = 0
-  if (address !== undefined && target?.dynamic === true) {
+  if (address !== undefined && target.dynamic === true) {
     nodeTicket = connection.makeTemporary(address)
     if (nodeTicket === 0) {
       const error = errorOf(connection.session.refusal)
@@ -84,12 +94,11 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     link.node = address
   }
   enter(channel, link)
-  const name = target?.dynamic === true && address !== undefined ? formatAddress(address) : target?.address
+  const name = target.dynamic === true && address !== undefined ? formatAddress(address) : target.address
   link.after(ticket, () => {
     connection.after(nodeTicket, () => {
-      if (channel.links.get(link.handle) !== link) return
-      const granted =
-        coordinator === undefined ? inForce(target ?? NO_TARGET, expiry) : { ...NO_TARGET, kind: 'coordinator' as const, capabilities: CAPABILITIES }
+      if (channel.links.get(link.incoming) !== link) return
+      const granted = coordinator === undefined ? inForce(target, expiry) : { ...NO_TARGET, kind: 'coordinator' as const, capabilities: CAPABILITIES }
       write(channel, attach, {
         source: attach.source === undefined ? undefined : terminusTerm(attach.source),
         target: terminusTerm({ ...granted, address: name }),
@@ -103,9 +112,9 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   })
 }
 
-function targetOf(channel: Channel, target: Terminus | undefined): ReturnType<typeof parseTarget> | undefined {
+function targetOf(channel: Channel, target: Terminus): ReturnType<typeof parseTarget> | undefined {
   // No address: each message says where it goes.
-  if (target?.address === undefined || target.address === '') return undefined
+  if (target.address === undefined || target.address === '') return undefined
   return parseTarget(channel.connection.shared.broker, target.address, kindOf(target.capabilities))
 }
 
@@ -174,7 +183,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
 
 function answer(channel: Channel, link: OutgoingLink, ours: Pairs): void {
   const { attach, source } = link
-  if (channel.links.get(link.handle) !== link) return
+  if (channel.links.get(link.incoming) !== link) return
   write(channel, source.copy ? { ...attach, senderSettles: 1 } : attach, {
     source: terminusTerm(sourceAnswer(link)),
     target: attach.target === undefined ? undefined : terminusTerm(attach.target),
@@ -224,7 +233,7 @@ function answered(channel: Channel, link: IncomingLink | OutgoingLink): void {
 /** An attach without source and target, and a detach that says why (part 2.6.3; Go's client waits for the reason only if both are missing). */
 function refuse(channel: Channel, attach: Attach, error: AmqpError): void {
   write(channel, attach, { source: undefined, target: undefined, link: undefined, ours: [] })
-  channel.refused(attach.handle, error)
+  channel.refused(attach, error)
 }
 
 type Pairs = readonly (readonly [Term, Term])[]
@@ -236,7 +245,7 @@ function write(channel: Channel, attach: Attach, { source, target, link, ours }:
   const written = (unsettled: Pairs | undefined, incomplete: boolean): Buffer =>
     frame(channel.number, 0x12, [
       text(attach.name),
-      uint(attach.handle),
+      uint(attach.own),
       boolean(!attach.receives),
       ubyte(attach.senderSettles),
       ubyte(attach.receiverSettles > 1 ? 0 : attach.receiverSettles),

@@ -1,6 +1,5 @@
 // Detach (part 2.7.7): a link goes, answered in kind. Closed, a durable subscription goes with it; detached, it waits for its next receiver.
 import type { Channel, Link } from '../channel.ts'
-import { detach } from '../frames.ts'
 import type { Detach } from '../performatives.ts'
 
 export function onDetach(channel: Channel, told: Detach): void {
@@ -25,10 +24,10 @@ export function leave(channel: Channel, link: Link, closed: boolean): void {
     if (connection.subscribersOf(link.source.queue) === 0) {
       const ticket = connection.session.remove(link.source.queue)
       if (ticket > 0) {
-        connection.after(ticket, () => connection.write(detach(channel.number, link.handle, closed, undefined)))
+        connection.after(ticket, () => channel.tellDetach(link.handle, closed))
         return
       }
     }
   }
-  connection.write(detach(channel.number, link.handle, closed, undefined))
+  channel.tellDetach(link.handle, closed)
 }
