@@ -19,6 +19,7 @@ function named(id: string, level: 'must' | 'should', name: string, of: string): 
       const wire = await WsWire.open(trial)
       const head = await wire.shake({ headers: { 'Sec-WebSocket-Protocol': name } })
       if (statusOf(head) >= 400) notSupported(`${name} is refused: ${head.start}`)
+      if (!head.headers.has('sec-websocket-protocol')) notSupported(`${name} is not answered`)
       mustEqual(head.headers.get('sec-websocket-protocol'), name, 'the header Sec-WebSocket-Protocol')
     },
     mutants: [saysHeader('Sec-WebSocket-Protocol', 'other')],
