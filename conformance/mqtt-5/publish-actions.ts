@@ -184,7 +184,7 @@ export const publishActions: Chapter = {
     },
     {
       id: 'MQTT5 3.3.4-b',
-      level: 'must',
+      level: 'should',
       says: "A client that has sent more unfinished messages of QoS 1 and 2 than the server's Receive Maximum is disconnected.",
       how: 'One more PUBLISH of QoS 2 than CONNACK allows, none of them followed by PUBREL.',
       async run(trial) {

@@ -64,9 +64,11 @@ export function connectBytes(
     flags?: number
     properties?: readonly (Buffer | number)[]
     payload?: readonly (Buffer | number)[]
+    /** Without the login of the target. */
+    nameless?: boolean
   }> = {},
 ): Buffer {
-  const { user, password } = trial
+  const { user, password } = parts.nameless === true ? {} : trial
   const flags = (parts.flags ?? 2) | (user === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40)
   return packet(
     parts.first ?? 0x10,
