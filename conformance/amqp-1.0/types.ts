@@ -257,7 +257,10 @@ export const types: Chapter = {
       how: 'Attach whose source has a filter of three values: the link, the session or the connection ends.',
       async run(trial) {
         const session = await begun(trial)
-        session.send({ ...receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter: raw('c1 0a 03 a3 01 61 a1 01 62 a3 01 63') }) }), handle: 0 })
+        session.send({
+          ...receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter: raw('c1 0a 03 a3 01 61 a1 01 62 a3 01 63') }) }),
+          handle: 0,
+        })
         const { error } = await session.wire.nextOf('detach', 'end', 'close')
         mustBe(error !== undefined, 'no error came')
       },
