@@ -160,7 +160,8 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     link.look(browse)
   } else if (!source.lookup) {
     const { exclusive, priority } = source
-    const selector = prepared.pattern === undefined ? source.selector : undefined
+    // A subscription's selector is its binding's; of a list it is both's.
+    const selector = prepared.patterns.length === 0 || source.several !== undefined ? source.selector : undefined
     const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority, selector } as const
     const consumer = link.session.consume(source.several ?? [source.queue], options, own === undefined ? link : link.sink)
     const bound = consumer === undefined ? undefined : bindSource(link.session, prepared, link.settled)
