@@ -58,8 +58,8 @@ export type Source = Readonly<{
   lookup: boolean
   /** Of more than one topic or queue: each delivery says which. */
   wildcard: boolean
-  /** It takes from every queue that matches, instead of from `queue`. */
-  several?: QueuePattern
+  /** It takes from every queue that matches, or from those of a list, instead of from `queue`. */
+  several?: QueuePattern | readonly Address[]
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
   /** Of a queue it is the consumer's, of a subscription its binding's. */
