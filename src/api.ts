@@ -277,6 +277,8 @@ export interface Delivery {
   readonly acceptedAtMs: number
   /** Sent because of a `Binding.retained`, not because of a publish. */
   readonly retained: boolean
+  /** The first of its message group that goes to this consumer, where the configuration wants that told (JMSXGroupFirstForConsumer). */
+  readonly groupFirst: boolean
   /** Only on a message that was moved to a dead-letter queue. */
   readonly dead: Readonly<{ reason: string; origin: Address }> | undefined
 }

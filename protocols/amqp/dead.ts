@@ -1,4 +1,4 @@
-// A dead letter's annotations: where it came from and why, added to what its sender wrote. The only place where a head is changed on its way out.
+// A dead letter's annotations: where it came from and why, added to what its sender wrote. With `group-first.ts` the only place where a head is changed on its way out.
 import type { Address } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import { annotationsAt } from './outbound.ts'

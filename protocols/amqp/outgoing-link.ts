@@ -25,6 +25,7 @@ import type {
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
 import { deadHead } from './dead.ts'
+import { groupFirstHead } from './group-first.ts'
 import { brokerError, errorOf } from './errors.ts'
 import type { Expiry } from './expiry.ts'
 import { DIALECT } from './incoming-message.ts'
@@ -353,7 +354,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
     const header = headerSection(message, delivery, wallMs)
-    const head = delivery.dead === undefined ? message.head : deadHead(this.#channel.connection.reader, message.head, delivery.dead)
+    const { reader } = this.#channel.connection
+    let head = delivery.dead === undefined ? message.head : deadHead(reader, message.head, delivery.dead)
+    if (delivery.groupFirst) head = groupFirstHead(reader, head)
     // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
     const says = this.source.wildcard || message !== delivery.message
     return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]
