@@ -30,7 +30,7 @@ import { bareOf, section } from './message.ts'
 import { through } from './messages.ts'
 import { answers, changes, edits, never } from './mutants.ts'
 import { refusing } from './refusals.ts'
-import { authenticated, begun, openOf, Session } from './session.ts'
+import { authenticated, begun, openOf, queueSource, receiverOf, Session } from './session.ts'
 
 /** Open of these fields, in this order, goes as well as any. */
 function takesOpen(told: Pick<Check, 'id' | 'says' | 'how'>, written: (trial: Trial) => Value): Check {
@@ -250,9 +250,22 @@ export const types: Chapter = {
       { id: 'AMQP-1.2.3-b', level: 'must', says: 'A list has as many values as it says.', how: 'Open whose list says that it has nine.' },
       () => raw('00 53 10 c0 05 09 a1 02 61 62'),
     ),
-    refusesOpen({ id: 'AMQP-1.6-h', level: 'must', says: 'A map has a value for each key.', how: 'Open with properties of three values.' }, (trial) =>
-      openWith(trial, set(9, raw('c1 0a 03 a3 01 61 a1 01 62 a3 01 63'))),
-    ),
+    {
+      id: 'AMQP-1.6-h',
+      level: 'should',
+      says: 'A map has a value for each key: one that has not cannot be read.',
+      how: 'Attach whose source has a filter of three values: the link, the session or the connection ends.',
+      async run(trial) {
+        const session = await begun(trial)
+        session.send({
+          ...receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter: raw('c1 0a 03 a3 01 61 a1 01 62 a3 01 63') }) }),
+          handle: 0,
+        })
+        const { error } = await session.wire.nextOf('detach', 'end', 'close')
+        mustBe(error !== undefined, 'no error came')
+      },
+      mutants: refusing('close', []),
+    },
     refusesOpen(
       { id: 'AMQP-1.4-f', level: 'should', says: 'A field has the type that it is defined with.', how: 'Open whose container id is a list.' },
       (trial) => openWith(trial, set(0, list([string('x')]))),

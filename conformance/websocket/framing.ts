@@ -138,7 +138,7 @@ export const framing: Chapter = {
         },
         mutants: [
           takes('misreads this length', (frame) =>
-            frame.payload.length === sizeBytes ? { ...frame, payload: frame.payload.subarray(1) } : undefined,
+            frame.payload.length === sizeBytes ? { ...frame, payload: frame.payload.subarray(0, -1) } : undefined,
           ),
           deafTo('loses it', (frame) => frame.payload.length === sizeBytes),
         ],

@@ -59,8 +59,8 @@ export type Source = Readonly<{
   lookup: boolean
   /** Of more than one topic or queue: each delivery says which. */
   wildcard: boolean
-  /** It takes from every queue that matches, instead of from `queue`. */
-  several?: QueuePattern
+  /** It takes from every queue that matches, or from those of a list, instead of from `queue`. */
+  several?: QueuePattern | readonly Address[]
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
   /** Of a queue it is the consumer's, of a subscription its binding's. */
@@ -108,6 +108,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   #granted = 0
   #grantedBytes = false
   #bytesBack = 0
+  #stalled = false
+  #held = false
   /** Deliveries of which the client has yet to speak. */
   unsettled = 0
   #drain = false
@@ -244,11 +246,18 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** The window or the socket is closed: others may have what is there. */
   stall(stalled: boolean): void {
-    this.#taker?.stall(stalled)
-    if (!stalled) {
+    this.#stalled = stalled
+    this.#taker?.stall(stalled || this.#held)
+    if (!stalled && !this.#held) {
       this.topUp()
       if (this.#drain) this.#drainLater()
     }
+  }
+
+  /** What was taken comes back in shares: until then it is given nothing. */
+  hold(held: boolean): void {
+    this.#held = held
+    this.stall(this.#stalled)
   }
 
   #drainLater(): void {

@@ -104,6 +104,8 @@ const destinations: DestinationSettings = {
 
 const websocket: WebSocketSettings = {
   origins: [],
+  paths: {},
+  pathsOnly: false,
   messageBytesMax: 17 * MiB,
   fragmentsMax: 4_096,
   headerBytesMax: 16 * KiB,

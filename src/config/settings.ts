@@ -147,6 +147,10 @@ export type FailoverSettings = Readonly<{
 export type WebSocketSettings = Readonly<{
   /** Web pages of these origins may connect, besides those of the listener's own host. `*`: all. */
   origins: readonly string[]
+  /** By protocol: where it is spoken alone, also to who names no subprotocol. */
+  paths: Readonly<Record<string, string>>
+  /** Nothing is spoken elsewhere. */
+  pathsOnly: boolean
   messageBytesMax: number
   fragmentsMax: number
   headerBytesMax: number
