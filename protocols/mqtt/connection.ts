@@ -94,15 +94,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   expect(first: number, remaining: number): void {
     const type = first >> 4
-    if (this.state === 'fresh') {
-      if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
-    }
-    // Of somebody whom nobody knows yet.
-    if (this.state !== 'connected' && remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
-      throw new ProtocolError('a packet that is longer than its fields can be')
-    // [MQTT5-3.1.2-30]
-    if (this.state === 'authenticating' && type !== codec.AUTH && type !== codec.DISCONNECT)
-      throw new ProtocolError('neither AUTH nor DISCONNECT before CONNACK', PROTOCOL_ERROR)
+    if (this.state !== 'connected') this.#expectFromStranger(type, remaining)
     if (type === codec.PUBLISH) {
       if (remaining > this.front.settings.packetBytesMax)
         throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
@@ -279,6 +271,16 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   }
 
   // ---- Inside -----------------------------------------------------------------------------------------------------------
+
+  /** Before CONNACK: of somebody whom nobody knows. */
+  #expectFromStranger(type: number, remaining: number): void {
+    if (this.state === 'fresh' && type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
+    // [MQTT5-3.1.2-30]
+    if (this.state === 'authenticating' && type !== codec.AUTH && type !== codec.DISCONNECT)
+      throw new ProtocolError('neither AUTH nor DISCONNECT before CONNACK', PROTOCOL_ERROR)
+    if (remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
+      throw new ProtocolError('a packet that is longer than its fields can be')
+  }
 
   /** Runs what may meet a client's fault. */
   #read(run: () => void): void {
