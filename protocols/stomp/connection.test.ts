@@ -1123,6 +1123,7 @@ class PlayedCore implements Broker, Session {
       acceptedAtMs: 0,
       retained: played.retained ?? false,
       dead: played.dead,
+      added: undefined,
     })
     consumer.sink.flush()
   }

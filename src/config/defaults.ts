@@ -45,6 +45,8 @@ export const defaultLimits: Limits = {
   transactionBytes: GiB,
   transactionTotalBytes: 4 * GiB,
   transactionAgeMs: 300_000,
+  addedBytesPerMessage: 16 * KiB,
+  addedBytes: 64 * MiB,
   temporariesPerSession: 1_000,
   entries: 20_000_000,
   retained: 1_000_000,

@@ -94,6 +94,9 @@ export type Limits = Readonly<{
   transactionTotalBytes: number
   /** 0: for ever. */
   transactionAgeMs: number
+  /** What consumers add to what is told of messages: of one, and of all. */
+  addedBytesPerMessage: number
+  addedBytes: number
   temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
