@@ -254,6 +254,47 @@ describe('credit', () => {
   })
 })
 
+describe('annotations of modified', () => {
+  it('are merged into the message for its next receiver: after a restart, and as a dead letter too', async () => {
+    const node = await startNode()
+    const sender = await openSender(await node.rhea(), 'a')
+    await sendRhea(sender, { body: 'x', durable: true, message_annotations: { 'x-opt-mine': 'kept', 'x-opt-both': 'old' } })
+    const first = await openReceiver(await node.rhea(), 'a')
+    const modified = { delivery_failed: true, undeliverable_here: false, message_annotations: { 'x-opt-both': 'new', 'x-opt-tries': 1 } }
+    ;(await first.next()).delivery?.modified(modified as never)
+    const expected = { 'x-opt-mine': 'kept', 'x-opt-both': 'new', 'x-opt-tries': 1 }
+    expect((await first.next()).message?.message_annotations).toEqual(expected)
+    await node.core.settled()
+    await node.restart()
+    const second = await openReceiver(await node.rhea(), 'a')
+    const again = await second.next()
+    expect(again.message).toMatchObject({ body: 'x', message_annotations: expected })
+    const away = { delivery_failed: true, undeliverable_here: true, message_annotations: { 'x-opt-tries': 2, 'x-opt-why': 'no' } }
+    again.delivery?.modified(away as never)
+    const dead = await openReceiver(await node.rhea(), 'ActiveMQ.DLQ')
+    expect((await dead.next()).message?.message_annotations).toEqual({
+      ...expected,
+      'x-opt-tries': 2,
+      'x-opt-why': 'no',
+      'x-opt-dlq-reason': 'undeliverable here',
+      'x-opt-ORIG-ADDRESS': 'queue://a',
+      'x-opt-ORIG-QUEUE': 'a',
+    })
+  })
+
+  it('are there for a message without any, of another protocol too', async () => {
+    const node = await startNode()
+    const socket = connectTcp(node.ports.stomp, '127.0.0.1')
+    socket.write(`CONNECT\naccept-version:1.2\nhost:x\n\n\0SEND\ndestination:/queue/a\nreceipt:r\n\nx\0`)
+    const inbox = await openReceiver(await node.rhea(), 'a')
+    const first = await inbox.next()
+    expect(first.message?.message_annotations?.['x-opt-tries']).toBeUndefined()
+    first.delivery?.modified({ delivery_failed: true, undeliverable_here: false, message_annotations: { 'x-opt-tries': 1 } } as never)
+    expect((await inbox.next()).message?.message_annotations).toMatchObject({ 'x-opt-tries': 1 })
+    socket.destroy()
+  })
+})
+
 describe('an address', () => {
   it.each([
     ['queue://a.b', {}, '/queue/a.b'],

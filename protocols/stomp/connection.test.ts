@@ -1118,10 +1118,12 @@ class PlayedCore implements Broker, Session {
       attempts: 1,
       failures: 0,
       maybeSeen: played.maybeSeen ?? false,
+      groupFirst: false,
       mark: 0,
       acceptedAtMs: 0,
       retained: played.retained ?? false,
       dead: played.dead,
+      added: undefined,
     })
     consumer.sink.flush()
   }

@@ -94,6 +94,9 @@ export type Limits = Readonly<{
   transactionTotalBytes: number
   /** 0: for ever. */
   transactionAgeMs: number
+  /** What consumers add to what is told of messages: of one, and of all. */
+  addedBytesPerMessage: number
+  addedBytes: number
   temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
@@ -181,6 +184,7 @@ export type DestinationRules = Readonly<{
   expiredToDeadLetter: boolean
   /** A higher priority goes first. */
   prioritized: boolean
+  groupFirst: boolean
   /** Longest expiry, of messages that come with a longer one or none; 0: no limit. */
   messageTtlMaxMs: number
   /** Property by which a queue keeps the newest message of each value; '': it keeps all. */

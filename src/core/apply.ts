@@ -30,6 +30,8 @@ export interface MessageFact {
   set: RouteSet | undefined
   queue: Queue | undefined
   session: number
+  /** Who sent it, as needed only for `retain`; '': not known. */
+  origin: string
   note: number
   pieces: readonly Range[] | undefined
   /** Not 0: nobody sees it before this is committed; its place there. */
@@ -51,6 +53,7 @@ export function newMessageFact(): MessageFact {
     set: undefined,
     queue: undefined,
     session: 0,
+    origin: '',
     note: 0,
     pieces: undefined,
     transaction: 0,
@@ -101,7 +104,7 @@ export class Apply {
       const { set } = fact
       for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
     } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
-    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
+    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true, fact.origin)
     if (messages.get(row, REFERENCES) > 1) {
       messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
       return row
@@ -209,6 +212,7 @@ export class Apply {
       case FACT.piece:
         return
       case FACT.returned:
+      case FACT.added:
       case FACT.mark:
       case FACT.lease:
         this.#entryFact(type, from)
@@ -343,7 +347,10 @@ export class Apply {
     const queue = state.queueByNumber.get(from.u32())
     const row = queue === undefined ? 0 : entries.find(queue.slot, from.f64())
     if (queue === undefined || row === 0) return
-    if (type === FACT.mark) {
+    if (type === FACT.added) {
+      const dialect = from.text()
+      state.add(row, { dialect, bytes: Buffer.from(from.bytes()) })
+    } else if (type === FACT.mark) {
       entries.set(row, MARK, from.u8())
     } else if (type === FACT.returned) {
       entries.set(row, ATTEMPTS, from.u32())
@@ -378,6 +385,7 @@ export class Apply {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), via, ENTRY_FLAG.durable)
       entries.set(moved, DEAD, dead)
       entries.set(moved, ATTEMPTS, 0)
+      for (const addition of state.added.get(row) ?? []) state.add(moved, addition)
     }
     state.removeEntry(queue, row)
   }
