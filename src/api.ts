@@ -244,7 +244,10 @@ export type Outcome =
   /** Back to its place; not a failure. */
   | Readonly<{ kind: 'released'; afterMs: number }>
   /** `failed`: counts towards `failuresMax`. `elsewhere`: as rejected. */
-  | Readonly<{ kind: 'modified'; failed: boolean; elsewhere: boolean; afterMs: number }>
+  | Readonly<{ kind: 'modified'; failed: boolean; elsewhere: boolean; afterMs: number; added?: Addition }>
+
+/** What a consumer adds to what is told of a message on this queue, in the encoding of its dialect; others do not see it. It goes along to a dead-letter queue. */
+export type Addition = Readonly<{ dialect: string; bytes: Uint8Array }>
 
 /** One message on one queue, for life, across restarts and takeovers. */
 export interface EntryRef {
@@ -279,6 +282,8 @@ export interface Delivery {
   readonly retained: boolean
   /** Only on a message that was moved to a dead-letter queue. */
   readonly dead: Readonly<{ reason: string; origin: Address }> | undefined
+  /** By earlier consumers, oldest first; few have any. */
+  readonly added: readonly Addition[] | undefined
 }
 
 export interface Sink {

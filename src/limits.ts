@@ -165,6 +165,12 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     reason: 'How long a transaction may stay open; then it is rolled back. 0: for ever.',
     reachedBy: 'src/core/transactions.test.ts',
   },
+  addedBytesPerMessage: {
+    unit: 'bytes',
+    reason: 'What consumers add to what is told of one message (annotations of AMQP’s modified); more is not kept.',
+    reachedBy: 'src/core/added.test.ts',
+  },
+  addedBytes: { unit: 'bytes', reason: 'The same of all messages; it is kept in memory.', reachedBy: 'src/core/added.test.ts' },
   temporariesPerSession: {
     unit: 'queues',
     reason: 'Temporary queues and topics of one connection; further ones are refused.',

@@ -166,7 +166,7 @@ async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<str
   for (const { name, subprotocols, textMessages } of protocols) {
     const frontEnd = frontEnds.get(name)
     if (frontEnd === undefined) continue
-    spoken.push({ subprotocols, textMessages, accept: (wire) => frontEnd.accept(wire) })
+    spoken.push({ name, subprotocols, textMessages, accept: (wire) => frontEnd.accept(wire) })
     await listenSoon(name, ({ host, port }) => tcp.listen({ name, host, port, frontEnd }))
   }
   await listenSoon('websocket', ({ host, port }) =>

@@ -81,7 +81,12 @@ export class WsWire {
   }
 
   async response(): Promise<HttpHead> {
-    return (await this.#heads.next('the response to the hand-shake')) ?? fail('the connection was closed without a response to the hand-shake')
+    return (await this.responseOrEnd()) ?? fail('the connection was closed without a response to the hand-shake')
+  }
+
+  /** Undefined: the connection was closed instead. */
+  responseOrEnd(): Promise<HttpHead | undefined> {
+    return this.#heads.next('the response to the hand-shake')
   }
 
   /** What Sec-WebSocket-Accept must be (4.2.2, 5.4). */

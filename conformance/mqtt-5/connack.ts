@@ -1,6 +1,6 @@
 // MQTT 5.0, 3.2: CONNACK.
 import type { Chapter } from '../check.ts'
-import { MqttWire } from '../clients/mqtt-wire.ts'
+import { MqttWire, type Received } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
 import { changes, edits, sees } from '../mqtt/mutants.ts'
 import { mutant, neverCloses } from '../mutant.ts'
@@ -19,7 +19,6 @@ import {
   publish,
   publishBytes,
   publishPacket,
-  refused,
   second,
   subscribe,
   watching,
@@ -27,17 +26,36 @@ import {
 
 const KEPT = { properties: { sessionExpiryInterval: A_WHILE } }
 
-/** CONNECTs that no broker accepts, and that none needs to leave unanswered. */
-function refusals(trial: Trial, more: readonly (Buffer | number)[] = []): Record<string, Buffer> {
-  return {
-    'an unknown authentication method': connectBytes(trial, { properties: [...more, ID.authenticationMethod, string(trial.name('method'))] }),
-    'a Receive Maximum of 0': connectBytes(trial, { properties: [...more, ID.receiveMaximum, u16(0)] }),
-    'a will QoS of 3': connectBytes(trial, {
-      flags: 0x1e,
+/** CONNECTs that a broker should not accept, and that none needs to leave unanswered. */
+function bad(trial: Trial, flags = 2, more: readonly (Buffer | number)[] = []): readonly Buffer[] {
+  const of = (...given: readonly (Buffer | number)[]): Buffer => connectBytes(trial, { flags, properties: [...more, ...given] })
+  return [
+    of(ID.authenticationMethod, string(trial.name('method'))),
+    of(ID.receiveMaximum, u16(0)),
+    of(ID.sessionExpiry, u32(1), ID.sessionExpiry, u32(1)),
+    connectBytes(trial, {
+      flags: flags | 0x1c,
       properties: more,
       payload: [string(trial.name('client')), properties(), string(trial.name('will')), string('w')],
     }),
-  }
+  ]
+}
+
+/** The CONNACKs by which this broker refuses: of one that accepts such a CONNECT, other clauses tell. */
+async function refusals(trial: Trial, flags?: number, more?: readonly (Buffer | number)[]): Promise<readonly Received<'connack'>[]> {
+  const answers = await Promise.all(
+    bad(trial, flags, more).map(async (bytes) => {
+      const wire = await MqttWire.open(trial, 5)
+      wire.send(bytes)
+      const answer = await wire.inbox.next('an answer to CONNECT')
+      if (answer?.cmd !== 'connack' || (answer.reasonCode ?? answer.returnCode) === 0) return []
+      await wire.closed('after a CONNACK that refuses')
+      return [answer]
+    }),
+  )
+  const found = answers.flat()
+  if (found.length === 0) skip('no CONNECT was found that the broker refuses with CONNACK')
+  return found
 }
 
 export const connack: Chapter = {
@@ -128,10 +146,7 @@ export const connack: Chapter = {
           const { connack: answer } = await opened(trial, { ...KEPT, clean })
           mustEqual(flagsOf(answer.raw) & 0xfe, 0, 'bits 7 to 1 of the flags')
         }
-        for (const [why, bytes] of Object.entries(refusals(trial))) {
-          const answer = await refused(trial, bytes, why)
-          if (answer !== undefined) mustEqual(flagsOf(answer.raw) & 0xfe, 0, 'bits 7 to 1 of the flags of a refusal')
-        }
+        for (const { raw } of await refusals(trial)) mustEqual(flagsOf(raw) & 0xfe, 0, 'bits 7 to 1 of the flags of a refusal')
       },
       mutants: [
         flags('sets bit 1', (before) => before | 2),
@@ -171,15 +186,7 @@ export const connack: Chapter = {
       how: 'A session is kept, and its client identifier refused without Clean Start for what else is in CONNECT.',
       async run(trial) {
         ;(await connected(trial, KEPT)).destroy()
-        const answers = [
-          await refused(trial, connectBytes(trial, { flags: 0, properties: [ID.receiveMaximum, u16(0)] }), 'a Receive Maximum of 0'),
-          await refused(
-            trial,
-            connectBytes(trial, { flags: 0, properties: [ID.authenticationMethod, string(trial.name('method'))] }),
-            'an unknown authentication method',
-          ),
-        ]
-        for (const answer of answers) mustEqual(answer?.sessionPresent ?? false, false, 'Session Present of a refusal')
+        for (const { sessionPresent } of await refusals(trial, 0)) mustEqual(sessionPresent, false, 'Session Present of a refusal')
       },
       mutants: [flags('says that a session is present', () => 1)],
     },
@@ -189,7 +196,7 @@ export const connack: Chapter = {
       says: 'After a CONNACK with a reason code from 0x80, the connection is closed.',
       how: 'CONNECTs that are refused.',
       async run(trial) {
-        for (const [why, bytes] of Object.entries(refusals(trial))) await refused(trial, bytes, why)
+        await refusals(trial)
       },
       mutants: [neverCloses],
     },
@@ -200,10 +207,7 @@ export const connack: Chapter = {
       how: 'CONNECTs that are accepted and refused; the wire holds reason codes against the table.',
       async run(trial) {
         await connected(trial)
-        for (const [why, bytes] of Object.entries(refusals(trial))) {
-          const answer = await refused(trial, bytes, why)
-          mustBe(answer === undefined || (answer.reasonCode ?? answer.returnCode ?? 0) !== 0, `${why} was answered with 0`)
-        }
+        for (const { reasonCode = 0x80 } of await refusals(trial)) mustBe(reasonCode >= 0x80, `a CONNECT was refused with ${reasonCode}`)
       },
       mutants: [
         changes('refuses with 0x8E', 'connack', (answer) => (answer.reasonCode === 0 ? undefined : { ...answer, reasonCode: 0x8e })),
@@ -425,9 +429,6 @@ function flags(says: string, change: (flags: number) => number): ReturnType<type
 }
 
 async function smallRefusals(trial: Trial, maximum = 8): Promise<void> {
-  for (const [why, bytes] of Object.entries(refusals(trial, [ID.maximumPacketSize, u32(maximum)]))) {
-    const answer = await refused(trial, bytes, why)
-    if (answer !== undefined)
-      mustBe(answer.raw.length <= maximum, `a CONNACK of ${answer.raw.length} bytes was sent to a client that takes ${maximum}`)
-  }
+  for (const { raw } of await refusals(trial, 2, [ID.maximumPacketSize, u32(maximum)]))
+    mustBe(raw.length <= maximum, `a CONNACK of ${raw.length} bytes was sent to a client that takes ${maximum}`)
 }

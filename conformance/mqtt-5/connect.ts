@@ -109,7 +109,7 @@ export const connect: Chapter = {
         const publisher = await second(trial)
         const before = await connected(trial, KEPT)
         await subscribe(before, { topic })
-        await leave(before)
+        await leave(trial, before)
         await publish(publisher, topic, 'waits for the old session')
         const { wire, connack } = await opened(trial, { ...KEPT, clean: true })
         mustBe(!connack.sessionPresent, 'CONNACK says that a session is present, after Clean Start')

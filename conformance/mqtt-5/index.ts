@@ -1,5 +1,6 @@
 import type { Suite } from '../check.ts'
 import { acknowledgements } from './acknowledgements.ts'
+import { auth } from './auth.ts'
 import { connack } from './connack.ts'
 import { connect } from './connect.ts'
 import { connectActions } from './connect-actions.ts'
@@ -30,5 +31,6 @@ export const mqtt5: Suite = {
     publishActions,
     acknowledgements,
     ending,
+    auth,
   ],
 }

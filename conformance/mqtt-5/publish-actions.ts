@@ -131,18 +131,24 @@ export const publishActions: Chapter = {
       async run(trial) {
         const copies = await overlapping(trial)
         if (copies.length < 2) return
-        const numbers = copies.map(({ raw }) => identifiersOf(raw).join())
+        // A broker may put all that match into each copy: no two may be there because of the same one.
+        const because = copies.map(({ raw }) => identifiersOf(raw))
         mustBe(
-          numbers.every((number) => number !== ''),
+          because.every((numbers) => numbers.length > 0),
           'a copy has no Subscription Identifier',
         )
-        mustEqual(new Set(numbers).size, numbers.length, 'the number of different Subscription Identifiers')
+        mustBe(
+          new Set(because.flat()).size >= copies.length,
+          `${copies.length} copies came, and all have the Subscription Identifier ${because.flat()[0]}`,
+        )
       },
       mutants: [
         secondCopy('sends a second copy without an identifier', (raw) =>
           withProperties(raw, (before) => before.filter(({ id }) => id !== ID.subscriptionIdentifier)),
         ),
-        secondCopy('sends a second copy with the same identifiers', (raw) => raw),
+        secondCopy('sends copies with the same identifier', (raw) =>
+          withProperties(raw, (before) => before.filter(({ id, value }) => id !== ID.subscriptionIdentifier || value.length === 1)),
+        ),
       ],
     },
     {
@@ -184,7 +190,7 @@ export const publishActions: Chapter = {
     },
     {
       id: 'MQTT5 3.3.4-b',
-      level: 'must',
+      level: 'should',
       says: "A client that has sent more unfinished messages of QoS 1 and 2 than the server's Receive Maximum is disconnected.",
       how: 'One more PUBLISH of QoS 2 than CONNACK allows, none of them followed by PUBREL.',
       async run(trial) {
@@ -217,14 +223,14 @@ export const publishActions: Chapter = {
           await wire.ping()
           for (let next = wire.inbox.unread.find(isPublish); next !== undefined; next = wire.inbox.unread.find(isPublish))
             held.push(await wire.next('publish'))
-          mustBe(held.length <= most, `${held.length} messages were sent without an acknowledgement, where the Receive Maximum is ${most}`)
+          mustBe(held.length <= most, `${held.length - most} more messages are unfinished than the Receive Maximum of 2`)
         }
         for (let left = 8; left > 0; left--) {
           await settle(2)
           if (held.length === 0) held.push(await wire.next('publish'))
           const [message, ...rest] = held.splice(0)
           held.push(...rest)
-          await finish(wire, message, left, () => settle(held.length + 1))
+          await finish(wire, message, left, () => settle(1))
         }
       },
       mutants: [
@@ -290,7 +296,7 @@ async function finish(wire: MqttWire, message: Received<'publish'> | undefined, 
   wire.send({ cmd: 'pubcomp', messageId, reasonCode: 0 })
 }
 
-/** Behind each message that has identifiers comes another of QoS 0. */
+/** Two copies of the message, changed in the same way, of which the second has QoS 0. */
 function secondCopy(says: string, change: (raw: Buffer) => Buffer): Mutant {
   return edits(says, () => () => ({
     toClient: (each, raw) => {
@@ -300,7 +306,7 @@ function secondCopy(says: string, change: (raw: Buffer) => Buffer): Mutant {
         propertiesOf(raw).flatMap(({ id, value }) => [id, value]),
         Buffer.from(each.payload),
       )
-      return [raw, change(copy)]
+      return [change(raw), change(copy)]
     },
   }))
 }

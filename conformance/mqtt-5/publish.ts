@@ -323,7 +323,7 @@ export const publishFlags: Chapter = {
         const topic = trial.name('topic')
         const publisher = await second(trial)
         await retain(trial, publisher, topic, 'outlives')
-        await leave(publisher)
+        await leave(trial, publisher)
         const message = await mustReceive(await watching(trial, topic), 'outlives', 'the retained message')
         mustBe(message.retain, 'a retained message sent because of a new subscription has RETAIN 0')
       },

@@ -64,9 +64,11 @@ export function connectBytes(
     flags?: number
     properties?: readonly (Buffer | number)[]
     payload?: readonly (Buffer | number)[]
+    /** Without the login of the target. */
+    nameless?: boolean
   }> = {},
 ): Buffer {
-  const { user, password } = trial
+  const { user, password } = parts.nameless === true ? {} : trial
   const flags = (parts.flags ?? 2) | (user === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40)
   return packet(
     parts.first ?? 0x10,
@@ -205,9 +207,21 @@ export async function mustReceive(wire: MqttWire, payload: string, otherwise: st
 /** For clauses about time itself; never to see whether something comes. */
 export const pause = (ms: number): Promise<void> => sleep(ms)
 
-/** DISCONNECT as a client does it: it closes the connection itself. Ends when the broker has too. */
-export async function leave(wire: MqttWire, disconnect: Buffer = packet(0xe0)): Promise<void> {
+/** DISCONNECT; the broker has half of the patience to close the connection, then the client does. Ends when it is closed. */
+export async function leave(trial: Trial, wire: MqttWire, disconnect: Buffer = packet(0xe0)): Promise<void> {
   wire.send(disconnect)
+  await until(trial, () => wire.inbox.ended, trial.patienceMs / 2)
   wire.end()
-  await wire.closed('after DISCONNECT')
+  await wire.closed('after DISCONNECT and the end of what the client sends')
+}
+
+/** What comes until the connection ends, a PINGRESP comes, or patience is over: for provocations that a broker need not answer. */
+export async function whatComes(trial: Trial, wire: MqttWire): Promise<readonly Received[]> {
+  await until(trial, () => wire.inbox.ended || wire.inbox.unread.some(({ cmd }) => cmd === 'pingresp'))
+  return wire.inbox.unread
+}
+
+async function until(trial: Trial, holds: () => boolean, patienceMs = trial.patienceMs): Promise<void> {
+  const end = performance.now() + patienceMs
+  while (!holds() && performance.now() < end) await pause(10)
 }

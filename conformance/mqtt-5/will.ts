@@ -1,7 +1,7 @@
 // MQTT 5.0, 3.1.2.5 to 3.1.2.7 and 3.1.3.2: the will, when it is published, when it is not, and with what.
 import type { IConnectPacket } from 'mqtt-packet'
 import type { Chapter } from '../check.ts'
-import type { MqttWire } from '../clients/mqtt-wire.ts'
+import type { MqttWire, Received } from '../clients/mqtt-wire.ts'
 import { properties, string, u32 } from '../mqtt/bytes.ts'
 import { changes, edits, sees } from '../mqtt/mutants.ts'
 import { type Mutant, neverCloses } from '../mutant.ts'
@@ -35,6 +35,14 @@ const KEPT = { sessionExpiryInterval: A_WHILE }
 
 /** A broker that knows of no will. */
 const noWill: Mutant = sees('keeps no will', 'connect', ({ will: _, ...connect }) => connect)
+
+/** The will: that it does not come is told as that. */
+async function comes(watcher: MqttWire, whose = 'of a connection that broke'): Promise<Received<'publish'>> {
+  const message = await watcher.inbox.find((each): each is Received<'publish'> => each.cmd === 'publish', `the will ${whose}`)
+  watcher.send({ cmd: 'puback', messageId: message.messageId ?? 0, reasonCode: 0 })
+  mustEqual(message.payload.toString(), 'last words', `the payload of the will ${whose}`)
+  return message
+}
 
 /** Ends when the broker has noticed that the connection of this client is gone: it has accepted the next one. */
 async function again(trial: Trial, options: Parameters<typeof connected>[1] = {}): Promise<MqttWire> {
@@ -74,7 +82,7 @@ export const will: Chapter = {
         await publish(wire, trial.name('other'), 'x')
         await wire.ping()
         wire.destroy()
-        await mustReceive(watcher, 'last words', 'the will')
+        await comes(watcher)
       },
       mutants: [noWill],
     },
@@ -90,17 +98,15 @@ export const will: Chapter = {
           asked: [{}, (wire) => wire.send({ cmd: 'disconnect', reasonCode: 4 })],
           delayed: [{ properties: { willDelayInterval: 1 } }, (wire) => wire.destroy()],
         }
-        await Promise.all(
-          Object.entries(ways).map(async ([way, [more, end]]) => {
-            const topic = trial.name(`will-${way}`)
-            const watcher = await watching(trial, topic, { clientId: trial.name(`watcher-${way}`) })
-            const wire = await connected(trial, { clientId: trial.name(way), will: willOn(topic, more), properties: KEPT })
-            end(wire)
-            const begun = performance.now()
-            await mustReceive(watcher, 'last words', `the will of a connection that is ${way}`)
-            if (way === 'delayed' && performance.now() - begun < 900) fail('a will with a delay of 1 s came in less than 900 ms')
-          }),
-        )
+        for (const [way, [more, end]] of Object.entries(ways)) {
+          const topic = trial.name(`will-${way}`)
+          const watcher = await watching(trial, topic, { clientId: trial.name(`watcher-${way}`) })
+          const wire = await connected(trial, { clientId: trial.name(way), will: willOn(topic, more), properties: KEPT })
+          end(wire)
+          const begun = performance.now()
+          await comes(watcher, `of a connection that is ${way}`)
+          if (way === 'delayed' && performance.now() - begun < 900) fail('a will with a delay of 1 s came in less than 900 ms')
+        }
       },
       mutants: [
         noWill,
@@ -126,7 +132,7 @@ export const will: Chapter = {
           const watcher = await watching(trial, topic, { clientId: trial.name(`watcher-${word}`) })
           const wire = await connected(trial, { clientId: trial.name(word), will: willOn(topic) })
           wire.send(last)
-          await mustReceive(watcher, 'last words', `the will of a connection that ended because it was ${word}`)
+          await comes(watcher, `of a connection that ended because it was ${word}`)
         }
       },
       mutants: [
@@ -151,7 +157,7 @@ export const will: Chapter = {
           })
           wire.destroy()
           if (kept) await again(trial)
-          await mustReceive(watcher, 'last words', kept ? 'the will of a session that Clean Start has ended' : 'the will of a session that has ended')
+          await comes(watcher, kept ? 'of a session that Clean Start has ended' : 'of a session that has ended')
         }
       },
       mutants: [
@@ -169,7 +175,7 @@ export const will: Chapter = {
         const watcher = await watching(trial, topic)
         const wire = await connected(trial, { will: willOn(topic), properties: KEPT })
         wire.destroy()
-        await mustReceive(watcher, 'last words', 'the will')
+        await comes(watcher)
         const back = await again(trial, { clean: false, properties: KEPT })
         back.destroy()
         const last = await again(trial, { clean: false, properties: KEPT })
@@ -203,7 +209,7 @@ export const will: Chapter = {
         await subscribe(watcher, { topic, rap: true })
         const wire = await connected(trial, { will: willOn(topic) })
         wire.destroy()
-        const message = await mustReceive(watcher, 'last words', 'the will')
+        const message = await comes(watcher)
         mustEqual(message.retain, false, 'RETAIN of a will without will retain')
         const late = await watching(trial, topic)
         await publish(watcher, topic, 'a later message')
@@ -227,7 +233,7 @@ export const will: Chapter = {
         const { wire, connack } = await opened(trial, { will: willOn(topic, { retain: true }) })
         mustBe(connack.properties?.retainAvailable !== false, 'a will with will retain was accepted, and CONNACK says that nothing is retained')
         wire.destroy()
-        await mustReceive(watcher, 'last words', 'the will')
+        await comes(watcher)
         const late = await watching(trial, topic, { clientId: trial.name('late') })
         const message = await mustReceive(late, 'last words', 'the retained will')
         mustEqual(message.retain, true, 'RETAIN of the retained will')
@@ -326,7 +332,7 @@ export const will: Chapter = {
           }),
         })
         wire.destroy()
-        const { properties: got } = await mustReceive(watcher, 'last words', 'the will')
+        const { properties: got } = await comes(watcher)
         mustEqual(got?.payloadFormatIndicator, true, 'the Payload Format Indicator')
         const expiry = got?.messageExpiryInterval ?? -1
         mustBe(expiry >= 50 && expiry <= 60, `the Message Expiry Interval is ${expiry} where about 60 was due`)
@@ -360,7 +366,7 @@ export const will: Chapter = {
           }),
         )
         wire.destroy()
-        const { raw } = await mustReceive(watcher, 'last words', 'the will')
+        const { raw } = await comes(watcher)
         const got = propertiesOf(raw).filter(({ id }) => id === ID.userProperty)
         // A broker may add its own behind them.
         const same = pairs.every((pair, index) => got[index]?.value.equals(pair))
@@ -404,7 +410,7 @@ export const will: Chapter = {
           const wire = await connected(trial, {
             will: willOn(topic, word === 'delayed' ? { properties: { willDelayInterval: 1 } } : {}),
           })
-          await leave(wire, word === 'plain' ? Buffer.of(0xe0, 0) : Buffer.of(0xe0, 2, 0, 0))
+          await leave(trial, wire, word === 'plain' ? Buffer.of(0xe0, 0) : Buffer.of(0xe0, 2, 0, 0))
           const back = await again(trial, { clean: false })
           await publish(back, topic, 'a later message')
           await mustReceive(watcher, 'a later message', 'the will was published after DISCONNECT 0x00')

@@ -21,6 +21,13 @@ it('what a file may not say is refused with a sentence', () => {
   expect(() => checkProfile({ lacks: { 'mqtt-5': true } })).toThrow('lacks of a profile has suites')
 })
 
+it('of ours no must is known to fail', () => {
+  const musts = suites.flatMap(({ name, chapters }) =>
+    chapters.flatMap(({ clauses }) => clauses.filter(({ id, level }) => level === 'must' && profiles['bascule']?.known[name]?.[id] !== undefined)),
+  )
+  expect(musts.map(({ id }) => id)).toEqual([])
+})
+
 it.for(Object.keys(profiles))('what the profile %s knows is a clause that there is', (name) => {
   const profile = profiles[name]
   expect(checkProfile(profile)).toEqual(profile)

@@ -456,7 +456,11 @@ export function repeatedAndLimits(version: Version): Chapter {
         return `SEND\ndestination:${queue}\nreceipt:many\n${many}\nbody\0`
       }),
       bound('b', 'A header of 128 KiB', (queue) => `SEND\ndestination:${queue}\nreceipt:long\nheader:${'v'.repeat(128 * 1024)}\n\nbody\0`),
-      bound('c', 'A body of 20 MiB', (queue) => `SEND\ndestination:${queue}\nreceipt:big\n\n${'b'.repeat(20 * 1024 * 1024)}\0`),
+      bound(
+        'c',
+        'A body of 20 MiB',
+        (queue) => `SEND\ndestination:${queue}\nreceipt:big\ncontent-length:${20 * 1024 * 1024}\n\n${'b'.repeat(20 * 1024 * 1024)}\0`,
+      ),
     ],
   }
 }

@@ -5,8 +5,8 @@ import { WsWire } from '../clients/ws-wire.ts'
 import { mustBe, mustEqual, notSupported } from '../outcome.ts'
 import { neverCloses } from '../mutant.ts'
 import { deafTo } from './framing.ts'
-import { saysHeader, sends, takes } from './mutants.ts'
-import { amqp, answer, type Dialect, mqtt, opened, shaken, stomp } from './session.ts'
+import { responds, sends, takes } from './mutants.ts'
+import { amqp, answer, type Dialect, mqtt, mustChoose, opened, shaken, stomp } from './session.ts'
 
 /** The server answers with the name that was asked for. */
 function named(id: string, level: 'must' | 'should', name: string, of: string): Clause {
@@ -16,12 +16,20 @@ function named(id: string, level: 'must' | 'should', name: string, of: string): 
     says: `The subprotocol of ${of} is ${name}.`,
     how: `A hand-shake for ${name} alone.`,
     async run(trial) {
+      if (name !== 'mqtt') await mustChoose(trial)
       const wire = await WsWire.open(trial)
-      const head = await wire.shake({ headers: { 'Sec-WebSocket-Protocol': name } })
-      if (statusOf(head) >= 400) notSupported(`${name} is refused: ${head.start}`)
+      wire.text(wire.request({ headers: { 'Sec-WebSocket-Protocol': name } }))
+      const head = await wire.responseOrEnd()
+      if (head === undefined || statusOf(head) >= 400) notSupported(`${name} is refused${head === undefined ? '' : `: ${head.start}`}`)
+      if (!head.headers.has('sec-websocket-protocol')) notSupported(`${name} is not answered`)
       mustEqual(head.headers.get('sec-websocket-protocol'), name, 'the header Sec-WebSocket-Protocol')
     },
-    mutants: [saysHeader('Sec-WebSocket-Protocol', 'other')],
+    mutants: [
+      responds(
+        'answers with another name',
+        (headers) => void (headers.has('sec-websocket-protocol') && headers.set('sec-websocket-protocol', 'other')),
+      ),
+    ],
   }
 }
 
@@ -32,6 +40,7 @@ const answersIn = (id: string, dialect: Dialect, of: string, opcodes: readonly n
   says: `${of} is sent in ${opcodes.includes(OPCODE.text) ? 'messages' : 'binary messages'}.`,
   how: 'The answer to the first message of a client.',
   async run(trial) {
+    if (dialect !== mqtt) await mustChoose(trial)
     const { wire } = await shaken(trial, [dialect])
     wire.frame({ opcode: dialect.opcode, payload: dialect.hello(trial) })
     await wire.until(dialect.welcomed, 'the answer to the first message')
@@ -175,6 +184,7 @@ export const overAmqp: Chapter = {
       says: 'The exchange of protocol headers is as over TCP.',
       how: 'The protocol header of SASL, or of AMQP where there is no SASL; the server’s.',
       async run(trial) {
+        await mustChoose(trial)
         const { wire, dialect } = await shaken(trial, [amqp])
         wire.frame({ opcode: dialect.opcode, payload: dialect.hello(trial) })
         const stream = await wire.until(dialect.welcomed, 'a protocol header')

@@ -166,7 +166,7 @@ export const closing: Chapter = {
     },
     {
       id: 'WS-7.1.2-a',
-      level: 'must',
+      level: 'should',
       says: 'What comes behind a client’s close frame is not looked at.',
       how: 'A close frame and a frame that breaks the rules in one piece: the answer is a close frame that does not complain.',
       async run(trial) {

@@ -167,7 +167,9 @@ export const serverHandshake: Chapter = {
       how: 'A hand-shake for a made-up subprotocol.',
       async run(trial) {
         const wire = await WsWire.open(trial)
-        const head = await wire.shake({ headers: { 'Sec-WebSocket-Protocol': 'made-up' } })
+        wire.text(wire.request({ headers: { 'Sec-WebSocket-Protocol': 'made-up' } }))
+        const head = await wire.responseOrEnd()
+        if (head === undefined) return
         const chosen = head.headers.get('sec-websocket-protocol')
         if (statusOf(head) === 101 && chosen !== undefined) fail(`the response has Sec-WebSocket-Protocol: ${chosen}`)
         mustBe(statusOf(head) === 101 || statusOf(head) >= 400, `the response is ${head.start}`)
@@ -186,7 +188,9 @@ export const serverHandshake: Chapter = {
       how: 'A hand-shake without Sec-WebSocket-Protocol.',
       async run(trial) {
         const wire = await WsWire.open(trial)
-        const head = await wire.shake({ headers: { 'Sec-WebSocket-Protocol': undefined } })
+        wire.text(wire.request({ headers: { 'Sec-WebSocket-Protocol': undefined } }))
+        const head = await wire.responseOrEnd()
+        if (head === undefined) return
         const chosen = head.headers.get('sec-websocket-protocol')
         if (statusOf(head) === 101 && chosen !== undefined) fail(`the response has Sec-WebSocket-Protocol: ${chosen}`)
         mustBe(statusOf(head) === 101 || statusOf(head) >= 400, `the response is ${head.start}`)

@@ -90,11 +90,20 @@ export async function shaken(
 ): Promise<Readonly<{ wire: WsWire; dialect: Dialect }>> {
   for (const dialect of dialects) {
     const wire = await WsWire.open(trial)
-    const head = await wire.shake({ ...request, headers: { 'Sec-WebSocket-Protocol': dialect.names.join(', '), ...request.headers } })
-    if (statusOf(head) === 101 && dialect.names.includes(head.headers.get('sec-websocket-protocol') ?? '')) return { wire, dialect }
+    wire.text(wire.request({ ...request, headers: { 'Sec-WebSocket-Protocol': dialect.names.join(', '), ...request.headers } }))
+    const head = await wire.responseOrEnd()
+    if (head !== undefined && statusOf(head) === 101 && dialect.names.includes(head.headers.get('sec-websocket-protocol') ?? ''))
+      return { wire, dialect }
     wire.destroy()
   }
   return notSupported(`there is none of the subprotocols ${dialects.flatMap(({ names }) => names).join(', ')}`)
+}
+
+/** What a server says it speaks means something only if it does not say so of every name. */
+export async function mustChoose(trial: Trial): Promise<void> {
+  const wire = await WsWire.open(trial)
+  wire.text(wire.request({ headers: { 'Sec-WebSocket-Protocol': 'made-up' } }))
+  if ((await wire.responseOrEnd())?.headers.get('sec-websocket-protocol') === 'made-up') notSupported('the server agrees to any subprotocol')
 }
 
 /** The same, greeted in the dialect: what is asked now is answered. */

@@ -19,8 +19,8 @@ export function parseNode(broker: Broker, name: string, hint: Kind | undefined):
   const bare = match === null ? name : name.slice(match[0].length)
   const kind: Kind = match === null ? (hint ?? 'queue') : match[0].endsWith('queue://') ? 'queue' : 'topic'
   if (bare === '') return fault('invalid', 'An address has no name.')
+  if (bare.includes(',')) return fault('unsupported', 'A list of addresses (with commas) is no address.')
   if (bare.includes('\0')) return fault('invalid', 'An address holds a NUL.')
-  if (bare.includes(',')) return fault('unsupported', 'A list of addresses (with commas) is only to send to.')
   if (bare.includes('://')) return fault('invalid', `The address ${quote(name)} has a scheme that is not known: there are queue:// and topic://.`)
   if (bare.includes('::')) return fault('unsupported', 'Addresses of a queue within an address (with ::) are not offered.')
   if (OPTIONS.test(bare)) return fault('unsupported', 'Options in an address (after a question mark) are not offered.')
@@ -36,24 +36,37 @@ export function parseNode(broker: Broker, name: string, hint: Kind | undefined):
 export function parseAddress(broker: Broker, name: string, hint: Kind | undefined): Address | AmqpError {
   const node = parseNode(broker, name, hint)
   if ('condition' in node) return node
-  return node.kind === 'address' ? node.address : fault('invalid', 'A message cannot be sent to an address with wildcards.')
+  return node.kind === 'address' ? node.address : NOT_TO_WILDCARDS
 }
 
 /** The same, or several: `queue://a,topic://b`; a part without a scheme is of the kind of the one before it. */
 export function parseTarget(broker: Broker, name: string, hint: Kind | undefined): Address | AmqpError {
   if (!name.includes(',')) return parseAddress(broker, name, hint)
+  const nodes = parseNodes(broker, name, hint)
+  if ('condition' in nodes) return nodes
   const parts: Address[] = []
-  let kind = hint
+  for (const node of nodes) {
+    if (node.kind !== 'address') return NOT_TO_WILDCARDS
+    parts.push(node.address)
+  }
+  return broker.composite(parts)
+}
+
+/** A list with commas; a part without a scheme is of the kind of the one before it. */
+export function parseNodes(broker: Broker, name: string, hint: Kind | undefined): readonly Node[] | AmqpError {
   const names = name.split(',')
   if (names.length > broker.compositeMax)
     return fault('limit', `A list of ${names.length} addresses exceeds limits.compositeParts (${broker.compositeMax}).`)
+  const nodes: Node[] = []
+  let kind = hint
   for (const part of names) {
-    const address = parseAddress(broker, part.trim(), kind)
-    if ('condition' in address) return address
-    kind = address.kind === 'topic' ? 'topic' : 'queue'
-    parts.push(address)
+    const node = parseNode(broker, part.trim(), kind)
+    if ('condition' in node) return node
+    if (node.kind === 'pattern') kind = node.of
+    else kind = node.address.kind === 'topic' ? 'topic' : 'queue'
+    nodes.push(node)
   }
-  return broker.composite(parts)
+  return nodes
 }
 
 /** Undefined for addresses that AMQP has no name for: private ones and streams. */
@@ -78,5 +91,6 @@ export function annotationOf(address: Address): number {
   return (address.kind === 'queue' ? 0 : 1) + (isTemporary(address) ? 2 : 0)
 }
 
+const NOT_TO_WILDCARDS = fault('invalid', 'A message cannot be sent to an address with wildcards.')
 const SCHEME = /^(?:temp-)?(?:queue|topic):\/\//
 const OPTIONS = /\?[\w.-]+=/

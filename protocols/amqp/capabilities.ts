@@ -5,3 +5,6 @@ export const SOLE_CONNECTION = 'sole-connection-for-container'
 export const DELAYED_DELIVERY = 'DELAYED_DELIVERY'
 export const ANONYMOUS_RELAY = 'ANONYMOUS-RELAY'
 export const SHARED_SUBSCRIPTIONS = 'SHARED-SUBS'
+
+/** Of sources and targets: what they are, and who shares them. Others that are asked for are not said to be there. */
+export const OF_TERMINI: readonly string[] = ['queue', 'topic', 'temporary-queue', 'temporary-topic', 'shared', 'global']

@@ -13,7 +13,10 @@ import { TermWriter } from './writer.ts'
 export type Decision = Readonly<{ ticket: Ticket; state: Buffer; open: OpenTransaction | undefined }>
 
 /** It is to be rolled back, which may be much for one turn: before `finish`, what it settled is given back in shares. */
-export type Undoing = Readonly<{ open: OpenTransaction; finish: () => Decision | AmqpError }>
+export type Undoing = Readonly<{ open: OpenTransaction; finish: () => Decision | AmqpError | Undone }>
+
+/** It is rolled back: before that is told, what its receivers settled is tried again, in shares. */
+export type Undone = Readonly<{ undone: OpenTransaction; told: Decision | AmqpError }>
 
 const SECTIONS_MAX = 16
 
@@ -26,7 +29,7 @@ export class Coordinator {
   }
 
   /** Does what the message that `reader` is over asks for, in the link's own session. */
-  command(reader: TermReader, session: Session): Decision | AmqpError | Undoing {
+  command(reader: TermReader, session: Session): Decision | AmqpError | Undoing | Undone {
     let command: Term | undefined
     try {
       command = commandOf(reader)
@@ -54,16 +57,15 @@ export class Coordinator {
     return { ticket: 0, state: new TermWriter(16).term(described(0x33, list([binary(open.id)]))).bytes(), open: undefined }
   }
 
-  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError | Undoing {
+  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError | Undoing | Undone {
     const open = id?.type === 'binary' ? this.#transactions.find(Buffer.from(id.value).toString('latin1')) : undefined
     if (open === undefined) return UNKNOWN_ID
     this.#transactions.close(open)
     this.#declared.delete(open)
     if (fail?.type === 'boolean' && fail.value) {
-      const finish = (): Decision => {
+      const finish = (): Undone => {
         open.transaction.rollback()
-        open.aborted()
-        return { ticket: 0, state: ACCEPTED_BYTES, open: undefined }
+        return { undone: open, told: { ticket: 0, state: ACCEPTED_BYTES, open: undefined } }
       }
       return { open, finish }
     }
@@ -71,12 +73,11 @@ export class Coordinator {
     return this.#commit(open, session)
   }
 
-  #commit(open: OpenTransaction, session: Session): Decision | AmqpError {
+  #commit(open: OpenTransaction, session: Session): Decision | Undone {
     const ticket = open.transaction.commit()
     if (ticket !== 0) return { ticket, state: ACCEPTED_BYTES, open }
-    open.aborted()
     const { doomed } = open.transaction
-    return rolledBack(doomed ?? session.refusal)
+    return { undone: open, told: rolledBack(doomed ?? session.refusal) }
   }
 
   /** Its link is no more: what its transactions settled is given back, a share at a time. True: there is more. */
@@ -85,14 +86,15 @@ export class Coordinator {
     return false
   }
 
-  /** They are rolled back. */
-  release(): void {
-    for (const open of this.#declared) {
+  /** They are rolled back. Answers which: what their receivers settled is to be tried again. */
+  release(): readonly OpenTransaction[] {
+    const released = [...this.#declared]
+    for (const open of released) {
       this.#transactions.close(open)
       open.transaction.rollback()
-      open.aborted()
     }
     this.#declared.clear()
+    return released
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Broker, Delivery, Described, Message } from '../../src/api.ts'
 import { listToJson } from '../shared/json.ts'
 import { formatAddress } from './address.ts'
-import { deadHead } from './dead.ts'
+import { annotatedHead, isAnnotated } from './annotated.ts'
 import { headerSection } from './outbound.ts'
 import { TermReader } from './reader.ts'
 import {
@@ -25,7 +25,7 @@ type Field = readonly [string, string]
 
 export function describe(broker: Broker, settings: AmqpSettings, message: Message, delivery: Delivery): Described {
   const reader = new TermReader(settings)
-  const head = delivery.dead === undefined ? message.head : deadHead(reader, message.head, delivery.dead)
+  const head = isAnnotated(delivery) ? annotatedHead(reader, message.head, delivery) : message.head
   const bytes = Buffer.concat([headerSection(message, delivery, broker.clock.wallMs()), head, message.body])
   const sections = splitSections(reader.over(bytes), settings.sectionsMax)
   const read = (section: Section): Term => reader.over(bytes, section.value, section.end).term()

@@ -254,6 +254,47 @@ describe('credit', () => {
   })
 })
 
+describe('annotations of modified', () => {
+  it('are merged into the message for its next receiver: after a restart, and as a dead letter too', async () => {
+    const node = await startNode()
+    const sender = await openSender(await node.rhea(), 'a')
+    await sendRhea(sender, { body: 'x', durable: true, message_annotations: { 'x-opt-mine': 'kept', 'x-opt-both': 'old' } })
+    const first = await openReceiver(await node.rhea(), 'a')
+    const modified = { delivery_failed: true, undeliverable_here: false, message_annotations: { 'x-opt-both': 'new', 'x-opt-tries': 1 } }
+    ;(await first.next()).delivery?.modified(modified as never)
+    const expected = { 'x-opt-mine': 'kept', 'x-opt-both': 'new', 'x-opt-tries': 1 }
+    expect((await first.next()).message?.message_annotations).toEqual(expected)
+    await node.core.settled()
+    await node.restart()
+    const second = await openReceiver(await node.rhea(), 'a')
+    const again = await second.next()
+    expect(again.message).toMatchObject({ body: 'x', message_annotations: expected })
+    const away = { delivery_failed: true, undeliverable_here: true, message_annotations: { 'x-opt-tries': 2, 'x-opt-why': 'no' } }
+    again.delivery?.modified(away as never)
+    const dead = await openReceiver(await node.rhea(), 'ActiveMQ.DLQ')
+    expect((await dead.next()).message?.message_annotations).toEqual({
+      ...expected,
+      'x-opt-tries': 2,
+      'x-opt-why': 'no',
+      'x-opt-dlq-reason': 'undeliverable here',
+      'x-opt-ORIG-ADDRESS': 'queue://a',
+      'x-opt-ORIG-QUEUE': 'a',
+    })
+  })
+
+  it('are there for a message without any, of another protocol too', async () => {
+    const node = await startNode()
+    const socket = connectTcp(node.ports.stomp, '127.0.0.1')
+    socket.write(`CONNECT\naccept-version:1.2\nhost:x\n\n\0SEND\ndestination:/queue/a\nreceipt:r\n\nx\0`)
+    const inbox = await openReceiver(await node.rhea(), 'a')
+    const first = await inbox.next()
+    expect(first.message?.message_annotations?.['x-opt-tries']).toBeUndefined()
+    first.delivery?.modified({ delivery_failed: true, undeliverable_here: false, message_annotations: { 'x-opt-tries': 1 } } as never)
+    expect((await inbox.next()).message?.message_annotations).toMatchObject({ 'x-opt-tries': 1 })
+    socket.destroy()
+  })
+})
+
 describe('an address', () => {
   it.each([
     ['queue://a.b', {}, '/queue/a.b'],
@@ -287,11 +328,55 @@ describe('an address', () => {
     expect((await inbox.next()).message).toMatchObject({ body: 'a.x.c', delivery_annotations: { 'x-opt-to': 'topic://a.x.c' } })
   })
 
+  it('that is a list is of all of them, with one credit, and each delivery says where it was sent', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const inbox = await openReceiver(connection, { source: 'queue://a,b,topic://news.*, tidings', credit_window: 0 })
+    inbox.receiver.add_credit(3)
+    const send = async (address: string): Promise<void> => void (await sendRhea(await openSender(connection, address), { body: address }))
+    for (const address of ['b', 'a', 'topic://news.eu', 'topic://tidings', 'topic://other']) await send(address)
+    const got = [await inbox.next(), await inbox.next(), await inbox.next()]
+    expect(inbox.contexts).toHaveLength(0)
+    for (const { delivery } of got) delivery?.accept()
+    inbox.receiver.add_credit(3)
+    got.push(await inbox.next())
+    expect(new Set(got.map(({ message }) => (message?.delivery_annotations as { 'x-opt-to': string } | undefined)?.['x-opt-to']))).toEqual(
+      new Set(['queue://a', 'queue://b', 'topic://news.eu', 'topic://tidings']),
+    )
+    expect(new Set(got.map(({ delivery }) => Buffer.from(delivery?.tag as unknown as Uint8Array).toString('hex'))).size).toBe(4)
+  })
+
+  it('that is a list has one selector, for queues and topics alike', async () => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const source = { address: 'a,topic://t', filter: rhea.filter.selector("colour = 'red'") }
+    const inbox = await openReceiver(connection, { source })
+    for (const address of ['a', 'topic://t']) {
+      const sender = await openSender(connection, address)
+      for (const colour of ['blue', 'red']) await sendRhea(sender, { body: `${address} ${colour}`, application_properties: { colour } })
+    }
+    expect(new Set([(await inbox.next()).message?.body, (await inbox.next()).message?.body])).toEqual(new Set(['a red', 'topic://t red']))
+    expect((await (await openReceiver(connection, 'a')).next()).message?.body).toBe('a blue')
+  })
+
+  it.each([
+    ['durable', { durable: 2, expiry_policy: 'never' }],
+    ['shared', { capabilities: ['shared'] }],
+    ['browsed', { distribution_mode: 'copy' }],
+  ])('that is a list cannot be %s', async (_, more) => {
+    const node = await startNode()
+    const connection = await node.rhea()
+    const receiver = connection.open_receiver({ source: { address: 'topic://a,topic://b', ...more } } as never)
+    expect((await told(receiver, 'receiver_close')).receiver?.error).toMatchObject({ condition: 'amqp:not-implemented' })
+  })
+
   it.each([
     ['', 'amqp:invalid-field'],
     ['queue://', 'amqp:invalid-field'],
-    ['a,b', 'amqp:not-implemented'],
-    ['queue://a,queue://b', 'amqp:not-implemented'],
+    ['a,', 'amqp:invalid-field'],
+    ['queue://a,queue://b.*', 'amqp:not-implemented'],
+    ['queue://a,queue://$temp.x.1', 'amqp:not-implemented'],
+    [Array.from({ length: 101 }, (_, i) => `a${i}`).join(','), 'amqp:resource-limit-exceeded'],
     ['queue://a.>.b', 'amqp:invalid-field'],
     ['topic://a.>.b', 'amqp:invalid-field'],
     ['ftp://a', 'amqp:invalid-field'],

@@ -10,7 +10,7 @@ import { isTemporary } from '../shared/naming.ts'
 import { kindOfAnnotation, parseTarget } from './address.ts'
 import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
-import type { Coordinator, Decision } from './coordinator.ts'
+import type { Coordinator, Decision, Undone } from './coordinator.ts'
 import { type AmqpError, brokerError, DecodeFault, errorOf, fault } from './errors.ts'
 import { type Expiry, outlives } from './expiry.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
@@ -317,7 +317,15 @@ export class IncomingLink implements Replies, KeptLink {
     } else this.#decide(id, decision)
   }
 
-  #decide(id: number, decision: Decision | AmqpError): void {
+  #decide(id: number, decision: Decision | AmqpError | Undone): void {
+    if ('undone' in decision) {
+      const { undone, told } = decision
+      this.#channel.connection.inShares(
+        () => undone.abort(SHARE),
+        () => this.#decide(id, told),
+      )
+      return
+    }
     if ('condition' in decision) {
       this.#refuse(id, decision)
       return
@@ -456,10 +464,16 @@ export class IncomingLink implements Replies, KeptLink {
   /** A commit that waited for sends of its transaction. */
   #notCommitted(due: Due, error: BrokerError): void {
     if (typeof due === 'number') return
-    due.open?.aborted()
-    if (this.#over) return
-    this.#channel.reject(due.id, rolledBack(error))
-    this.#decided()
+    const { open, id } = due
+    this.#channel.connection.inShares(
+      () => open?.abort(SHARE) === true,
+      () => {
+        if (this.#over) return
+        this.#channel.reject(id, rolledBack(error))
+        this.#decided()
+        this.#channel.connection.flush()
+      },
+    )
   }
 
   /** The client has settled too (rcv-settle-mode second). */
@@ -534,9 +548,14 @@ export class IncomingLink implements Replies, KeptLink {
     this.#channel.connection.inShares(
       () => coordinator.giveBack(SHARE),
       () => {
-        this.#undoing = false
-        coordinator.release()
-        this.#closeIfDone()
+        const released = coordinator.release()
+        this.#channel.connection.inShares(
+          () => released.some((open) => open.abort(SHARE)),
+          () => {
+            this.#undoing = false
+            this.#closeIfDone()
+          },
+        )
       },
     )
   }
@@ -550,7 +569,7 @@ export class IncomingLink implements Replies, KeptLink {
   #close(): void {
     const own = this.#own
     this.#own = undefined
-    this.#coordinator?.release()
+    for (const open of this.#coordinator?.release() ?? []) open.abort(Number.POSITIVE_INFINITY)
     this.#channel.connection.lingering.delete(this)
     own?.session.close('clean')
   }

@@ -1,7 +1,9 @@
 // Delivery states (part 3.4) ↔ what the core does with a delivery (users-and-features.md 3.5).
 import type { Outcome as CoreOutcome } from '../../src/api.ts'
 import type { AmqpError } from './errors.ts'
+import { DIALECT } from './incoming-message.ts'
 import { boolean, described, list, symbol, type Term, text, textOf } from './term.ts'
+import { TermWriter } from './writer.ts'
 
 /** `received`: how far the receiver got, which settles nothing. `transactional`: when the transaction of this id (as latin1) is discharged. */
 export type Outcome = CoreOutcome | Readonly<{ kind: 'received' | 'unknown' }> | Transactional
@@ -26,7 +28,7 @@ export function readOutcome(state: Term): Outcome {
     case 0x26:
       return RELEASED
     case 0x27:
-      return { kind: 'modified', failed: isTrue(fields[0]), elsewhere: isTrue(fields[1]), afterMs: 0 }
+      return modified(isTrue(fields[0]), isTrue(fields[1]), fields[2])
     case 0x23:
       return { kind: 'received' }
     case 0x34:
@@ -34,6 +36,14 @@ export function readOutcome(state: Term): Outcome {
     default:
       return { kind: 'unknown' }
   }
+}
+
+/** Part 3.4.5. Annotations are for whoever is given the message next. */
+function modified(failed: boolean, elsewhere: boolean, annotations: Term | undefined): CoreOutcome {
+  if (annotations?.type !== 'pairs' || annotations.value.length === 0) return { kind: 'modified', failed, elsewhere, afterMs: 0 }
+  // A copy of its own: the frame that it came in is not to be kept.
+  const bytes = Buffer.from(new TermWriter().term(annotations).bytes())
+  return { kind: 'modified', failed, elsewhere, afterMs: 0, added: { dialect: DIALECT, bytes } }
 }
 
 /** Part 4.5.8. Inside it stands an outcome, or none. */

@@ -24,7 +24,7 @@ import type {
 } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
-import { deadHead } from './dead.ts'
+import { annotatedHead, isAnnotated } from './annotated.ts'
 import { brokerError, errorOf } from './errors.ts'
 import type { Expiry } from './expiry.ts'
 import { DIALECT } from './incoming-message.ts'
@@ -58,8 +58,8 @@ export type Source = Readonly<{
   lookup: boolean
   /** Of more than one topic or queue: each delivery says which. */
   wildcard: boolean
-  /** It takes from every queue that matches, instead of from `queue`. */
-  several?: QueuePattern
+  /** It takes from every queue that matches, or from those of a list, instead of from `queue`. */
+  several?: QueuePattern | readonly Address[]
   /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
   copy: boolean
   /** Of a queue it is the consumer's, of a subscription its binding's. */
@@ -107,6 +107,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   #granted = 0
   #grantedBytes = false
   #bytesBack = 0
+  #stalled = false
+  #held = false
   /** Deliveries of which the client has yet to speak. */
   unsettled = 0
   #drain = false
@@ -243,11 +245,18 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** The window or the socket is closed: others may have what is there. */
   stall(stalled: boolean): void {
-    this.#taker?.stall(stalled)
-    if (!stalled) {
+    this.#stalled = stalled
+    this.#taker?.stall(stalled || this.#held)
+    if (!stalled && !this.#held) {
       this.topUp()
       if (this.#drain) this.#drainLater()
     }
+  }
+
+  /** What was taken comes back in shares: until then it is given nothing. */
+  hold(held: boolean): void {
+    this.#held = held
+    this.stall(this.#stalled)
   }
 
   #drainLater(): void {
@@ -353,7 +362,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
     const header = headerSection(message, delivery, wallMs)
-    const head = delivery.dead === undefined ? message.head : deadHead(this.#channel.connection.reader, message.head, delivery.dead)
+    const head = isAnnotated(delivery) ? annotatedHead(this.#channel.connection.reader, message.head, delivery) : message.head
     // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
     const says = this.source.wildcard || message !== delivery.message
     return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]

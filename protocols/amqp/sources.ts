@@ -2,6 +2,7 @@
 //
 //     queue://a            the queue a                                   made on first use; distribution-mode copy: only looked at
 //     queue://a.*          every queue that matches, now or later         none is made
+//     queue://a,topic://b  all of them with one credit; of topics as below, volatile
 //     topic://a.*          a volatile queue of this link                 goes with it
 //       durable            ['durable', container, link name]             one receiver at a time; goes when its link is closed
 //       shared             ['shared', container or '', name before |]    several; durable, or volatile and gone with the last
@@ -9,7 +10,7 @@
 import type { Address, Binding, Pattern, QueueOptions, Session, Ticket } from '../../src/api.ts'
 import { isTemporary } from '../shared/naming.ts'
 import { renewSubscription } from '../shared/subscriptions.ts'
-import { formatAddress, kindOf, NAMESPACE, parseNode } from './address.ts'
+import { formatAddress, kindOf, NAMESPACE, parseNode, parseNodes } from './address.ts'
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import { type Filters, NO_FILTERS, readFilters } from './filters.ts'
@@ -22,8 +23,8 @@ import type { Terminus } from './terminus.ts'
 type Taker = Readonly<{ connection: AmqpConnection; own: Session | undefined }>
 type Wanted = Terminus & Readonly<{ filters: Filters }>
 
-/** `pattern`: to be bound once the queue is consumed. */
-export type Prepared = Readonly<{ source: Source; pattern: Pattern | undefined; ticket: Ticket }>
+/** `patterns`: to be bound once the queue is consumed. */
+export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket }>
 
 /** `own`: of a link that may outlive its connection, which then takes from it. */
 export function prepareSource(connection: AmqpConnection, attach: Attach, own?: Session): Prepared | AmqpError {
@@ -45,6 +46,7 @@ export function prepareSource(connection: AmqpConnection, attach: Attach, own?: 
 
 function namedSource(taker: Taker, attach: Attach, source: Wanted, name: string): Prepared | AmqpError {
   const { connection } = taker
+  if (!source.dynamic && name.includes(',')) return listSource(taker, source, name)
   if (source.dynamic) return dynamicSource(connection, kindOf(source.capabilities) ?? 'queue', source)
   const node = parseNode(connection.shared.broker, name, kindOf(source.capabilities))
   if ('condition' in node) return node
@@ -57,7 +59,39 @@ function queueSource({ connection, own }: Taker, source: Wanted, queue: Address,
   const { selector, selectorFilter } = source.filters
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy', selector, filter: selectorFilter }
   const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
-  return ticket === 0 ? errorOf((own ?? connection.session).refusal) : { source: taken, pattern: undefined, ticket }
+  return ticket === 0 ? errorOf((own ?? connection.session).refusal) : { source: taken, patterns: NONE, ticket }
+}
+
+/** Each part is spelled as it is alone; one without a scheme is of the kind of the one before it. */
+function listSource(taker: Taker, source: Wanted, name: string): Prepared | AmqpError {
+  const { connection } = taker
+  const { broker } = connection.shared
+  if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
+  if (isDurable(source) || source.capabilities.includes('shared'))
+    return fault('unsupported', 'A subscription to a list of addresses can only be volatile.')
+  const nodes = parseNodes(broker, name, kindOf(source.capabilities))
+  if ('condition' in nodes) return nodes
+  const queues: Address[] = []
+  const patterns: Pattern[] = []
+  let ticket: Ticket = 0
+  for (const node of nodes) {
+    if (node.kind === 'pattern' && node.of === 'queue') return fault('unsupported', 'A list of addresses holds no queues with wildcards.')
+    if (node.kind === 'pattern' || node.address.kind !== 'queue') {
+      patterns.push(node.kind === 'pattern' ? node.pattern : node.address.path)
+      continue
+    }
+    if (isTemporary(node.address)) return fault('unsupported', 'A list of addresses to receive from holds no temporary queues.')
+    const made = connection.session.declare(node.address, PERMANENT)
+    if (made === 0) return errorOf(connection.session.refusal)
+    ticket = Math.max(ticket, made)
+    queues.push(node.address)
+  }
+  const { selector, selectorFilter } = source.filters
+  const own = patterns[0] === undefined ? undefined : volatileSource(taker, patterns[0], name, source.filters)
+  if (own !== undefined && 'condition' in own) return own
+  const base = own?.source ?? { ...plain(broker.address('queue', []), name), selector, filter: selectorFilter }
+  const several = own === undefined ? queues : [...queues, own.source.queue]
+  return { source: { ...base, wildcard: true, several }, patterns, ticket: Math.max(ticket, own?.ticket ?? 0) }
 }
 
 function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -65,7 +99,7 @@ function patternSource(connection: AmqpConnection, source: Wanted, pattern: Patt
   const { selector, selectorFilter } = source.filters
   // No queue has this name; it stands for those that match.
   const queue = connection.shared.broker.address('queue', [])
-  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, pattern: undefined, ticket: 0 }
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket: 0 }
 }
 
 function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -94,7 +128,7 @@ function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Patt
       copy: false,
       ...inForce(source.filters),
     },
-    pattern,
+    patterns: [pattern],
     ticket,
   }
 }
@@ -102,7 +136,7 @@ function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Patt
 /** By what it is, may what the link has unsettled outlive it? A durable subscription lives by itself, and what belongs to a connection goes with that. */
 export function mayOutlive(connection: AmqpConnection, attach: Attach): boolean {
   const { source } = attach
-  if (source === undefined || source.dynamic || source.distribution === 'copy') return false
+  if (source === undefined || source.dynamic || source.distribution === 'copy' || source.address?.includes(',') === true) return false
   const asked = readOptions(attach, source.address ?? '')
   if ('condition' in asked) return false
   const node = parseNode(connection.shared.broker, asked.name, kindOf(source.capabilities))
@@ -154,7 +188,7 @@ function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: F
       copy: false,
       ...inForce(filters),
     },
-    pattern,
+    patterns: [pattern],
     ticket,
   }
 }
@@ -166,7 +200,7 @@ function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', { fi
   const ticket = connection.makeTemporary(node)
   if (ticket === 0) return errorOf(connection.session.refusal)
   const { selector, selectorFilter } = filters
-  if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, pattern: undefined, ticket }
+  if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, patterns: NONE, ticket }
   const prepared = volatileSource({ connection, own: undefined }, node.path, name, filters)
   if ('source' in prepared) return { ...prepared, source: { ...prepared.source, node } }
   connection.session.release(node)
@@ -202,7 +236,7 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
         copy: false,
         ...inForce(NO_FILTERS),
       },
-      pattern: undefined,
+      patterns: NONE,
       ticket: 0,
     }
   }
@@ -211,18 +245,22 @@ function lookUp(connection: AmqpConnection, attach: Attach): Prepared | AmqpErro
 
 /** After the queue is consumed: who is refused a subscription that is in use must not have changed it. Undefined: `session.refusal`. */
 export function bindSource(session: Session, prepared: Prepared, settled: boolean): Ticket | undefined {
-  const { pattern, source, ticket } = prepared
-  if (pattern === undefined) return ticket
+  const { patterns, source, ticket } = prepared
+  if (patterns.length === 0) return ticket
   // A durable subscription that comes back with another topic is one of that topic alone; what it has not yet been given stays.
-  const wanted = JSON.stringify(pattern)
+  const wanted = new Set(patterns.map((pattern) => JSON.stringify(pattern)))
   for (const { pattern: earlier } of session.boundTo(source.queue)) {
-    if (JSON.stringify(earlier) !== wanted) session.unbind(source.queue, earlier)
+    if (!wanted.has(JSON.stringify(earlier))) session.unbind(source.queue, earlier)
   }
   const { queue, selector, noLocal } = source
   const settle = settled ? 'settled' : 'unsettled'
-  const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
-  const bound = session.bind(binding)
-  return bound === 0 ? undefined : bound
+  let last: Ticket = ticket
+  for (const pattern of patterns) {
+    const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
+    last = session.bind(binding)
+    if (last === 0) return undefined
+  }
+  return last
 }
 
 function subscriptionOf(attach: Attach): string {
@@ -262,4 +300,5 @@ function backlog(connection: AmqpConnection): QueueOptions {
   return { durable: false, lifetime: 'held', ...limits }
 }
 
+const NONE: readonly Pattern[] = []
 export const PERMANENT: QueueOptions = { durable: true, lifetime: 'permanent' }

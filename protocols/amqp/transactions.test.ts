@@ -429,6 +429,27 @@ describe('dispositions in a transaction', () => {
     expect(await texts(node, 'a', 1)).toEqual([`m${count - 1}`])
   })
 
+  it('come again in their order, however many turns it takes to give them back', async () => {
+    const count = SHARE * 2 + 10
+    const { node, client } = await withMessages(count)
+    const id = await client.declare()
+    client.settle(0, count - 1, within(id, ACCEPTED))
+    client.flow(1, count * 2)
+    const other = await openReceiver(await node.rhea(), 'b')
+    let rolledBack = false
+    const discharged = client.discharge(id, true).then(() => {
+      rolledBack = true
+    })
+    // Others are served meanwhile.
+    await sendRhea(await openSender(await node.rhea(), 'b'), { body: 'x' })
+    await other.next()
+    await discharged
+    expect(rolledBack).toBe(true)
+    const bodies: string[] = []
+    while (bodies.length < count) bodies.push(/m\d+/.exec((await client.raw.next(TRANSFER)).payload.toString('latin1'))?.[0] ?? '')
+    expect(bodies).toEqual(Array.from({ length: count }, (_, i) => `m${i}`))
+  })
+
   it('give all back when the coordinator is detached behind them', async () => {
     const count = SHARE + 10
     const { node, client } = await withMessages(count)

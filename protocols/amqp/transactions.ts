@@ -19,6 +19,9 @@ export class OpenTransaction {
   /** The state in which an accepted transfer of it is answered. */
   readonly accepted: Buffer
   readonly #settled: Settled[] = []
+  #aborting = false
+  /** Whose are back already, and who waits for the others. */
+  readonly #links = new Set<OutgoingLink>()
 
   constructor(id: Buffer, transaction: Transaction) {
     this.id = id
@@ -43,12 +46,25 @@ export class OpenTransaction {
     else this.#settled.push(run)
   }
 
-  /** It is rolled back: what its receivers settled is tried again, as failed once more. */
-  aborted(): void {
-    for (let at = this.#settled.length - 1; at >= 0; at--) {
-      const run = this.#settled[at]
-      run.link.failed(run)
+  /**
+   * It is rolled back: so many of what its receivers settled are tried again, as failed once more. True: there are more. Until all are back their links are given
+   * nothing, or what is behind them would come first.
+   */
+  abort(count: number): boolean {
+    if (!this.#aborting) for (const { link } of this.#settled) link.hold(true)
+    this.#aborting = true
+    let left = count
+    for (let run = this.#settled.pop(); run !== undefined; run = this.#settled.pop()) {
+      const first = Math.max(run.first, run.last - left + 1)
+      run.link.failed({ ...run, first })
+      left -= run.last - first + 1
+      this.#links.add(run.link)
+      if (first > run.first) this.#settled.push({ ...run, last: first - 1 })
+      if (left <= 0) break
     }
+    if (this.#settled.length > 0) return true
+    for (const link of this.#links) link.hold(false)
+    return false
   }
 }
 

@@ -346,6 +346,35 @@ describe('a session', () => {
   })
 })
 
+describe('the answer to an attach', () => {
+  it('has the distribution mode of the link, asked for or not, and of the capabilities those that there are', async () => {
+    const node = await startNode()
+    const raw = await node.begun()
+    const source = (address: string, distribution?: string): Term => {
+      const capabilities: Term = { type: 'array', value: [symbol('nonsense'), symbol('topic')] }
+      const address9 = [
+        text(address),
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+        distribution === undefined ? undefined : symbol(distribution),
+      ]
+      return described(0x28, list([...address9, undefined, undefined, undefined, address.startsWith('topic') ? capabilities : symbol('queue')]))
+    }
+    const answerTo = async (handle: number, asked: Term): Promise<readonly unknown[]> => {
+      raw.send(0, 0x12, [text(`r${handle}`), uint(handle), boolean(true), undefined, undefined, asked, addressTerm(0x29, 'me')])
+      const terminus = (await raw.next(0x12)).fields[5]
+      const fields = terminus?.type === 'described' ? toValue(terminus) : undefined
+      return fields?.type === 'list' ? [fields.value[6], fields.value[10]] : []
+    }
+    expect(await answerTo(0, source('queue://a'))).toEqual([symbol('move'), { type: 'list', value: [symbol('queue')] }])
+    expect(await answerTo(1, source('queue://a', 'copy'))).toEqual([symbol('copy'), { type: 'list', value: [symbol('queue')] }])
+    expect(await answerTo(2, source('topic://t'))).toEqual([symbol('copy'), { type: 'list', value: [symbol('topic')] }])
+  })
+})
+
 it('what is in flight when the node stops leading is not spoken of', async () => {
   const node = await startNode()
   const raw = await node.begun()

@@ -129,6 +129,7 @@ for (const [name, qos, fanOut] of [
         acceptedAtMs: 0,
         retained: false,
         dead: undefined,
+        added: undefined,
       }
       sink.deliver(delivery)
       if (qos > 0) acknowledgements.writeUInt32BE(0x40020000 + 1 + (sent % 65_535), i * 4)

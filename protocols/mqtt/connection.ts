@@ -8,12 +8,13 @@
 import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/api.ts'
 import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isSessionQueue } from './address.ts'
-import { acknowledgement, connackAccepted, connackRefused, disconnect, NO_WISHES } from './answers-five.ts'
-import { Answers, FREE_ID, NOTHING, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP, SEND_PUBREC } from './answers.ts'
+import { connackAccepted, connackRefused, disconnect, NO_WISHES } from './answers-five.ts'
+import { Answers, FREE_ID, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP } from './answers.ts'
 import * as codec from './codec.ts'
 import { ProtocolError } from './codec.ts'
-import { ACCEPTED, REFUSED_PUBLISH } from './errors.ts'
+import { ACCEPTED } from './errors.ts'
 import { expectFive } from './expect-five.ts'
+import { expectFour } from './expect-four.ts'
 import type { Five } from './five.ts'
 import type { Front } from './front.ts'
 import { onAuth } from './on/auth.ts'
@@ -28,24 +29,12 @@ import { onPubrel } from './on/pubrel.ts'
 import { onSubscribe } from './on/subscribe.ts'
 import { onUnsubscribe } from './on/unsubscribe.ts'
 import { type Link, Outgoing } from './outgoing.ts'
-import { Parked } from './parked.ts'
-import {
-  DISCONNECT_REASON,
-  KEEP_ALIVE_TIMEOUT,
-  PACKET_TOO_LARGE,
-  PROTOCOL_ERROR,
-  PUBLISH_REASON,
-  QUOTA_EXCEEDED,
-  UNSPECIFIED,
-  USE_ANOTHER_SERVER,
-} from './reasons.ts'
+import { PublishTurns } from './publish-turns.ts'
+import { DISCONNECT_REASON, KEEP_ALIVE_TIMEOUT, PACKET_TOO_LARGE, PROTOCOL_ERROR, UNSPECIFIED, USE_ANOTHER_SERVER } from './reasons.ts'
 import { newSessionState, type SessionState } from './session-state.ts'
 
 /** Longest CONNECT: fixed fields and five strings of 65,535 bytes, and with MQTT 5 two blocks of properties. A peer that nobody knows yet may make us keep no more. */
 const CONNECT_BYTES_MAX = 10 + 5 * 65_537
-
-/** Of packets. */
-const IDENTIFIERS = 65_535
 
 /** An answer that stands for CONNACK and what begins with it; its number is the session-present flag. */
 const CONNECTED = 3
@@ -63,8 +52,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   readonly #framer: codec.Framer
   #doneUpTo = 0
   #answering = false
-  /** Publishes that wait for room, and what is answered after them. */
-  #parked: Parked | undefined = undefined
+  #turns: PublishTurns | undefined = undefined
   #keepAlive: HeartBeat | undefined = undefined
   #silenceMaxMs = 0
   #pressed = false
@@ -106,15 +94,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   expect(first: number, remaining: number): void {
     const type = first >> 4
-    if (this.state === 'fresh') {
-      if (type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
-    }
-    // Of somebody whom nobody knows yet.
-    if (this.state !== 'connected' && remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
-      throw new ProtocolError('a packet that is longer than its fields can be')
-    // [MQTT5-3.1.2-30]
-    if (this.state === 'authenticating' && type !== codec.AUTH && type !== codec.DISCONNECT)
-      throw new ProtocolError('neither AUTH nor DISCONNECT before CONNACK', PROTOCOL_ERROR)
+    if (this.state !== 'connected') this.#expectFromStranger(type, remaining)
     if (type === codec.PUBLISH) {
       if (remaining > this.front.settings.packetBytesMax)
         throw new ProtocolError(`a packet of more than ${this.front.settings.packetBytesMax} bytes`, PACKET_TOO_LARGE)
@@ -122,30 +102,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     }
     if (this.own.five !== undefined) return expectFive(type, first & 0x0f, remaining, this.front.settings.packetBytesMax)
     // MQTT 3.1 sets DUP on PUBREL, SUBSCRIBE and UNSUBSCRIBE that it sends again.
-    const flags = first & (this.own.version === 3 ? 0x07 : 0x0f)
-    switch (type) {
-      case codec.CONNECT:
-        if (flags === 0) return
-        break
-      case codec.PUBACK:
-      case codec.PUBREC:
-      case codec.PUBCOMP:
-        if (flags === 0 && remaining === 2) return
-        break
-      case codec.PUBREL:
-        if (flags === 2 && remaining === 2) return
-        break
-      case codec.SUBSCRIBE:
-      case codec.UNSUBSCRIBE:
-        if (flags === 2 && remaining <= this.front.settings.packetBytesMax) return
-        break
-      case codec.PINGREQ:
-      case codec.DISCONNECT:
-        if (flags === 0 && remaining === 0) return
-        break
-      default:
-    }
-    throw new ProtocolError('a packet that no client sends, with wrong flags [MQTT-2.2.2-2], or of an impossible length')
+    expectFour(type, first & (this.own.version === 3 ? 0x07 : 0x0f), remaining, this.front.settings.packetBytesMax)
   }
 
   frame(first: number, buffer: Buffer, start: number, end: number): boolean {
@@ -202,22 +159,11 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   }
 
   admitted(ticket: number): void {
-    if (this.#parked === undefined || this.#parked.size === 0) return
-    const code = this.#parked.take()
-    this.lastTicket = ticket
-    const what = Math.floor(code / 65_536)
-    if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
-    if (what !== NOTHING) this.answers.push(ticket, what, code % 65_536)
-    this.#release(this.#parked)
+    this.#turns?.admitted(ticket)
   }
 
   refused(error: BrokerError): void {
-    if (this.#parked === undefined || this.#parked.size === 0) return
-    const code = this.#parked.take()
-    const what = Math.floor(code / 65_536)
-    if (what === SEND_PUBREC) this.own.parkedNotes.delete(code % 65_536)
-    this.#refuse(error, what, code % 65_536, undefined)
-    this.#release(this.#parked)
+    this.#turns?.refused(error)
   }
 
   pressure(high: boolean): void {
@@ -267,21 +213,10 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     this.answers.push(ticket, what, packetId)
   }
 
-  /** A publish waits for room; it is answered `what` when it has found it and is done. */
-  park(what: number, packetId: number): void {
-    this.#parked ??= new Parked()
-    this.#parked.wait(what, packetId)
-    if (what === SEND_PUBREC) this.own.parkedNotes.add(packetId)
-  }
-
-  /** The publish just made was refused. */
-  refusePublish(error: BrokerError, what: number, packetId: number): void {
-    this.#refuse(error, what, packetId, this.#behind())
-  }
-
-  /** A publish is answered without doing anything, in its turn. */
-  acknowledge(what: number, packetId: number): void {
-    this.#acknowledge(what, packetId, this.#behind())
+  /** Of publishes that are not simply taken. */
+  get turns(): PublishTurns {
+    this.#turns ??= new PublishTurns(this)
+    return this.#turns
   }
 
   /** The client was asked something before CONNACK: what it answers is read. */
@@ -337,6 +272,16 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
 
   // ---- Inside -----------------------------------------------------------------------------------------------------------
 
+  /** Before CONNACK: of somebody whom nobody knows. */
+  #expectFromStranger(type: number, remaining: number): void {
+    if (this.state === 'fresh' && type !== codec.CONNECT) throw new ProtocolError('the first packet is not CONNECT [MQTT-3.1.0-1]', PROTOCOL_ERROR)
+    // [MQTT5-3.1.2-30]
+    if (this.state === 'authenticating' && type !== codec.AUTH && type !== codec.DISCONNECT)
+      throw new ProtocolError('neither AUTH nor DISCONNECT before CONNACK', PROTOCOL_ERROR)
+    if (remaining > CONNECT_BYTES_MAX + 2 * (4 + this.front.settings.propertyBytesMax))
+      throw new ProtocolError('a packet that is longer than its fields can be')
+  }
+
   /** Runs what may meet a client's fault. */
   #read(run: () => void): void {
     try {
@@ -347,50 +292,6 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
       if (this.state === 'authenticating') this.#writeRefusal(error.reason, error.message)
       this.lose(error.message, error.reason)
     }
-  }
-
-  /** `behind`: its answer must wait there. */
-  #refuse(error: BrokerError, what: number, packetId: number, behind: Parked | undefined): void {
-    if (this.own.five !== undefined) return this.#refuseFive(this.own.five, error, what, packetId, behind)
-    if (REFUSED_PUBLISH[error.code] === 'close') return this.lose(`a publish was refused: ${error.message}`)
-    this.front.log.debug({ client: this.own.clientId, code: error.code }, 'MQTT publish refused, and acknowledged')
-    if (what !== NOTHING) this.#acknowledge(what, packetId, behind)
-  }
-
-  #acknowledge(what: number, packetId: number, behind: Parked | undefined): void {
-    if (behind !== undefined) return behind.follow(what, packetId)
-    if (this.state === 'closed') return
-    this.answers.push(this.lastTicket, what, packetId)
-    this.answer()
-  }
-
-  /** Where an answer must wait because publishes before it do [MQTT-4.6.0-2]; undefined: nowhere. */
-  #behind(): Parked | undefined {
-    if (this.#parked === undefined || this.#parked.size === 0) return undefined
-    if (this.#parked.size < IDENTIFIERS) return this.#parked
-    this.lose('more publishes than there are packet identifiers wait for an answer', QUOTA_EXCEEDED)
-    return undefined
-  }
-
-  /** What followed a publish that has its answer now. */
-  #release(parked: Parked): void {
-    if (this.state === 'closed') return
-    const refusals = parked.release(this.answers, this.lastTicket)
-    this.own.five?.answered(refusals)
-    this.answer()
-  }
-
-  #refuseFive(five: Five, error: BrokerError, what: number, packetId: number, behind: Parked | undefined): void {
-    const reason = PUBLISH_REASON[error.code]
-    this.front.log.debug({ client: this.own.clientId, code: error.code, reason }, 'MQTT publish refused')
-    if (what === NOTHING && error.code === 'denied') return
-    if (what === NOTHING || reason === undefined) return this.lose(`a publish was refused: ${error.message}`, reason ?? DISCONNECT_REASON[error.code])
-    const packet = acknowledgement(five, what, packetId, reason, error.message)
-    if (behind !== undefined) return behind.followPacket(packet)
-    if (this.state === 'closed') return
-    five.answered()
-    this.answers.pushPacket(this.lastTicket, packet)
-    this.answer()
   }
 
   /** MQTT 5: the connection ends by the broker's wish, and its client is told why, and where to go if another node is known. */

@@ -148,6 +148,7 @@ const ORDINARY: Omit<Delivery, 'queue'> = {
   acceptedAtMs: 0,
   retained: false,
   dead: undefined,
+  added: undefined,
 }
 
 export class FakeSession implements Session {

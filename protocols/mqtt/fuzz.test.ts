@@ -17,14 +17,20 @@ const CORPUS = new URL('./corpus/', import.meta.url)
 /** What a stream did: what the core was asked, what the client was told, how it ended. */
 async function effect(pieces: readonly Buffer[]): Promise<string> {
   const client = new Client({ packetBytesMax: 100_000 })
+  let steps = 0
+  client.broker.logins.set('M', {
+    step: async () =>
+      ++steps % 3 === 0 ? { kind: 'done', principal: 'anna', data: Buffer.from('proof') } : { kind: 'challenge', data: Buffer.from('more') },
+  })
   for (const piece of pieces) {
     client.connection.data(piece)
     // The session opens as soon as it can, so that a split does not change what the connection was when a byte came.
     if (client.connection.state !== 'connecting') continue
     await client.turn()
-    client.session.commit()
+    client.broker.sessions[0]?.commit()
     await client.turn()
   }
+  await client.turn()
   const session = client.broker.sessions[0] as (typeof client.broker.sessions)[number] | undefined
   session?.commit()
   // Whether settlements were gathered in one call depends on the split, and may.
@@ -43,7 +49,14 @@ function splits(stream: Buffer, random: SeededRandom): Buffer[][] {
 }
 
 function stream(random: SeededRandom, version: 4 | 5): Buffer {
-  const packets: Packet[] = [{ cmd: 'connect', protocolId: 'MQTT', protocolVersion: version, clean: true, clientId: 'c', keepalive: 60 }]
+  const method = version === 5 && random.below(3) === 0 ? { properties: { authenticationMethod: 'M' } } : {}
+  const packets: Packet[] = [{ cmd: 'connect', protocolId: 'MQTT', protocolVersion: version, clean: true, clientId: 'c', keepalive: 60, ...method }]
+  const auth = (reasonCode: number): Packet => ({
+    cmd: 'auth',
+    reasonCode,
+    properties: { authenticationMethod: 'M', authenticationData: Buffer.from('x') },
+  })
+  if ('properties' in method) for (let count = random.below(4); count > 0; count--) packets.push(auth(0x18))
   const properties = (): object => (version === 5 ? { properties: randomProperties(random) } : {})
   const id = () => 1 + random.below(5)
   for (let count = random.below(8); count > 0; count--) {
@@ -71,6 +84,7 @@ function stream(random: SeededRandom, version: 4 | 5): Buffer {
       { cmd: 'pubcomp', messageId: id() },
       { cmd: 'pingreq' },
       { cmd: 'disconnect' },
+      ...(version === 5 ? [auth(0x18 + random.below(2))] : []),
     ]
     packets.push(kinds[random.below(kinds.length)])
   }

@@ -1,8 +1,10 @@
 // Nothing that is sent is longer than its client takes [MQTT5-3.1.2-24]: what says why is left out first, and where nothing shorter says it the connection ends.
 import { describe, expect, it } from 'vitest'
+import type { Address } from '../../src/api.ts'
 import { CodedError } from '../../src/errors.ts'
 import { Client } from './fake-core.ts'
 import { connect, connected, farewell, read } from './fake-five.ts'
+import { newMessage } from './format.ts'
 
 const MAXIMUM_PACKET_SIZE = (bytes: number) => `27 ${bytes.toString(16).padStart(8, '0')}`
 const bytesOf = (hex: string) => hex.length / 2
@@ -94,6 +96,27 @@ describe('SUBACK and UNSUBACK', () => {
       expect(client.session.taken()).toEqual(['close lost'])
       expect(farewell(client)).toBe(0x95)
     }
+  })
+})
+
+describe('PUBLISH', () => {
+  it('has no alias where only that would make it too long', async () => {
+    const client = await connected(`22 0005 ${MAXIMUM_PACKET_SIZE(20)}`)
+    client.send('8207 0001 00 0001 23 01')
+    client.session.commit()
+    client.wire.taken()
+    const to: Address = { namespace: '', kind: 'topic', path: ['a'] }
+    const give = (bytes: number) => {
+      client.consumer.give({ to, queue: client.consumer.queues[0], message: newMessage(0, false, Buffer.alloc(bytes)) })
+      const hex = client.wire.taken()
+      const [packet] = hex === '' ? [] : read(hex)
+      return packet?.cmd === 'publish' ? [bytesOf(hex), packet.topic, packet.properties?.topicAlias] : []
+    }
+    expect(give(14)).toEqual([20, 'a', undefined])
+    expect(give(11)).toEqual([20, 'a', 1])
+    expect(give(12)).toEqual([20, '', 1])
+    expect(give(13)).toEqual([19, 'a', undefined])
+    expect(give(15)).toEqual([])
   })
 })
 

@@ -22,8 +22,8 @@ export function writeFive(wire: Wire, topics: Topics, five: Five, message: Messa
   const name = topics.name(to)
   if (name === undefined) return 'unnameable'
   const known = five.aliasesOut.get(to)
-  const alias = known ?? (five.aliasesOut.size < five.aliasesOutMax ? five.aliasesOut.size + 1 : 0)
-  const topic = known === undefined ? name : NOTHING
+  let alias = known ?? (five.aliasesOut.size < five.aliasesOutMax ? five.aliasesOut.size + 1 : 0)
+  let topic = known === undefined ? name : NOTHING
   const dead = delivery.dead === undefined ? NOTHING : deadProperties(topics, delivery.dead)
   const kept = message.head.length > 1 ? message.head.length - 1 : 0
   let propertyBytes = kept + dead.length
@@ -31,7 +31,15 @@ export function writeFive(wire: Wire, topics: Topics, five: Five, message: Messa
   if (message.expiresAtMs !== 0) propertyBytes += 5
   for (let i = 0; i < identifiers.length; i++) propertyBytes += 1 + lengthBytes(identifiers[i])
   const { body } = message
-  const remaining = 2 + topic.length + (packetId === 0 ? 0 : 2) + lengthBytes(propertyBytes) + propertyBytes + body.length
+  const rest = (packetId === 0 ? 0 : 2) + body.length
+  let remaining = 2 + topic.length + rest + lengthBytes(propertyBytes) + propertyBytes
+  if (alias !== 0 && 1 + lengthBytes(remaining) + remaining > five.packetBytesMax) {
+    // An alias is ours to use: no message is too large for it.
+    alias = 0
+    topic = name
+    propertyBytes -= 3
+    remaining = 2 + topic.length + rest + lengthBytes(propertyBytes) + propertyBytes
+  }
   const total = 1 + lengthBytes(remaining) + remaining
   // [MQTT5-3.1.2-24]
   if (total > five.packetBytesMax || remaining > 268_435_455) return 'too-large'

@@ -238,6 +238,29 @@ describe('SUBSCRIBE', () => {
     expect(client.text()).toBe('RECEIPT\nreceipt-id:r\n\n\0')
   })
 
+  it.each([
+    ['prefetch-count:7', 7],
+    ['prefetch-count:7\nactivemq.prefetchSize:9', 9],
+    ['prefetch-count:0', 1000],
+    ['prefetch-count:many', 1000],
+  ])('takes %j for a prefetch of %d', async (headers, credit) => {
+    const { client, core } = await connected()
+    client.send(`SUBSCRIBE\nid:s\ndestination:/queue/a\n${headers}\n\n\0`)
+    expect(core.consumers[0].credit).toBe(credit)
+  })
+
+  it.each([
+    ['activemq.maximumPendingMessageLimit:10', 1010],
+    ['activemq.maximumPendingMessageLimit:10\nactivemq.prefetchSize:5', 15],
+    ['activemq.maximumPendingMessageLimit:999999999', 100_000],
+    ['activemq.maximumPendingMessageLimit:0', 100_000],
+    ['activemq.maximumPendingMessageLimit:-1', 100_000],
+  ])('to a topic with %j keeps %d messages', async (headers, limitMessages) => {
+    const { client, core } = await connected()
+    client.send(`SUBSCRIBE\nid:s\ndestination:/topic/a\n${headers}\n\n\0`)
+    expect(core.declared[0][1]).toMatchObject({ limitMessages, whenFull: 'drop-oldest' })
+  })
+
   it('to a topic binds a volatile queue of its own, which UNSUBSCRIBE lets go', async () => {
     const { client, core } = await connected()
     client.send('SUBSCRIBE\nid:s\ndestination:/topic/a.*.>\n\n\0')
@@ -1099,6 +1122,7 @@ class PlayedCore implements Broker, Session {
       acceptedAtMs: 0,
       retained: played.retained ?? false,
       dead: played.dead,
+      added: undefined,
     })
     consumer.sink.flush()
   }

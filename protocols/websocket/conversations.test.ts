@@ -39,7 +39,7 @@ async function start(protocol: string) {
   const own = fronts.find((each) => each.name === protocol)
   if (own === undefined) throw new Error(`no front end ${protocol}`)
   const plain = await tcp.listen({ ...place, name: protocol, frontEnd: own.front })
-  const spoken = fronts.map(({ subprotocols, textMessages, front }) => ({ subprotocols, textMessages, accept: front.accept.bind(front) }))
+  const spoken = fronts.map(({ name, subprotocols, textMessages, front }) => ({ name, subprotocols, textMessages, accept: front.accept.bind(front) }))
   const options = { ...place, name: 'websocket', settings: defaults.websocket, clock: realClock, log, tcp, spoken }
   const websocket = await listenWebSocket(options)
   for (const { front } of fronts) front.started()

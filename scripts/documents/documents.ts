@@ -10,6 +10,7 @@ import { optionsOf } from '../../src/config/read.ts'
 import { defaultsOf, type Schema, settingsSchema } from '../../src/config/schema.ts'
 import { limits } from '../../src/limits.ts'
 import { matrixDocument } from '../../test/matrix/document.ts'
+import { conformanceOfOurs } from './conformance.ts'
 import { errorMeanings } from './errors.ts'
 
 const schema = settingsSchema(protocols)
@@ -24,6 +25,7 @@ export const documents: Readonly<Record<string, () => string>> = {
   'docs/reference/command-line.md': commandLine,
   'docs/reference/losses.md': losses,
   'docs/protocols/matrix.md': matrixDocument,
+  'docs/conformance/ours.md': conformanceOfOurs,
 }
 
 function example(): string {

@@ -62,7 +62,7 @@ export async function conformance(args: readonly string[]): Promise<number> {
   const parallel = Math.max(1, wholeFlag('--parallel', values.parallel, 16))
   const gate = levelOf(values.level)
   const screen = { write: (text: string) => void process.stdout.write(text), terminal: process.stdout.isTTY, columns: process.stdout.columns }
-  const profile = profileNamed(values.profile)
+  const profile = profileNamed(values.profile ?? (values.target === undefined ? 'bascule' : undefined))
   const given = values.target === undefined ? undefined : targetOf(values, profile)
   if (given !== undefined) refuseUnreachable(suites, given.target, values.suite)
   const references = (values.reference ?? []).map((name) => ({ name, open: referenceNamed(name) }))
@@ -117,7 +117,9 @@ function levelOf(given = 'must'): Level {
   return given
 }
 
-function profileNamed(given = 'bascule'): Profile {
+function profileNamed(given: string | undefined): Profile {
+  // A broker that nobody told of is excused of nothing.
+  if (given === undefined) return profileOf({ ...profiles['bascule'], name: 'target', known: {}, lacks: {} })
   const known = profiles[given]
   if (known !== undefined) return profileOf(known)
   if (!given.endsWith('.json'))
@@ -149,7 +151,7 @@ function targetOf(values: Values, profile: Profile): Tested {
   }
   const { user, pass } = values
   const target = { urls, ...(user === undefined ? {} : { user }), ...(pass === undefined ? {} : { password: pass }), profile }
-  return { name: values.name ?? (values.profile === undefined ? 'target' : profile.name), version: '', target }
+  return { name: values.name ?? profile.name, version: '', target }
 }
 
 /** Suites that were not asked for by name are left out when nothing is said of where their protocol listens. */

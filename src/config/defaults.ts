@@ -45,6 +45,8 @@ export const defaultLimits: Limits = {
   transactionBytes: GiB,
   transactionTotalBytes: 4 * GiB,
   transactionAgeMs: 300_000,
+  addedBytesPerMessage: 16 * KiB,
+  addedBytes: 64 * MiB,
   temporariesPerSession: 1_000,
   entries: 20_000_000,
   retained: 1_000_000,
@@ -103,6 +105,8 @@ const destinations: DestinationSettings = {
 
 const websocket: WebSocketSettings = {
   origins: [],
+  paths: {},
+  pathsOnly: false,
   messageBytesMax: 17 * MiB,
   fragmentsMax: 4_096,
   headerBytesMax: 16 * KiB,

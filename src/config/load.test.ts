@@ -38,6 +38,7 @@ describe('settings', () => {
     expect(settings).toEqual({
       ...defaults,
       listeners: { ...defaults.listeners, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
+      websocket: { ...defaults.websocket, paths: { mqtt: '/mqtt' } },
       protocols: { mqtt: { inflightMax: 500, refuse: [] } },
     })
   })

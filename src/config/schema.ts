@@ -198,7 +198,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
           },
         },
       }),
-      websocket: section('Every protocol over WebSocket: what the listener `websocket` accepts.', websocketProperties()),
+      websocket: section('Every protocol over WebSocket: what the listener `websocket` accepts.', websocketProperties(protocols)),
       ...Object.fromEntries(
         protocols.map((protocol) => [protocol.name, { ...protocol.schema, type: 'object', additionalProperties: false, default: {} }]),
       ),
@@ -265,7 +265,7 @@ function journalProperties(): Readonly<Record<string, Schema>> {
   }
 }
 
-function websocketProperties(): Readonly<Record<string, Schema>> {
+function websocketProperties(protocols: readonly ProtocolSection[]): Readonly<Record<string, Schema>> {
   const { websocket } = defaults
   return {
     origins: {
@@ -274,6 +274,20 @@ function websocketProperties(): Readonly<Record<string, Schema>> {
       default: websocket.origins,
       description:
         'Origins of web pages that may connect (`https://app.example.com`), besides pages of the host that the listener itself is addressed by. `*`: all. Clients that are no browsers name none, and may.',
+    },
+    paths: section(
+      'Path of each protocol: there it alone is spoken, also to clients that name no subprotocol. Elsewhere the subprotocol decides.',
+      Object.fromEntries(
+        protocols.map(({ name }) => [
+          name,
+          { type: 'string', pattern: '^/[^?#]*$', default: `/${name}`, description: `Path at which ${name} alone is spoken.` },
+        ]),
+      ),
+    ),
+    pathsOnly: {
+      type: 'boolean',
+      default: websocket.pathsOnly,
+      description: 'Other paths than those are refused (404).',
     },
     messageBytesMax: integer(websocket.messageBytesMax, 'Bytes of one message, all its fragments together; a longer one ends the connection.', 1024),
     fragmentsMax: integer(websocket.fragmentsMax, 'Fragments of one message.', 1),

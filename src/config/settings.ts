@@ -94,6 +94,9 @@ export type Limits = Readonly<{
   transactionTotalBytes: number
   /** 0: for ever. */
   transactionAgeMs: number
+  /** What consumers add to what is told of messages: of one, and of all. */
+  addedBytesPerMessage: number
+  addedBytes: number
   temporariesPerSession: number
   /** Messages on queues, one for each queue they are on. */
   entries: number
@@ -147,6 +150,10 @@ export type FailoverSettings = Readonly<{
 export type WebSocketSettings = Readonly<{
   /** Web pages of these origins may connect, besides those of the listener's own host. `*`: all. */
   origins: readonly string[]
+  /** By protocol: where it is spoken alone, also to who names no subprotocol. */
+  paths: Readonly<Record<string, string>>
+  /** Nothing is spoken elsewhere. */
+  pathsOnly: boolean
   messageBytesMax: number
   fragmentsMax: number
   headerBytesMax: number

@@ -209,6 +209,7 @@ export class Apply {
       case FACT.piece:
         return
       case FACT.returned:
+      case FACT.added:
       case FACT.mark:
       case FACT.lease:
         this.#entryFact(type, from)
@@ -343,7 +344,10 @@ export class Apply {
     const queue = state.queueByNumber.get(from.u32())
     const row = queue === undefined ? 0 : entries.find(queue.slot, from.f64())
     if (queue === undefined || row === 0) return
-    if (type === FACT.mark) {
+    if (type === FACT.added) {
+      const dialect = from.text()
+      state.add(row, { dialect, bytes: Buffer.from(from.bytes()) })
+    } else if (type === FACT.mark) {
       entries.set(row, MARK, from.u8())
     } else if (type === FACT.returned) {
       entries.set(row, ATTEMPTS, from.u32())
@@ -378,6 +382,7 @@ export class Apply {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), via, ENTRY_FLAG.durable)
       entries.set(moved, DEAD, dead)
       entries.set(moved, ATTEMPTS, 0)
+      for (const addition of state.added.get(row) ?? []) state.add(moved, addition)
     }
     state.removeEntry(queue, row)
   }

@@ -26,5 +26,6 @@ export function deliveryOf(state: State, queue: Queue, row: number, held: Held, 
     acceptedAtMs: held.acceptedAtMs,
     retained: (flags & ENTRY_FLAG.retained) !== 0,
     dead: state.dead[entries.get(row, DEAD)],
+    added: state.added.size === 0 ? undefined : state.added.get(row),
   }
 }

@@ -1,5 +1,5 @@
 // What an outcome does to an entry that its consumer has in hand: away, back to its place, or to the dead-letter queue.
-import type { Outcome } from '../api.ts'
+import type { Addition, Outcome } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
@@ -23,6 +23,7 @@ export function settleEntry(live: Live, row: number, outcome: Outcome): boolean 
     case 'released':
       return giveBack(live, queue, row, durable, outcome.afterMs)
     case 'modified': {
+      if (outcome.added !== undefined) addTo(live, queue, row, outcome.added)
       if (outcome.elsewhere) {
         live.deadLetters.bury(queue, row, REASON.elsewhere, 'undeliverable here')
         return durable
@@ -43,6 +44,22 @@ export function settleEntry(live: Live, row: number, outcome: Outcome): boolean 
     default:
       return outcome satisfies never
   }
+}
+
+/** Before anything else becomes of the entry, so that it goes along. What exceeds a bound is not kept. */
+function addTo(live: Live, queue: Queue, row: number, addition: Addition): void {
+  const { state } = live
+  const { entries } = state
+  const { addedBytes, addedBytesPerMessage } = live.settings.limits
+  const earlier = (state.added.get(row) ?? []).reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const { length } = addition.bytes
+  if (earlier + length > addedBytesPerMessage || state.addedBytes + length > addedBytes) return
+  if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) {
+    state.add(row, addition)
+    return
+  }
+  const fact = live.facts.writer.reset().u32(queue.number).f64(entries.double(row, SEQUENCE)).text(addition.dialect).bytes(addition.bytes)
+  live.facts.admit(FACT.added, fact, 'drain')
 }
 
 /** Back to its place after a while. Counts and time are written down; an uncounted return at once changes nothing that a successor must know. */

@@ -32,6 +32,9 @@ export function* encodeState(state: State): Generator<Uint8Array, void, void> {
         out.add(FACT.savedMessage, savedMessage(state, fact.reset(), message))
       }
       out.add(FACT.savedEntry, savedEntry(state, fact.reset(), queue, row))
+      for (const { dialect, bytes } of state.added.get(row) ?? []) {
+        out.add(FACT.added, fact.reset().u32(queue.number).f64(state.entries.double(row, SEQUENCE)).text(dialect).bytes(bytes))
+      }
       if (out.ready) yield out.take()
     }
     out.add(FACT.savedSequence, fact.reset().u32(queue.number).f64(queue.replayNext).u32(queue.sequenceEpoch))
@@ -117,6 +120,7 @@ export function digestState(state: State): string {
         .u8(entries.get(row, FAILURES))
         .u8(entries.get(row, MARK))
         .text(state.dead[entries.get(row, DEAD)]?.reason ?? '')
+      for (const { bytes } of state.added.get(row) ?? []) fact.bytes(bytes)
       hash.add(fact.buffer.subarray(0, fact.length))
     }
   }

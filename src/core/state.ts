@@ -1,6 +1,6 @@
 // Everything the broker knows: queues, entries, messages, bindings, retained messages, sessions. Changed by `apply.ts` and, for what
 // is not durable, by the live core. No sockets, no consumers' decisions, no time: the same facts give the same durable state.
-import type { QueueOptions } from '../api.ts'
+import type { Addition, QueueOptions } from '../api.ts'
 import type { CoreAddress } from './addresses.ts'
 import { type Binding, RouteSets, type Via, Vias } from './bindings.ts'
 import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
@@ -87,6 +87,9 @@ export class State {
   readonly #freeSlots: number[] = []
   /** Wall ms before which an entry is given to nobody (back-off, lease), by row; of few. The live wheel is set from it when the node leads. */
   readonly notBefore = new Map<number, number>()
+  /** What consumers added to what is told of an entry, oldest first, by row. */
+  readonly added = new Map<number, readonly Addition[]>()
+  addedBytes = 0
   readonly jobs = new Map<number, Job>()
   /** Of their messages. */
   jobBytes = 0
@@ -192,9 +195,20 @@ export class State {
     return row
   }
 
+  add(row: number, addition: Addition): void {
+    this.added.set(row, [...(this.added.get(row) ?? []), addition])
+    this.addedBytes += addition.bytes.length
+  }
+
+  #forgetAdded(row: number): void {
+    for (const { bytes } of this.added.get(row) ?? []) this.addedBytes -= bytes.length
+    this.added.delete(row)
+  }
+
   removeEntry(queue: Queue, row: number): void {
     this.hooks.removing(queue, row)
     if (this.notBefore.size > 0) this.notBefore.delete(row)
+    if (this.added.size > 0) this.#forgetAdded(row)
     const { entries } = this
     const state = entries.get(row, STATE)
     if (state === STATE_OF.ready) queue.unlinkReady(row)

@@ -75,6 +75,8 @@ export const FACT = {
   jobFired: 71,
   /** job u32 */
   jobGone: 72,
+  /** queue u32, sequence f64, dialect's name, bytes: added to what is told of this entry. */
+  added: 85,
 
   /** id u32, segment u32, offset u32, length u32, set u32, flags u32, expires f64, deliver at f64, pieces: count u32 of (segment, offset, length) */
   savedMessage: 200,

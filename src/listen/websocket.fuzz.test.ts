@@ -41,7 +41,7 @@ class Echo implements Connection {
 }
 
 beforeAll(async () => {
-  const spoken = [{ subprotocols: ['echo'], textMessages: true, accept: (wire: Wire) => new Echo(wire) }]
+  const spoken = [{ name: 'echo', subprotocols: ['echo'], textMessages: true, accept: (wire: Wire) => new Echo(wire) }]
   const settings = { ...defaults.websocket, messageBytesMax: 4096, fragmentsMax: 16, handshakeTimeoutMs: 200 }
   const place = { name: 'websocket', host: '127.0.0.1', port: 0 }
   const address = await listenWebSocket({ ...place, settings, clock: realClock, log: tcp.log, tcp, spoken })

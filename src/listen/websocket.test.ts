@@ -60,6 +60,7 @@ async function start({ limits = {}, settings = {}, clock, host = '127.0.0.1' }: 
   const connections: Recording[] = []
   const chosen: string[] = []
   const spoken = (name: string, subprotocols: readonly string[], textMessages: boolean): Spoken => ({
+    name,
     subprotocols,
     textMessages,
     accept(wire) {
@@ -440,6 +441,40 @@ describe('the hand-shake', () => {
     foreign.write(Buffer.from('16030100c8010000c40303', 'hex'))
     await until(() => expect(foreign.readableEnded || foreign.destroyed).toBe(true))
     await until(() => expect(tcp.connections).toBe(0))
+  })
+
+  describe('at the path of a protocol', () => {
+    const paths = { binary: '/bytes', texts: '/text' }
+    const shake = (port: number, path: string, protocol: string) =>
+      raw(port).then((socket) => {
+        socket.write(handshake({ 'Sec-WebSocket-Protocol': protocol }).replace('GET /', `GET ${path}`))
+        return socket
+      })
+
+    it.each([
+      ['/bytes', '', 'binary', undefined],
+      ['/bytes?token=1', '', 'binary', undefined],
+      ['/text', '', 'texts', undefined],
+      ['/text', 'v1.text, v2.text', 'texts', 'v2.text'],
+      ['/elsewhere', 'bytes', 'binary', 'bytes'],
+    ])('%s, who asks for %j speaks %s and is answered %j', async (path, protocol, name, answered) => {
+      const { chosen, port } = await start({ settings: { paths } })
+      const socket = await shake(port, path, protocol)
+      await until(() => expect(chosen).toEqual([name]))
+      expect(socket.text()).toMatch(/^HTTP\/1.1 101 /)
+      expect(/Sec-WebSocket-Protocol: (.*)\r\n/.exec(socket.text())?.[1]).toBe(answered)
+    })
+
+    it.each([
+      ['/bytes', 'v1.text', false, 400],
+      ['/elsewhere', '', false, 400],
+      ['/elsewhere', 'bytes', true, 404],
+    ])('%s, who asks for %j is refused (pathsOnly %s): %d', async (path, protocol, pathsOnly, status) => {
+      const { chosen, port } = await start({ settings: { paths, pathsOnly } })
+      const socket = await shake(port, path, protocol)
+      await until(() => expect(socket.text()).toMatch(new RegExp(`^HTTP/1.1 ${status} `)))
+      expect(chosen).toEqual([])
+    })
   })
 
   it('of HTTP 1.0 is refused', async () => {

@@ -1,4 +1,4 @@
-// The WebSocket listener: HTTP hand-shakes in, wires out, each to the front end whose subprotocol was agreed on. The path is the client's own business.
+// The WebSocket listener: HTTP hand-shakes in, wires out, each to the front end whose subprotocol was agreed on, or whose path was asked for.
 // What one connection does is `websocket-wire.ts`; how many there may be and how fast they come, `tcp.ts`. Nothing is compressed:
 // that costs more than it saves on a broker's small messages, and memory for each connection.
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
@@ -14,7 +14,7 @@ import type { Tcp } from './tcp.ts'
 import { WebSocketWire } from './websocket-wire.ts'
 
 /** A front end and the names by which it is asked for. */
-export type Spoken = Pick<Protocol, 'subprotocols' | 'textMessages'> & Pick<FrontEnd, 'accept'>
+export type Spoken = Pick<Protocol, 'name' | 'subprotocols' | 'textMessages'> & Pick<FrontEnd, 'accept'>
 
 export type WebSocketListenOptions = Readonly<{
   name: string
@@ -124,9 +124,11 @@ class WebSockets implements WireOwner {
     const { settings, host } = this.#options
     if (!mayConnect({ origin: headers.origin, host: headers.host, origins: settings.origins, loopback: isLoopback(host) }))
       return refuse(socket, 403, 'Pages of this origin may not connect: see websocket.origins.')
+    const here = this.#spokenAt(request)
+    if (here.length === 0) return refuse(socket, 404, 'No protocol is spoken at this path: see websocket.paths.')
     const agreed = this.#agree(request)
     if (agreed === undefined) {
-      const known = this.#options.spoken.flatMap(({ subprotocols }) => subprotocols).join(', ')
+      const known = here.flatMap(({ subprotocols }) => subprotocols).join(', ')
       return refuse(socket, 400, `Sec-WebSocket-Protocol must name one of ${known}.`)
     }
     this.#upgrades?.handleUpgrade(request, socket, head, (ws) => {
@@ -142,11 +144,26 @@ class WebSockets implements WireOwner {
     })
   }
 
-  /** The front end that the client names first; of the names of that one, the best that the client offers. */
-  #agree(request: IncomingMessage): Readonly<{ spoken: Spoken; subprotocol: string }> | undefined {
-    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+  /** Who may be spoken to at the path of a request: one whose own path it is, or all. */
+  #spokenAt({ url = '/' }: IncomingMessage): readonly Spoken[] {
+    const { spoken, settings } = this.#options
+    const [path] = url.split('?', 1)
+    const own = spoken.filter(({ name }) => settings.paths[name] === path)
+    return own.length > 0 || settings.pathsOnly ? own : spoken
+  }
+
+  /**
+   * The front end that the client names first; of the names of that one, the best that the client offers. Who names none speaks what is spoken
+   * at this path alone, and is answered without a name, as RFC 6455 4.2.2 has it.
+   */
+  #agree(request: IncomingMessage): Readonly<{ spoken: Spoken; subprotocol: string | false }> | undefined {
+    const here = this.#spokenAt(request)
+    const names = request.headers['sec-websocket-protocol']
+    if (names === undefined && here.length === 1 && this.#options.settings.paths[here[0].name] !== undefined)
+      return { spoken: here[0], subprotocol: false }
+    const offered = (names ?? '').split(',').map((name) => name.trim())
     for (const name of offered) {
-      const spoken = this.#options.spoken.find(({ subprotocols }) => subprotocols.includes(name))
+      const spoken = here.find(({ subprotocols }) => subprotocols.includes(name))
       const subprotocol = spoken?.subprotocols.find((one) => offered.includes(one))
       if (spoken !== undefined && subprotocol !== undefined) return { spoken, subprotocol }
     }

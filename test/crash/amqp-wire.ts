@@ -252,10 +252,20 @@ function sized(code: number, size: number, parts: readonly Buffer[]): Buffer {
 }
 
 export function composite(code: number, fields: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(fields)
+  return Buffer.concat([Buffer.from([0, 0x53, code]), list(0xd0, fields)])
+}
+
+/** A list (0xd0) or a map (0xd1) of these elements. */
+export function list(code: number, elements: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(elements)
   const count = Buffer.alloc(4)
-  count.writeUInt32BE(fields.length)
-  return Buffer.concat([Buffer.from([0, 0x53, code]), sized(0xd0, body.length + 4, [count, body])])
+  count.writeUInt32BE(elements.length)
+  return sized(code, body.length + 4, [count, body])
+}
+
+/** A string (0xa1) or a symbol (0xa3) of up to 255 bytes. */
+export function string8(code: number, value: string): Buffer {
+  return Buffer.concat([Buffer.from([code, value.length]), Buffer.from(value)])
 }
 
 export function frame(code: number, fields: readonly Buffer[], payload: Buffer = Buffer.alloc(0)): Buffer {

@@ -1,5 +1,5 @@
 // One connection sends into the full queue that it consumes from, one message in flight at a time: back-pressure must not stop the
-// settlements that would end it. 100,000 messages (10,000 of AMQP) go through a queue that holds 100; over WebSocket a quarter of them.
+// settlements that would end it. 100,000 messages (25,000 of MQTT 5, 10,000 of AMQP) go through a queue that holds 100; over WebSocket a quarter of them.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +23,9 @@ let ready: Ready
 
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), 'bascule-deadlock-'))
-  const args = [`destinations.limitMessages=${LIMIT}`, 'mqtt.queuePrefix=$queue', 'mqtt.inflightMax=1'].flatMap((each) => ['--set', each])
+  const args = [`destinations.limitMessages=${LIMIT}`, 'mqtt.queuePrefix=$queue', 'mqtt.inflightMax=1', `mqtt.receiveMaximum=${WINDOW}`].flatMap(
+    (each) => ['--set', each],
+  )
   node = new NodeProcess({ data, args })
   ready = await node.leads()
 })
@@ -88,8 +90,12 @@ describe.each([
     wire.destroy()
   })
 
-  it('goes on with MQTT and one message in flight', { timeout: 180_000 }, async () => {
-    const wire = await MqttWire.connect(placeOf('mqtt', 'mqtt'), { clientId: 'deadlock', clean: true })
+  it.each([
+    { name: 'MQTT', level: 4, total: messages },
+    { name: 'MQTT 5', level: 5, total: Math.ceil(messages / 4) },
+  ] as const)('goes on with $name and one message in flight', { timeout: 180_000 }, async ({ name, level, total }) => {
+    const wire = await MqttWire.connect(placeOf('mqtt', 'mqtt'), { clientId: 'deadlock', clean: true, level, receiveMaximum: 1 })
+    const topic = `$queue/deadlock/mqtt/${level}`
     let sent = 0
     let answered = 0
     let taken = 0
@@ -97,8 +103,8 @@ describe.each([
     let deepest = 0
     let wrong = ''
     const send = () => {
-      while (sent < messages && sent - answered < WINDOW) {
-        wire.publish('$queue/deadlock/mqtt', Buffer.from(String(sent)), { qos: 1, id: (sent % 50_000) + 1 })
+      while (sent < total && sent - answered < WINDOW) {
+        wire.publish(topic, Buffer.from(String(sent)), { qos: 1, id: (sent % 50_000) + 1 })
         sent++
       }
     }
@@ -108,19 +114,22 @@ describe.each([
       deepest = Math.max(deepest, answered - taken)
       send()
     }
+    wire.onRefused = (kind, id, reason) => {
+      wrong ||= `${kind} ${id} with reason ${reason}`
+    }
     wire.onPublish = (publish) => {
       if (publish.payload.toString() !== String(taken)) wrong ||= `message ${publish.payload.toString()} instead of ${taken}`
       taken++
       wire.ack('puback', publish.id)
     }
-    expect(await wire.subscribe([{ filter: '$queue/deadlock/mqtt', qos: 1 }])).toEqual([1])
+    expect(await wire.subscribe([{ filter: topic, qos: 1 }])).toEqual([1])
     const begun = performance.now()
     send()
-    await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * messages)
-    expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: messages, answered: messages, closed: false })
+    await goesThrough(() => (wrong === '' && !wire.closed ? taken + answered : Number.POSITIVE_INFINITY), 2 * total)
+    expect({ wrong, taken, answered, closed: wire.closed }).toEqual({ wrong: '', taken: total, answered: total, closed: false })
     expect(deepest).toBeGreaterThan(LIMIT - 10)
     expect(deepest).toBeLessThanOrEqual(LIMIT + 1)
-    console.log(`MQTT over ${over}: ${Math.round(messages / ((performance.now() - begun) / 1000))} messages/s`)
+    console.log(`${name} over ${over}: ${Math.round(total / ((performance.now() - begun) / 1000))} messages/s`)
     wire.destroy()
   })
 

@@ -34,7 +34,8 @@ export function plot(samples: readonly Sample[], title: string): string {
         name,
         xAxisIndex: i,
         yAxisIndex: i,
-        data: points(pick),
+        data: i === 2 && n === 2 ? worst(points(pick)) : points(pick),
+        sampling: 'lttb',
         showSymbol: false,
         symbolSize: 3,
         lineStyle: { width: 1 },
@@ -46,4 +47,15 @@ export function plot(samples: readonly Sample[], title: string): string {
   const svg = chart.renderToSVGString()
   chart.dispose()
   return svg
+}
+
+/** More points than this are more than the eye sees: of those that stand together the highest. */
+const POINTS = 400
+
+function worst(points: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  const together = Math.ceil(points.length / POINTS)
+  return points.flatMap((point, i) => {
+    const [minute = 0, first = 0] = point
+    return i % together === 0 ? [[minute, points.slice(i, i + together).reduce((most, [, value = 0]) => Math.max(most, value), first)]] : []
+  })
 }

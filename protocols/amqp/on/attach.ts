@@ -1,7 +1,7 @@
 // Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed. A link whose client was away goes on where it was.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
-import { DELAYED_DELIVERY } from '../capabilities.ts'
+import { DELAYED_DELIVERY, OF_TERMINI } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
@@ -160,7 +160,8 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     link.look(browse)
   } else if (!source.lookup) {
     const { exclusive, priority } = source
-    const selector = prepared.pattern === undefined ? source.selector : undefined
+    // A subscription's selector is its binding's; of a list it is both's.
+    const selector = prepared.patterns.length === 0 || source.several !== undefined ? source.selector : undefined
     const options = { settle: link.settled ? 'settled' : 'unsettled', exclusive, priority, selector } as const
     const consumer = link.session.consume(source.several ?? [source.queue], options, own === undefined ? link : link.sink)
     const bound = consumer === undefined ? undefined : bindSource(link.session, prepared, link.settled)
@@ -200,13 +201,16 @@ function sourceAnswer({ attach, source, expiry }: OutgoingLink): Terminus {
   const asked = attach.source
   if (asked === undefined)
     return { ...NO_SOURCE, address: source.address, durable: 2, expiry: 'never', distribution: 'copy', capabilities: ['topic'] }
-  const answer = { ...asked, address: source.address, filter: source.filter }
+  // A subscription is one of many copies of its topic. Told in any case, since there are two modes (part 3.5.3).
+  const ofTopic = source.durable || (source.temporary && source.node === undefined)
+  const distribution = source.copy || ofTopic ? 'copy' : 'move'
+  const answer = { ...asked, address: source.address, filter: source.filter, distribution }
   // A durable subscription is there until its link is closed, and what is unsettled of it waits on it.
-  return source.durable ? { ...answer, expiry: 'never', timeoutS: 0 } : inForce(answer, expiry)
+  return inForce(answer, source.durable ? { ...asked, policy: 'never', timeoutS: 0 } : expiry)
 }
 
-function inForce(asked: Terminus, { policy, timeoutS, durable }: Expiry): Terminus {
-  return { ...asked, expiry: policy, timeoutS, durable }
+function inForce(asked: Terminus, { policy, timeoutS, durable }: Pick<Expiry, 'policy' | 'timeoutS' | 'durable'>): Terminus {
+  return { ...asked, expiry: policy, timeoutS, durable, capabilities: asked.capabilities.filter((each) => OF_TERMINI.includes(each)) }
 }
 
 /** Of what makes a terminus another one. */

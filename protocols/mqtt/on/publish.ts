@@ -46,19 +46,19 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   if (qos === 2) {
     // [MQTT-4.3.3-2] Until its PUBREL the identifier stands for one message, however often it comes. While that one waits for room, its answer is still to come.
     if (connection.own.parkedNotes.has(packetId)) return
-    if (session.notes.has(packetId)) return connection.acknowledge(answer, packetId)
+    if (session.notes.has(packetId)) return connection.turns.acknowledge(answer, packetId)
   }
   if (five !== undefined && qos > 0) countIncoming(five, connection.front.settings.receiveMaximum)
   if (isReserved(to)) {
     connection.front.reservedDropped++
-    return connection.refusePublish(RESERVED, answer, packetId)
+    return connection.turns.refuse(RESERVED, answer, packetId)
   }
 
   const retain = (first & 1) !== 0
   const body = buffer.subarray(bodyStart, end)
   if (properties?.saysText === true && connection.front.settings.checkPayloadFormat) {
     const fault = judgePayload(body)
-    if (fault !== undefined) return connection.refusePublish(fault, answer, packetId)
+    if (fault !== undefined) return connection.turns.refuse(fault, answer, packetId)
   }
   const plain = !retain || to.kind === 'queue' ? PLAIN : body.length === 0 ? CLEAR : SET
   if (to.kind === 'queue') makeSure(connection, session, to)
@@ -71,12 +71,12 @@ export function onPublish(connection: MqttConnection, session: Session, first: n
   )
   if (ticket > 0) {
     if (qos > 0) connection.owe(ticket, five !== undefined && session.unheard ? withReason(answer, NO_MATCHING_SUBSCRIBERS) : answer, packetId)
-  } else if (ticket < 0) connection.park(answer, packetId)
+  } else if (ticket < 0) connection.turns.park(answer, packetId)
   else if (isTemporary(to) && session.refusal?.code === 'not-found' && (five === undefined || qos === 0)) {
     // It is gone and never comes back: a client whose connection ended would send it again for ever. MQTT 5 has a word for it.
     connection.front.reservedDropped++
-    if (qos > 0) connection.acknowledge(answer, packetId)
-  } else if (session.refusal !== undefined) connection.refusePublish(session.refusal, answer, packetId)
+    if (qos > 0) connection.turns.acknowledge(answer, packetId)
+  } else if (session.refusal !== undefined) connection.turns.refuse(session.refusal, answer, packetId)
   else throw new Error('a publish was refused and nothing says why')
 }
 

@@ -91,6 +91,8 @@ type Request = Readonly<{
   target: Target
   mode: AckMode
   prefetch: number
+  /** Messages that may wait for it beyond those, if it is of a topic and not durable. */
+  pending: number | undefined
   durable: string | undefined
   retroactive: boolean
   exclusive: ConsumerOptions['exclusive']
@@ -118,7 +120,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const wrong = connection.broker.selectorFault(selector)
   if (wrong !== undefined) return faultOf(wrong)
   const noLocal = isTrue(header(frame, 'activemq.noLocal') ?? header(frame, 'no-local') ?? '')
-  const wanted = header(frame, 'activemq.prefetchSize')
+  // RabbitMQ's name for it says 0 for any number; who writes something else there means no number of ours.
+  const wanted = header(frame, 'activemq.prefetchSize') ?? positive(header(frame, 'prefetch-count'))
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
   if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
@@ -143,6 +146,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     // What is only looked at is nobody's to settle.
     mode: browser ? 'auto' : mode,
     prefetch: wanted === undefined ? Math.min(settings.prefetch, settings.prefetchMax) : Math.min(Number(wanted), settings.prefetchMax),
+    pending: Number(positive(header(frame, 'activemq.maximumPendingMessageLimit')) ?? 0) || undefined,
     durable,
     retroactive: isTrue(header(frame, 'activemq.retroactive') ?? ''),
     // One consumer at a time is what makes a durable subscription one.
@@ -177,15 +181,17 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
     const ticket = session.declare(queue, PERMANENT)
     return ticket === 0 ? undefined : { queue, temporary: false, ticket }
   }
-  return ownQueue(connection, number)
+  return ownQueue(connection, request, number)
 }
 
 /** A queue that goes with the subscription. */
-function ownQueue(connection: StompConnection, number: number): Source | undefined {
+function ownQueue(connection: StompConnection, { prefetch, pending }: Request, number: number): Source | undefined {
   const { session } = connection
   const { settings } = connection.shared
   const queue = connection.broker.address('queue', [connection.sessionId, String(number)], 'stomp')
-  const backlog = { limitMessages: settings.topicBacklogMessages, limitBytes: settings.topicBacklogBytes, whenFull: settings.topicBacklogWhenFull }
+  // Waiting is for ActiveMQ what is not yet sent; a queue counts what is under way too.
+  const limitMessages = pending === undefined ? settings.topicBacklogMessages : Math.min(settings.topicBacklogMessages, prefetch + pending)
+  const backlog = { limitMessages, limitBytes: settings.topicBacklogBytes, whenFull: settings.topicBacklogWhenFull }
   if (session.declare(queue, { durable: false, lifetime: 'held', ...backlog }) === 0) return undefined
   const ticket = session.hold(queue, 0)
   return ticket === 0 ? undefined : { queue, temporary: true, ticket }
@@ -207,7 +213,7 @@ function prepareList(connection: StompConnection, request: Request, targets: rea
     }
   }
   if (targets.every((target) => patternsOf(target).length === 0)) return last === undefined ? undefined : { ...last, queues }
-  const own = ownQueue(connection, number)
+  const own = ownQueue(connection, request, number)
   return own === undefined ? undefined : { ...own, queues: [...queues, own.queue] }
 }
 
@@ -239,6 +245,11 @@ function patternsOf(target: Target): readonly Pattern[] {
 
 function isQueue(target: Target): boolean {
   return patternsOf(target).length === 0
+}
+
+/** The header, if it is a number of at least 1. */
+function positive(text: string | undefined): string | undefined {
+  return text !== undefined && /^0*[1-9]\d{0,9}$/.test(text) ? text : undefined
 }
 
 function invalid(sentence: string): Fault {

@@ -1,0 +1,514 @@
+// AMQP 1.0, 3.5: sources and targets: filters, distribution modes, outcomes, dynamic nodes, expiry.
+import type { Composite, Written } from '../clients/amqp-composite.ts'
+import type { Chapter } from '../check.ts'
+import { described, map, nothing, string, symbol, type Value } from '../clients/amqp-value.ts'
+import { fail, mustBe, mustEqual, notSupported, skip } from '../outcome.ts'
+import type { Trial } from '../trial.ts'
+import { applicationProperties, message, textOfBody } from './message.ts'
+import { changes, edits, never, sees } from './mutants.ts'
+import { begun, conditionOf, queueSource, Receiver, receiverOf, Sender, senderOf, type Session, topicSource, topicTarget } from './session.ts'
+
+type Source = Composite<'source'>
+
+function sourceOf(receiver: Receiver): Source {
+  const { source } = receiver.answer
+  return source?.kind === 'source' ? source : fail('the broker’s attach has a source of another kind')
+}
+
+const selector = (text: string): Value => map([[symbol('selector'), described(symbol('apache.org:selector-filter:string'), string(text))]])
+
+/** The broker's attach with another source. */
+const withSource = (says: string, change: (source: Source) => Written<'source'>): ReturnType<typeof changes> =>
+  changes(says, 'attach', (attach) =>
+    attach.source?.kind === 'source' && attach.role === false ? { ...attach, source: change(attach.source) } : undefined,
+  )
+
+/** What the broker sees of the client's source. */
+const seesSource = (says: string, change: (source: Source) => Written<'source'>): ReturnType<typeof sees> =>
+  sees(says, 'attach', (attach) =>
+    attach.source?.kind === 'source' && attach.role === true ? { ...attach, source: change(attach.source) } : undefined,
+  )
+
+/** A receiver from a node that the broker made for it. */
+async function dynamic(session: Session, properties?: Value): Promise<Receiver> {
+  const source = {
+    kind: 'source',
+    dynamic: true,
+    capabilities: ['temporary-queue'],
+    ...(properties === undefined ? {} : { dynamicNodeProperties: properties }),
+  } as const
+  const attached = await session.attach(receiverOf(session.wire.trial, 'dynamic', { source }))
+  if (attached.answer.source === undefined) {
+    const { error } = await session.next('detach')
+    notSupported(`no dynamic node: ${conditionOf(error)}`)
+  }
+  return new Receiver(session, attached)
+}
+
+const addressOf = (terminus: Composite | undefined): Value | undefined =>
+  terminus?.kind === 'source' || terminus?.kind === 'target' ? terminus.address : undefined
+
+/** A subscription of a topic that is to outlive its link. */
+const durable = (trial: Trial): Written<'source'> => topicSource(trial, 'topic', { durable: 2, expiryPolicy: 'never' })
+
+async function subscribed(trial: Trial, session: Session): Promise<Receiver> {
+  const receiver = new Receiver(
+    session,
+    await session.attach(receiverOf(trial, 'topic', { name: trial.name('subscription'), source: durable(trial) })),
+  )
+  const { durable: granted = 0, expiryPolicy } = sourceOf(receiver)
+  if (granted === 0 && expiryPolicy !== 'never') skip('the broker does not grant a durable source')
+  return receiver
+}
+
+const publisher = async (trial: Trial, session: Session): Promise<Sender> =>
+  new Sender(session, await session.attach(senderOf(trial, 'topic', { target: topicTarget(trial, 'topic') })))
+
+export const termini: Chapter = {
+  title: '3.5 Sources and targets',
+  clauses: [
+    {
+      id: 'AMQP-3.5.1-a',
+      level: 'must',
+      says: 'A filter that is in force lets through what it accepts, and nothing else.',
+      how: 'A selector on an application property; two messages, of which one fits.',
+      async run(trial) {
+        const session = await begun(trial)
+        const colour = (value: string): Buffer => message(value, applicationProperties([[string('colour'), string(value)]]))
+        await (await session.sender('q')).deliver(colour('red'), colour('blue'))
+        const receiver = await session.receiver('q', { source: queueSource(trial, 'q', { filter: selector("colour = 'blue'") }) })
+        if (sourceOf(receiver).filter === undefined) notSupported('the answer has no filter: selectors are not in force')
+        receiver.credit(2)
+        const delivery = await receiver.next()
+        mustEqual(textOfBody(delivery.payload), 'blue', 'the body of the message that came')
+        receiver.accept(delivery)
+        await receiver.nothing('the other message does not fit')
+      },
+      mutants: [
+        edits('says that a filter is in force and uses none', () => {
+          return () => {
+            let filter: Value | undefined
+            return {
+              toBroker: (piece) => {
+                if (piece.kind !== 'attach' || piece.source?.kind !== 'source' || piece.source.filter === undefined) return undefined
+                filter = piece.source.filter
+                return { ...piece, source: { ...piece.source, filter: undefined } }
+              },
+              toClient: (piece) =>
+                piece.kind === 'attach' && piece.source?.kind === 'source' && piece.role === false && filter !== undefined
+                  ? { ...piece, source: { ...piece.source, filter } }
+                  : undefined,
+            }
+          }
+        }),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-a',
+      level: 'must',
+      says: 'The broker’s attach has the filters that are in force: one that it does not know is not among them.',
+      how: 'A source with a filter that nobody has.',
+      async run(trial) {
+        const session = await begun(trial)
+        const filter = map([[symbol('unknown'), described(symbol('conformance:no-such-filter'), string('x'))]])
+        const { answer } = await session.attach(receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter }) }))
+        const { source } = answer
+        if (source === undefined) return
+        mustBe(
+          source.kind === 'source' && (source.filter === undefined || (source.filter.type === 'map' && source.filter.value.length === 0)),
+          'a filter that does not exist is said to be in force',
+        )
+      },
+      mutants: [withSource('says that any filter is in force', (source) => ({ ...source, filter: map([[symbol('unknown'), string('x')]]) }))],
+    },
+    {
+      id: 'AMQP-3.5.8-a',
+      level: 'must',
+      says: 'A filter whose value is null is none.',
+      how: 'A source with the filter null; a message comes.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await session.sender('q')).deliver(message('x'))
+        const receiver = await session.receiver('q', { source: queueSource(trial, 'q', { filter: map([[symbol('selector'), nothing]]) }) })
+        receiver.credit(1)
+        mustEqual(textOfBody((await receiver.next()).payload), 'x', 'the body of the message')
+      },
+      mutants: [never('transfer'), sees('takes null for a filter that nothing passes', 'flow', () => 'drop')],
+    },
+    {
+      id: 'AMQP-3.5.2-a',
+      level: 'must',
+      says: 'What is received by copy stays for others.',
+      how: 'A source with distribution-mode copy, granted; what it has shown is taken by another link.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await session.sender('q')).deliver(message('x'))
+        const copy = await session.receiver('q', { name: trial.name('copy'), source: queueSource(trial, 'q', { distributionMode: 'copy' }) })
+        if (sourceOf(copy).distributionMode !== 'copy') notSupported('distribution-mode copy is not granted')
+        copy.credit(1)
+        const delivery = await copy.next()
+        mustEqual(textOfBody(delivery.payload), 'x', 'the body of the message')
+        copy.accept(delivery)
+        await copy.detach()
+        const receiver = await session.receiver('q')
+        receiver.credit(1)
+        mustEqual(textOfBody((await receiver.next()).payload), 'x', 'the body of the message')
+      },
+      mutants: [
+        edits('says copy and moves', () => () => {
+          let asked = false
+          return {
+            toBroker: (piece) => {
+              if (piece.kind !== 'attach' || piece.source?.kind !== 'source' || piece.source.distributionMode !== 'copy') return undefined
+              asked = true
+              return { ...piece, source: { ...piece.source, distributionMode: 'move' } }
+            },
+            toClient: (piece) =>
+              asked && piece.kind === 'attach' && piece.role === false && piece.source?.kind === 'source'
+                ? { ...piece, source: { ...piece.source, distributionMode: 'copy' } }
+                : undefined,
+          }
+        }),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.2-b',
+      level: 'must',
+      says: 'What is received by move, and accepted, is there for no other link.',
+      how: 'A source with distribution-mode move; another link drains.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await session.sender('q')).deliver(message('x'))
+        const receiver = await session.receiver('q', { source: queueSource(trial, 'q', { distributionMode: 'move' }) })
+        receiver.credit(1)
+        receiver.accept(await receiver.next())
+        await receiver.detach()
+        await (await session.receiver('q', { name: trial.name('other') })).nothing('the only message was moved')
+      },
+      mutants: [seesSource('copies instead', (source) => ({ ...source, distributionMode: 'copy' }))],
+    },
+    {
+      id: 'AMQP-3.5.2-c',
+      level: 'must',
+      says: 'A link that has received a message by copy and accepted it does not receive it again.',
+      how: 'distribution-mode copy, one message, accepted; the same link drains.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await session.sender('q')).deliver(message('x'))
+        const copy = await session.receiver('q', { source: queueSource(trial, 'q', { distributionMode: 'copy' }) })
+        if (sourceOf(copy).distributionMode !== 'copy') notSupported('distribution-mode copy is not granted')
+        copy.credit(1)
+        copy.accept(await copy.next())
+        await copy.nothing('the only message had been copied')
+      },
+      mutants: [
+        edits('shows a message twice', () => ({ toClient }) => ({
+          toClient: (piece) => {
+            if (piece.kind === 'transfer') toClient({ ...piece }, piece.channel, piece.payload)
+            return undefined
+          },
+        })),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-b',
+      level: 'must',
+      says: 'A broker that has more than one distribution mode says which a link has.',
+      how: 'A source that asks for copy; where it is granted, one that asks for nothing must be told its mode too.',
+      async run(trial) {
+        const session = await begun(trial)
+        const copy = await session.receiver('q', { name: trial.name('copy'), source: queueSource(trial, 'q', { distributionMode: 'copy' }) })
+        if (sourceOf(copy).distributionMode !== 'copy') skip('the broker has one distribution mode')
+        mustBe(
+          sourceOf(await session.receiver('q')).distributionMode !== undefined,
+          'the source of a link that asked for no distribution-mode has none',
+        )
+      },
+      mutants: [
+        withSource('says the mode only to those who ask for copy', (source) => ({
+          ...source,
+          distributionMode: source.distributionMode === 'copy' ? 'copy' : undefined,
+        })),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-c',
+      level: 'must',
+      says: 'What is settled without a state takes the source’s default outcome: accepted.',
+      how: 'A source with default-outcome accepted, granted; a message settled without a state does not come again.',
+      async run(trial) {
+        const receiver = await withDefault(trial, 'accepted')
+        await (await receiver.session.receiver('q', { name: trial.name('other') })).nothing('the only message was accepted by default')
+      },
+      mutants: [
+        sees('takes what has no state for released', 'disposition', (disposition) =>
+          disposition.state === undefined ? { ...disposition, state: { kind: 'released' } } : undefined,
+        ),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-d',
+      level: 'must',
+      says: 'What is settled without a state takes the source’s default outcome: released.',
+      how: 'A source with default-outcome released, granted; a message settled without a state comes again.',
+      async run(trial) {
+        const receiver = await withDefault(trial, 'released')
+        const other = await receiver.session.receiver('q', { name: trial.name('other') })
+        other.credit(1)
+        mustEqual(textOfBody((await other.next()).payload), 'x', 'the body of the message')
+      },
+      mutants: [
+        sees('takes what has no state for accepted', 'disposition', (disposition) =>
+          disposition.state === undefined ? { ...disposition, state: { kind: 'accepted' } } : undefined,
+        ),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-e',
+      level: 'must',
+      says: 'Outcomes in the broker’s source are the symbols of outcomes that exist, and its default outcome is one.',
+      how: 'A source that wants all four.',
+      async run(trial) {
+        const wanted = ['amqp:accepted:list', 'amqp:rejected:list', 'amqp:released:list', 'amqp:modified:list']
+        const { outcomes = [], defaultOutcome } = sourceOf(
+          await (await begun(trial)).receiver('q', {
+            source: queueSource(trial, 'q', { outcomes: wanted, defaultOutcome: { kind: 'modified', deliveryFailed: true } }),
+          }),
+        )
+        for (const each of outcomes) mustBe(wanted.includes(each), `${each} is no outcome`)
+        mustBe(
+          defaultOutcome === undefined || ['accepted', 'rejected', 'released', 'modified'].includes(defaultOutcome.kind),
+          `${defaultOutcome?.kind} is no outcome`,
+        )
+      },
+      mutants: [
+        withSource('makes up an outcome', (source) => ({ ...source, outcomes: ['amqp:forgotten:list'] })),
+        withSource('takes received for an outcome', (source) => ({
+          ...source,
+          defaultOutcome: { kind: 'received', sectionNumber: 0, sectionOffset: 0n },
+        })),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-f',
+      level: 'must',
+      says: 'A node that is made for a receiver has an address, which is in the broker’s source, and the source is dynamic.',
+      how: 'A receiver with a dynamic source.',
+      async run(trial) {
+        const source = sourceOf(await dynamic(await begun(trial)))
+        mustEqual(source.dynamic, true, 'the flag dynamic of the source')
+        mustBe(source.address?.type === 'string' && source.address.value !== '', 'the source has no address')
+      },
+      mutants: [
+        withSource('gives no address', (source) => ({ ...source, address: undefined })),
+        withSource('forgets that it is dynamic', (source) => ({ ...source, dynamic: false })),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.3-g',
+      level: 'must',
+      says: 'By that address others reach the node.',
+      how: 'A message from another connection to the address of a dynamic source.',
+      async run(trial) {
+        const receiver = await dynamic(await begun(trial))
+        const address = addressOf(receiver.answer.source) ?? fail('the source has no address')
+        const other = await begun(trial, {}, { containerId: trial.name('other') })
+        const sender = new Sender(other, await other.attach(senderOf(trial, 'reply', { target: { kind: 'target', address } })))
+        await sender.deliver(message('reply'))
+        receiver.credit(1)
+        mustEqual(textOfBody((await receiver.next()).payload), 'reply', 'the body of the message')
+      },
+      mutants: [withSource('gives an address that is another’s', (source) => ({ ...source, address: string('elsewhere') })), never('transfer')],
+    },
+    {
+      id: 'AMQP-3.5.3-h',
+      level: 'must',
+      says: 'No two nodes that are made so have the same address.',
+      how: 'Two dynamic sources of two connections.',
+      async run(trial) {
+        const one = sourceOf(await dynamic(await begun(trial)))
+        const other = sourceOf(await dynamic(await begun(trial, {}, { containerId: trial.name('other') })))
+        mustBe(
+          one.address?.type === 'string' && other.address?.type === 'string' && one.address.value !== other.address.value,
+          'two dynamic nodes have one address',
+        )
+      },
+      mutants: [withSource('gives everybody the same', (source) => ({ ...source, address: string('temporary') }))],
+    },
+    {
+      id: 'AMQP-3.5.4-a',
+      level: 'must',
+      says: 'The same for a sender: its dynamic target has an address by which others receive.',
+      how: 'A sender with a dynamic target, and a receiver of the same connection by its address.',
+      async run(trial) {
+        const session = await begun(trial)
+        const attached = await session.attach(
+          senderOf(trial, 'dynamic', { target: { kind: 'target', dynamic: true, capabilities: ['temporary-queue'] } }),
+        )
+        const { target } = attached.answer
+        if (target?.kind !== 'target') notSupported('no dynamic target')
+        mustEqual(target.dynamic, true, 'the flag dynamic of the target')
+        const address = addressOf(target) ?? fail('the target has no address')
+        const receiver = await session.receiver('dynamic', { source: { kind: 'source', address } })
+        await new Sender(session, attached).deliver(message('x'))
+        receiver.credit(1)
+        mustEqual(textOfBody((await receiver.next()).payload), 'x', 'the body of the message')
+      },
+      mutants: [
+        changes('gives no address', 'attach', (attach) =>
+          attach.target?.kind === 'target' && attach.role === true ? { ...attach, target: { ...attach.target, address: undefined } } : undefined,
+        ),
+        changes('forgets that it is dynamic', 'attach', (attach) =>
+          attach.target?.kind === 'target' ? { ...attach, target: { ...attach.target, dynamic: false } } : undefined,
+        ),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.10-a',
+      level: 'must',
+      says: 'A node of the lifetime policy delete-on-close is gone when the link that made it is.',
+      how: 'A dynamic source of this policy, granted; after its link has closed, a receiver by its address gets no source.',
+      async run(trial) {
+        const session = await begun(trial)
+        const policy: Value = { type: 'described', descriptor: symbol('amqp:delete-on-close:list'), value: { type: 'list', value: [] } }
+        const receiver = await dynamic(session, map([[symbol('lifetime-policy'), policy]]))
+        const address = addressOf(receiver.answer.source) ?? fail('the source has no address')
+        await receiver.detach()
+        const { answer } = await session.attach(receiverOf(trial, 'gone', { source: { kind: 'source', address } }))
+        mustBe(answer.source === undefined, 'the node is still there after its link was closed')
+      },
+      mutants: [
+        edits('makes it anew', () => () => ({
+          toClient: (piece) =>
+            piece.kind === 'attach' && piece.role === false && piece.source === undefined
+              ? { ...piece, source: { kind: 'source', address: string('again') }, initialDeliveryCount: 0 }
+              : undefined,
+        })),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.5-a',
+      level: 'must',
+      says: 'A durable source that never expires is there when its link is not: what is sent meanwhile comes at the next attach.',
+      how: 'A subscription of a topic, durable and granted; detached, a message is sent, attached again.',
+      async run(trial) {
+        const session = await begun(trial)
+        const receiver = await subscribed(trial, session)
+        await receiver.detach(false)
+        await (await publisher(trial, await begun(trial, {}, { containerId: trial.name('other') }))).deliver(message('meanwhile'))
+        const again = await subscribed(trial, session)
+        again.credit(1)
+        const delivery = await again.next()
+        mustEqual(textOfBody(delivery.payload), 'meanwhile', 'the body of the message')
+        again.accept(delivery)
+        await again.detach()
+      },
+      mutants: [never('transfer'), sees('closes what is detached', 'detach', (detach) => ({ ...detach, closed: true }))],
+    },
+    {
+      id: 'AMQP-3.5.5-b',
+      level: 'must',
+      says: 'A link that is closed ends its source, durable or not.',
+      how: 'The same, closed instead of detached: what is sent meanwhile does not come.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await subscribed(trial, session)).detach()
+        await (await publisher(trial, await begun(trial, {}, { containerId: trial.name('other') }))).deliver(message('meanwhile'))
+        const again = await subscribed(trial, session)
+        await again.nothing('the subscription had been closed')
+        await again.detach()
+      },
+      mutants: [sees('detaches what is closed', 'detach', (detach) => ({ ...detach, closed: false }))],
+    },
+    {
+      id: 'AMQP-2.6.3-f',
+      level: 'must',
+      says: 'A link is recovered by its name: an attach without a source is answered by the source that is there.',
+      how: 'A durable subscription, detached; attach of its name with a null source.',
+      async run(trial) {
+        const session = await begun(trial)
+        await (await subscribed(trial, session)).detach(false)
+        const { handle, answer } = await session.attach(receiverOf(trial, 'topic', { name: trial.name('subscription'), source: undefined }))
+        mustBe(answer.source?.kind === 'source', 'the answer has no source')
+        session.send({ kind: 'detach', handle, closed: true })
+      },
+      mutants: [
+        changes('forgets the source', 'attach', (attach) => ({ ...attach, source: undefined })),
+        sees('closes what is detached', 'detach', (detach) => ({ ...detach, closed: true })),
+      ],
+    },
+    {
+      id: 'AMQP-2.6.3-g',
+      level: 'must',
+      says: 'Where there is nothing to recover, the answer has no source, and the link is detached.',
+      how: 'Attach of a name that was never there, with a null source.',
+      async run(trial) {
+        const session = await begun(trial)
+        const { answer } = await session.attach(receiverOf(trial, 'q', { name: trial.name('never'), source: undefined }))
+        mustBe(answer.source === undefined, 'the answer has a source')
+        await session.nextThat('detach', 'detach', ({ handle }) => handle === (answer.handle ?? 0))
+      },
+      mutants: [
+        changes('makes up a source', 'attach', (attach) => ({ ...attach, source: { kind: 'source', address: string('made-up') } })),
+        never('detach'),
+      ],
+    },
+    {
+      id: 'AMQP-3.5.6-a',
+      level: 'must',
+      says: 'A source whose expiry policy is link-detach is gone at once when its link is detached.',
+      how: 'A subscription of a topic with link-detach and no timeout; detached, a message is sent, attached again: nothing comes.',
+      async run(trial) {
+        const session = await begun(trial)
+        const source = topicSource(trial, 'topic', { expiryPolicy: 'link-detach', timeout: 0 })
+        await (await session.receiver('topic', { source })).detach(false)
+        await (await publisher(trial, await begun(trial, {}, { containerId: trial.name('other') }))).deliver(message('meanwhile'))
+        await (await session.receiver('topic', { source })).nothing('the subscription had expired')
+      },
+      mutants: [seesSource('never lets a source expire', (source) => ({ ...source, durable: 2, expiryPolicy: 'never' }))],
+    },
+    {
+      id: 'AMQP-3.5.6-b',
+      level: 'must',
+      says: 'The broker’s terminus has an expiry policy that exists.',
+      how: 'A receiver for each of the four.',
+      async run(trial) {
+        const session = await begun(trial)
+        for (const expiryPolicy of ['link-detach', 'session-end', 'connection-close', 'never']) {
+          const { expiryPolicy: granted = 'session-end' } = sourceOf(
+            await session.receiver(`q-${expiryPolicy}`, { source: queueSource(trial, 'q', { expiryPolicy }) }),
+          )
+          mustBe(['link-detach', 'session-end', 'connection-close', 'never'].includes(granted), `${granted} is no expiry policy`)
+        }
+      },
+      mutants: [withSource('makes up a policy', (source) => ({ ...source, expiryPolicy: 'tomorrow' }))],
+    },
+    {
+      id: 'AMQP-3.5.4-b',
+      level: 'should',
+      says: 'Capabilities of a terminus that are unknown are no reason to refuse it, and are not said to be there.',
+      how: 'A source with a capability that nobody has.',
+      async run(trial) {
+        const { capabilities = [] } = sourceOf(
+          await (await begun(trial)).receiver('q', { source: queueSource(trial, 'q', { capabilities: ['queue', 'conformance:none'] }) }),
+        )
+        mustBe(!capabilities.includes('conformance:none'), 'a capability that does not exist is said to be there')
+      },
+      mutants: [withSource('says whatever is asked', (source) => ({ ...source, capabilities: ['queue', 'conformance:none'] }))],
+    },
+  ],
+}
+
+/** A message that a receiver settled without a state, on a link whose source has this default outcome; the link is closed. */
+async function withDefault(trial: Trial, outcome: 'accepted' | 'released'): Promise<Receiver> {
+  const session = await begun(trial)
+  await (await session.sender('q')).deliver(message('x'))
+  const receiver = await session.receiver('q', {
+    source: queueSource(trial, 'q', { defaultOutcome: { kind: outcome }, outcomes: ['amqp:accepted:list', 'amqp:released:list'] }),
+  })
+  if (sourceOf(receiver).defaultOutcome?.kind !== outcome) skip(`the broker does not grant the default outcome ${outcome}`)
+  receiver.credit(1)
+  receiver.settle((await receiver.next()).deliveryId, undefined)
+  await receiver.detach()
+  return receiver
+}
