@@ -7,7 +7,11 @@ export const client = (trial: Trial, word = 'client', options: ConnectOptions = 
   connected(trial, { clientId: trial.name(word), ...options })
 
 /** A session that is there already, or begins; it outlives its connection, and ends with the trial. */
-export async function keeper(trial: Trial, word: string, options: ConnectOptions = {}): Promise<Readonly<{ wire: MqttWire; connack: Received<'connack'> }>> {
+export async function keeper(
+  trial: Trial,
+  word: string,
+  options: ConnectOptions = {},
+): Promise<Readonly<{ wire: MqttWire; connack: Received<'connack'> }>> {
   trial.after(async () => void (await client(trial, word).catch(() => {})))
   const { properties, ...more } = options
   return await opened(trial, { clientId: trial.name(word), clean: false, properties: { sessionExpiryInterval: A_WHILE, ...properties }, ...more })
