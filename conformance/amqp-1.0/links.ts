@@ -5,7 +5,7 @@ import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { message } from './message.ts'
 import { changes, closesAt, condition, edits, ignores, never, sees, silent } from './mutants.ts'
 import { endsOn, refusing } from './refusals.ts'
-import { authenticated, begun, conditionOf, openedWith, openOf, receiverOf, senderOf, Session, type Attached } from './session.ts'
+import { authenticated, begun, conditionOf, openedWith, openOf, receiverOf, type Sender, senderOf, Session, type Attached } from './session.ts'
 import type { Trial } from '../trial.ts'
 
 const ERRANT = 'amqp:session:errant-link'
@@ -28,6 +28,17 @@ async function inError(trial: Trial): Promise<Readonly<{ session: Session; handl
   const { session, attached } = await refused(trial, true)
   await session.nextThat('detach', 'detach', ({ handle }) => handle === (attached.answer.handle ?? 0))
   return { session, handle: attached.handle }
+}
+
+/** A sender whose message was a byte larger than the broker's max-message-size, which is a link error. Skips where there is no such limit. */
+async function tooLarge(trial: Trial): Promise<Sender> {
+  const sender = await (await begun(trial)).sender('q')
+  const { maxMessageSize = 0n } = sender.answer
+  if (maxMessageSize === 0n) skip('the broker has no max-message-size')
+  if (maxMessageSize > 20_000_000n) skip(`the broker’s max-message-size is ${maxMessageSize}`)
+  await sender.credit()
+  sender.transferInParts(message('x'.repeat(Number(maxMessageSize))), 32_000)
+  return sender
 }
 
 /** Forgets the detach that has an error, so that it looks as if nothing had been wrong. */
@@ -292,9 +303,11 @@ export const links: Chapter = {
       id: 'AMQP-2.6.5-a',
       level: 'must',
       says: 'After a link was detached with an error, a flow for it ends the session with errant-link.',
-      how: 'A flow for the handle of a link that was refused, before the client’s detach.',
+      how: 'A flow for the handle of a link that ended because of a message that was too large, before the client’s detach.',
       async run(trial) {
-        const { session, handle } = await inError(trial)
+        const sender = await tooLarge(trial)
+        const { session, handle } = sender
+        await sender.nextDetach()
         session.flow({ handle, deliveryCount: 0, linkCredit: 10 })
         const { error } = await session.next('end')
         mustEqual(conditionOf(error), ERRANT, 'the condition of end')
@@ -305,9 +318,11 @@ export const links: Chapter = {
       id: 'AMQP-2.6.5-b',
       level: 'must',
       says: 'After a link was detached with an error, a transfer on it ends the session with errant-link.',
-      how: 'A transfer with the handle of a link that was refused, before the client’s detach.',
+      how: 'A transfer with the handle of a link that ended because of a message that was too large, before the client’s detach.',
       async run(trial) {
-        const { session, handle } = await inError(trial)
+        const sender = await tooLarge(trial)
+        const { session, handle } = sender
+        await sender.nextDetach()
         session.transfer({ kind: 'transfer', handle, deliveryId: 0, deliveryTag: Buffer.from('t'), messageFormat: 0 }, message('x'))
         const { error } = await session.next('end')
         mustEqual(conditionOf(error), ERRANT, 'the condition of end')
@@ -443,13 +458,7 @@ export const links: Chapter = {
       says: 'A message larger than the broker’s max-message-size is a link error, message-size-exceeded.',
       how: 'One that is a byte larger, in as many frames as it needs.',
       async run(trial) {
-        const sender = await (await begun(trial)).sender('q')
-        const { maxMessageSize = 0n } = sender.answer
-        if (maxMessageSize === 0n || maxMessageSize > 20_000_000n)
-          skip(`the broker’s max-message-size is ${maxMessageSize === 0n ? 'without a limit' : String(maxMessageSize)}`)
-        await sender.credit()
-        const large = message('x'.repeat(Number(maxMessageSize) + 1))
-        sender.transferInParts(large, 32_000)
+        const sender = await tooLarge(trial)
         const { error } = await sender.nextDetach()
         mustEqual(conditionOf(error), 'amqp:link:message-size-exceeded', 'the condition of detach')
       },

@@ -362,6 +362,7 @@ describe('deliveries to MQTT 5', () => {
         mode: 'unsettled',
         mark,
         maybeSeen: mark !== 0,
+        groupFirst: false,
       })
     give(1, 2, 0)
     give(2, 1, 1e15)

@@ -1118,6 +1118,7 @@ class PlayedCore implements Broker, Session {
       attempts: 1,
       failures: 0,
       maybeSeen: played.maybeSeen ?? false,
+      groupFirst: false,
       mark: 0,
       acceptedAtMs: 0,
       retained: played.retained ?? false,
