@@ -177,7 +177,7 @@ export interface Binding {
   readonly retained: 'always' | 'if-new' | 'never'
   /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
   readonly selector?: string | undefined
-  /** Not what the client that binds sends itself: told by its client id, or by its session if it has none. */
+  /** Not what the client that binds sends itself, retained messages neither (until a restart): told by its client id, or by its session if it has none. */
   readonly noLocal?: boolean
 }
 
