@@ -13,6 +13,7 @@ import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
 import { subscribing } from './subscribe.ts'
 import { unsubscribing } from './unsubscribe.ts'
+import { topics } from './topics.ts'
 import { will } from './will.ts'
 
 export const mqtt5: Suite = {
@@ -36,5 +37,6 @@ export const mqtt5: Suite = {
     unsubscribing,
     ending,
     auth,
+    topics,
   ],
 }

@@ -106,8 +106,8 @@ export const subscribing: Chapter = {
         for (const qos of [0, 1, 2] as const) await publish(wire, topic, 'its own', { qos })
         await publish(other, topic, 'of the other')
         await mustReceive(wire, 'of the other', 'a message that it published itself, with No Local')
-        await subscribe(wire, { topic, nl: false })
-        await publish(wire, topic, 'its own')
+        await subscribe(wire, { topic: trial.name('heard'), nl: false })
+        await publish(wire, trial.name('heard'), 'its own')
         await mustReceive(wire, 'its own', 'without No Local')
       },
       mutants: [
@@ -203,11 +203,11 @@ export const subscribing: Chapter = {
       id: 'MQTT-3.8.4-3',
       level: 'must',
       says: 'A SUBSCRIBE to the same filter replaces the subscription.',
-      how: 'The same filter twice, with another QoS and another identifier: a message comes once, with those of the second.',
+      how: 'The same filter twice, first with No Local, with another QoS and another identifier: a message of its own comes once, with those of the second.',
       async run(trial) {
         const topic = trial.name('topic')
         const wire = await connected(trial)
-        await subscribe(wire, { topic, qos: 2 }, 1)
+        await subscribe(wire, { topic, qos: 2, nl: true }, 1)
         await subscribe(wire, { topic, qos: 1 }, 2)
         await publish(wire, topic, 'once', { qos: 2 })
         await publish(wire, topic, 'the next', { qos: 2 })
@@ -351,10 +351,17 @@ export const subscribing: Chapter = {
       },
       mutants: [
         changes('sends all at QoS 0', 'publish', ({ topic, payload }) => publishPacket(topic, payload)),
-        sees('takes every subscription for one of QoS 2', 'subscribe', (each) => ({
-          ...each,
-          subscriptions: each.subscriptions.map((one) => ({ ...one, qos: 2 as const })),
-        })),
+        edits('grants what is asked for, and sends at QoS 2', () => () => {
+          const asked: number[] = []
+          return {
+            toBroker: (each) => {
+              if (each.cmd !== 'subscribe') return undefined
+              asked.push(each.subscriptions[0]?.qos ?? 0)
+              return { ...each, subscriptions: each.subscriptions.map((one) => ({ ...one, qos: 2 as const })) }
+            },
+            toClient: (each) => (each.cmd === 'suback' ? { ...each, granted: [asked.shift() ?? 0] } : undefined),
+          }
+        }),
       ],
     },
     ...(
