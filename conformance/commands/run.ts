@@ -82,10 +82,19 @@ export async function run(command: RunCommand): Promise<Report> {
 /** How many at once, of those that there were: less is late because of the checks themselves. */
 const AGAIN = 0.5
 
-async function triedAgain(suite: Suite, target: Target, results: readonly Result[], { patienceMs, parallel, screen }: RunCommand): Promise<readonly Result[]> {
+async function triedAgain(
+  suite: Suite,
+  target: Target,
+  results: readonly Result[],
+  { patienceMs, parallel, screen }: RunCommand,
+): Promise<readonly Result[]> {
   const failed = new Set(results.flatMap((result) => (isClean(result) ? [] : [result.clause])))
   if (failed.size === 0) return results
-  const second = await runSuite(suite, target, { patienceMs: 2 * patienceMs, parallel: Math.ceil(AGAIN * parallel), wanted: (clause) => failed.has(clause) })
+  const second = await runSuite(suite, target, {
+    patienceMs: 2 * patienceMs,
+    parallel: Math.ceil(AGAIN * parallel),
+    wanted: (clause) => failed.has(clause),
+  })
   const found = new Map(second.map((result) => [result.clause, result]))
   return results.map((result) => {
     const now = found.get(result.clause)
