@@ -177,7 +177,7 @@ export interface Binding {
   readonly retained: 'always' | 'if-new' | 'never'
   /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
   readonly selector?: string | undefined
-  /** Not what the client that binds sends itself: told by its client id, or by its session if it has none. */
+  /** Not what the client that binds sends itself, retained messages neither (until a restart): told by its client id, or by its session if it has none. */
   readonly noLocal?: boolean
 }
 
@@ -280,6 +280,8 @@ export interface Delivery {
   readonly acceptedAtMs: number
   /** Sent because of a `Binding.retained`, not because of a publish. */
   readonly retained: boolean
+  /** The first of its message group that goes to this consumer, where the configuration wants that told (JMSXGroupFirstForConsumer). */
+  readonly groupFirst: boolean
   /** Only on a message that was moved to a dead-letter queue. */
   readonly dead: Readonly<{ reason: string; origin: Address }> | undefined
   /** By earlier consumers, oldest first; few have any. */

@@ -11,6 +11,9 @@ import { format } from './format.ts'
 import { publishActions } from './publish-actions.ts'
 import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
+import { subscribing } from './subscribe.ts'
+import { unsubscribing } from './unsubscribe.ts'
+import { topics } from './topics.ts'
 import { will } from './will.ts'
 
 export const mqtt5: Suite = {
@@ -30,7 +33,10 @@ export const mqtt5: Suite = {
     publishProperties,
     publishActions,
     acknowledgements,
+    subscribing,
+    unsubscribing,
     ending,
     auth,
+    topics,
   ],
 }

@@ -1,5 +1,5 @@
 // The annotations of a message that the broker knows more of than its sender wrote: a dead letter's, where it came from and why; and what receivers
-// added by `modified` (part 3.4.5). The only place where a head is changed on its way out.
+// added by `modified` (part 3.4.5). With `group-first.ts` the only place where a head is changed on its way out.
 import type { Delivery } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import { DIALECT } from './incoming-message.ts'

@@ -27,6 +27,7 @@ import type { Channel } from './channel.ts'
 import { annotatedHead, isAnnotated } from './annotated.ts'
 import { brokerError, errorOf } from './errors.ts'
 import type { Expiry } from './expiry.ts'
+import { groupFirstHead } from './group-first.ts'
 import { DIALECT } from './incoming-message.ts'
 import type { KeptLink } from './kept-links.ts'
 import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
@@ -362,7 +363,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
     const header = headerSection(message, delivery, wallMs)
-    const head = isAnnotated(delivery) ? annotatedHead(this.#channel.connection.reader, message.head, delivery) : message.head
+    const { reader } = this.#channel.connection
+    let head = isAnnotated(delivery) ? annotatedHead(reader, message.head, delivery) : message.head
+    if (delivery.groupFirst) head = groupFirstHead(reader, head)
     // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
     const says = this.source.wildcard || message !== delivery.message
     return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]

@@ -125,6 +125,7 @@ for (const [name, qos, fanOut] of [
         attempts: 1,
         failures: 0,
         maybeSeen: false,
+        groupFirst: false,
         mark: 0,
         acceptedAtMs: 0,
         retained: false,

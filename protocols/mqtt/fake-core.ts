@@ -144,6 +144,7 @@ const ORDINARY: Omit<Delivery, 'queue'> = {
   attempts: 1,
   failures: 0,
   maybeSeen: false,
+  groupFirst: false,
   mark: 0,
   acceptedAtMs: 0,
   retained: false,

@@ -24,9 +24,9 @@ export function writeFive(wire: Wire, topics: Topics, five: Five, message: Messa
   const known = five.aliasesOut.get(to)
   let alias = known ?? (five.aliasesOut.size < five.aliasesOutMax ? five.aliasesOut.size + 1 : 0)
   let topic = known === undefined ? name : NOTHING
-  const dead = delivery.dead === undefined ? NOTHING : deadProperties(topics, delivery.dead)
+  const beside = delivery.dead === undefined && !delivery.groupFirst ? NOTHING : saidBeside(topics, delivery)
   const kept = message.head.length > 1 ? message.head.length - 1 : 0
-  let propertyBytes = kept + dead.length
+  let propertyBytes = kept + beside.length
   if (alias !== 0) propertyBytes += 3
   if (message.expiresAtMs !== 0) propertyBytes += 5
   for (let i = 0; i < identifiers.length; i++) propertyBytes += 1 + lengthBytes(identifiers[i])
@@ -67,17 +67,19 @@ export function writeFive(wire: Wire, topics: Topics, five: Five, message: Messa
     at = writeLength(bytes, at + 1, identifiers[i])
   }
   if (kept > 0) bytes.set(message.head.subarray(1), at)
-  bytes.set(dead, at + kept)
-  at += kept + dead.length
+  bytes.set(beside, at + kept)
+  at += kept + beside.length
   if (whole) bytes.set(body, at)
   wire.write(bytes)
   if (!whole) wire.write(body)
   return 'written'
 }
 
-/** What the broker says of a dead letter; it is not in the message. */
-function deadProperties(topics: Topics, dead: NonNullable<Delivery['dead']>): Buffer {
+/** What the broker says of a dead letter, and of the first of a group; it is not in the message. */
+function saidBeside(topics: Topics, { dead, groupFirst }: Delivery): Buffer {
   const properties = new PropertyWriter()
+  if (groupFirst) properties.pair('JMSXGroupFirstForConsumer', 'true')
+  if (dead === undefined) return properties.take()
   const origin = topics.name(dead.origin)
   if (origin !== undefined) properties.pair('original-destination', Buffer.from(origin).toString())
   properties.pair('dlqDeliveryFailureCause', dead.reason.replaceAll('\0', ''))

@@ -82,6 +82,28 @@ describe('a session', () => {
   })
 })
 
+describe('no local', () => {
+  it('holds for retained messages too, under the same name on another connection, and not for those of others [MQTT5-3.8.3-3]', async () => {
+    node = await new Node().start()
+    const first = await client({ clientId: 'c' })
+    for (const qos of [0, 1] as const) await first.client.publishAsync(`r/mine/${qos}`, 'mine', { qos, retain: true })
+    const other = await client()
+    await other.client.publishAsync('r/other', 'other', { qos: 1, retain: true })
+    const again = await client({ clientId: 'c' })
+    await again.client.subscribeAsync('r/#', { qos: 1, nl: true })
+    await again.inbox.first(1)
+    // What somebody else puts in its place is his.
+    await other.client.publishAsync('r/mine/0', 'not mine', { qos: 1, retain: true })
+    await again.inbox.first(2)
+    await again.client.subscribeAsync('r/mine/#', { qos: 1, nl: true })
+    await again.inbox.first(3)
+    expect(again.inbox.texts).toEqual(['other', 'not mine', 'not mine'])
+    await again.client.subscribeAsync('r/mine/1', { qos: 1 })
+    await again.inbox.first(4)
+    expect(again.inbox.texts[3]).toBe('mine')
+  })
+})
+
 describe('the window of a client that comes back', () => {
   it('is the new one, also for what is sent again; order and identifiers are the old ones [MQTT5-3.3.4-9] [MQTT5-4.4.0-1]', async () => {
     node = await new Node().start()

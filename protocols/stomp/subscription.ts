@@ -269,6 +269,7 @@ export class Subscription implements BrowseSink {
     if (delivery.tag !== 0 && latest) text += `ack:${this.options.number}-${delivery.tag}\n`
     if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
     if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
+    if (delivery.groupFirst) text += 'JMSXGroupFirstForConsumer:true\n'
     output.ascii(text)
     if (head.length > 0) output.copy(head)
     output.byte(LF)
@@ -317,5 +318,5 @@ const LF = 0x0a
 const BACKSLASH = 0x5c
 /** From here on a body is given to the wire as it is; below, copying is cheaper than another piece. */
 const REFERENCE_BYTES = 2048
-/** Room for message-id, ack, redelivered, ActiveMQ.Retained, the empty line and the NUL. */
+/** Room for message-id, ack, redelivered, ActiveMQ.Retained, JMSXGroupFirstForConsumer, the empty line and the NUL. */
 const FIXED_BYTES = 192

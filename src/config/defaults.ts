@@ -97,6 +97,7 @@ const destinations: DestinationSettings = {
   forward: [],
   cronTimeZone: '',
   prioritized: true,
+  groupFirst: false,
   messageTtlMaxMs: 0,
   lastValueKey: '',
   metrics: false,

@@ -351,6 +351,12 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       description:
         'Property by which a queue keeps only the newest message of each value, of those that nobody has in hand: `_AMQ_LVQ_NAME`, or one of the application’s. Empty: it keeps all.',
     },
+    groupFirst: {
+      type: 'boolean',
+      default: destinations.groupFirst,
+      description:
+        'The first message of a message group that goes to a consumer says so: `JMSXGroupFirstForConsumer`, a header, a user property, or an application property that is added to the message.',
+    },
     metrics: {
       type: 'boolean',
       default: destinations.metrics,

@@ -184,6 +184,7 @@ export type DestinationRules = Readonly<{
   expiredToDeadLetter: boolean
   /** A higher priority goes first. */
   prioritized: boolean
+  groupFirst: boolean
   /** Longest expiry, of messages that come with a longer one or none; 0: no limit. */
   messageTtlMaxMs: number
   /** Property by which a queue keeps the newest message of each value; '': it keeps all. */

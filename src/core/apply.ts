@@ -30,6 +30,8 @@ export interface MessageFact {
   set: RouteSet | undefined
   queue: Queue | undefined
   session: number
+  /** Who sent it, as needed only for `retain`; '': not known. */
+  origin: string
   note: number
   pieces: readonly Range[] | undefined
   /** Not 0: nobody sees it before this is committed; its place there. */
@@ -51,6 +53,7 @@ export function newMessageFact(): MessageFact {
     set: undefined,
     queue: undefined,
     session: 0,
+    origin: '',
     note: 0,
     pieces: undefined,
     transaction: 0,
@@ -101,7 +104,7 @@ export class Apply {
       const { set } = fact
       for (let i = 0; i < set.queues.length; i++) if (set.queues[i].alive) state.addEntry(set.queues[i], row, set.vias[i], ENTRY_FLAG.durable)
     } else if (fact.queue?.alive) state.addEntry(fact.queue, row, state.vias.byNumber[0], ENTRY_FLAG.durable)
-    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true)
+    if ((fact.flags & MESSAGE_FLAG.retain) !== 0 && fact.address !== undefined) state.retain(fact.address, row, true, fact.origin)
     if (messages.get(row, REFERENCES) > 1) {
       messages.set(row, REFERENCES, messages.get(row, REFERENCES) - 1)
       return row

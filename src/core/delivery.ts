@@ -25,6 +25,7 @@ export function deliveryOf(state: State, queue: Queue, row: number, held: Held, 
     mark: entries.get(row, MARK),
     acceptedAtMs: held.acceptedAtMs,
     retained: (flags & ENTRY_FLAG.retained) !== 0,
+    groupFirst: false,
     dead: state.dead[entries.get(row, DEAD)],
     added: state.added.size === 0 ? undefined : state.added.get(row),
   }

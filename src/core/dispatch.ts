@@ -311,7 +311,7 @@ export class Dispatch {
     if (!settled || consumer.settles === 'settled') consumer.credit--
     const delivery = this.#delivery(queue, row, held, settled)
     this.#count(consumer, queue, delivery)
-    queue.groups?.taken(row, seat, settled)
+    if (queue.groups?.taken(row, seat, settled, held.message.group) === true) (delivery as { groupFirst: boolean }).groupFirst = true
     if (settled) {
       live.facts.gone(queue, row, REASON['settled-when-sent'], false)
       this.#hand(consumer, delivery)

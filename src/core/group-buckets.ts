@@ -13,6 +13,9 @@ export function groupBucket(name: Uint8Array): number {
   return ((Math.imul(hash, 0x2c1b3c6d) >>> 0) % BUCKETS) + 1
 }
 
+/** Groups of a bucket that are known to its owner, at most: beyond, they count as new once more. */
+const NAMES_MAX = 256
+
 export class Bucket {
   readonly number: number
   readonly lane: Lane
@@ -28,11 +31,41 @@ export class Bucket {
   /** Where it stands among others that could go. */
   heap: Heap | undefined = undefined
   at = 0
+  /** Groups of which its owner was given something, by a number made of the name; kept where the policy asks for it. */
+  #names: Set<number> | undefined = undefined
 
   constructor(number: number, entries: Entries) {
     this.number = number
     this.lane = new Lane(entries)
   }
+
+  /** Was nothing of this group given to its owner yet? One that ends begins anew with the next message of its name. */
+  isFirst(group: string, ends: boolean): boolean {
+    const names = (this.#names ??= new Set())
+    const name = numberOf(group)
+    const first = !names.has(name)
+    if (ends) names.delete(name)
+    else if (first) {
+      if (names.size >= NAMES_MAX) names.clear()
+      names.add(name)
+    }
+    return first
+  }
+
+  forgetNames(): void {
+    this.#names = undefined
+  }
+}
+
+/** Two names of one bucket have different numbers, as far as 53 bits go. */
+function numberOf(name: string): number {
+  let low = 0x811c9dc5
+  let high = 0x9e3779b1
+  for (let i = 0; i < name.length; i++) {
+    low = Math.imul(low ^ name.charCodeAt(i), 0x01000193)
+    high = Math.imul(high ^ name.charCodeAt(i), 0x85ebca6b)
+  }
+  return (low >>> 0) + (high >>> 11) * 2 ** 32
 }
 
 /** What a seat has of a queue's buckets; in the ring of those that have something to be given. */

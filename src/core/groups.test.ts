@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../api.ts'
 import { type Client, CoreNode, PERMANENT, type Taker, textOf } from '../../test/support/core.ts'
 import { SeededRandom } from '../random.ts'
+import { groupBucket } from './group-buckets.ts'
 
 function start(changes: ConstructorParameters<typeof CoreNode>[0] = {}): { node: CoreNode; client: Client } {
   const node = new CoreNode(changes)
@@ -100,6 +101,56 @@ describe('a message group', () => {
     for (let i = 0; i < 11; i++) node.clock.advance(100)
     await node.settled()
     expect(of(taker)).toBe('a1 b1 a1 a2')
+  })
+
+  it('tells its consumer of its first message, where the policy asks, and again after it was closed or went over', async () => {
+    const { node, client } = start({ destinations: { groupFirst: true } })
+    const firsts = (taker: Taker): string =>
+      taker.deliveries
+        .filter(({ groupFirst }) => groupFirst)
+        .map(textOf)
+        .join(' ')
+    const x = client.consume(node.queue('q'))
+    await send(node, client, 'a1 b1 a2 -1 b2! b3 b4 a3')
+    expect(firsts(x)).toBe('a1 b1 b3')
+    // Given back to the same one it is no first; to another it is.
+    x.consumer.settle(1, 1, { kind: 'released', afterMs: 0 }, true)
+    await node.settled()
+    expect([of(x), firsts(x)]).toEqual(['a1 b1 a2 -1 b2! b3 b4 a3 a1', 'a1 b1 b3'])
+    x.consumer.close()
+    const y = client.consume(node.queue('q'))
+    await node.settled()
+    expect(firsts(y)).toBe('a1 b1 b3')
+  })
+
+  it('tells one who chooses by a selector, as long as he has any of it', async () => {
+    const { node, client } = start({ destinations: { groupFirst: true } })
+    const x = client.consume(node.queue('q'), 1_000, { selector: "JMSXGroupID = 'a'" })
+    await send(node, client, 'a1 b1 a2')
+    x.accept(1, 2)
+    await node.settled()
+    await send(node, client, 'a3 a4')
+    expect(x.deliveries.map(({ groupFirst }) => groupFirst)).toEqual([true, false, true, false])
+  })
+
+  it('of a bucket with more groups than are remembered is told again, rather than not', async () => {
+    const { node, client } = start({ destinations: { groupFirst: true } })
+    const names: string[] = []
+    for (let i = 0; names.length < 257; i++) if (groupBucket(Buffer.from(`g${i}`)) === 1) names.push(`g${i}`)
+    const x = client.consume(node.queue('q'), 1_000)
+    for (const group of [...names.slice(0, 256), ...names.slice(0, 256), names[256], names[256], names[0]])
+      client.send(node.queue('q'), group, { group })
+    await node.settled()
+    const firsts = x.deliveries.map(({ groupFirst }) => groupFirst)
+    expect(firsts.slice(0, 512)).toEqual([...Array.from({ length: 256 }, () => true), ...Array.from({ length: 256 }, () => false)])
+    expect(firsts.slice(512)).toEqual([true, false, true])
+  })
+
+  it('is not told unless the policy asks', async () => {
+    const { node, client } = start()
+    const taker = client.consume(node.queue('q'))
+    await send(node, client, 'a1')
+    expect(taker.deliveries.map(({ groupFirst }) => groupFirst)).toEqual([false])
   })
 
   it('that is closed begins again with whose turn it is', async () => {

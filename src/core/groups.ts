@@ -57,11 +57,14 @@ export class Groups {
     this.#forgetEmpty(bucket)
   }
 
-  /** Its message is in the hands of this seat's consumer from now on; without a seat, of somebody who may settle it for a time. */
-  taken(row: number, seat: Seat | undefined, settled: boolean): void {
+  /**
+   * Its message is in the hands of this seat's consumer from now on; without a seat, of somebody who may settle it for a time. Answers whether it is the
+   * first of its group there, if the queue's policy asks.
+   */
+  taken(row: number, seat: Seat | undefined, settled: boolean, group = ''): boolean {
     const flags = this.#flags(row)
     const number = bucketOf(flags)
-    if (number === 0) return
+    if (number === 0) return false
     const bucket = this.#buckets.get(number) ?? this.#again(number)
     // Those who choose by a selector own no group, since it may have messages that are not for them: they have it while they have any of it.
     if (seat !== undefined && bucket.owner === undefined) {
@@ -69,8 +72,12 @@ export class Groups {
       else if (!settled) bucket.borrower = seat
     }
     if (!settled) bucket.out++
-    if ((flags & MESSAGE_ROW_FLAG.groupEnds) !== 0) bucket.leaving = true
+    const ends = (flags & MESSAGE_ROW_FLAG.groupEnds) !== 0
+    const has = seat !== undefined && (bucket.owner?.seat === seat || bucket.borrower === seat)
+    const first = this.#queue.policy.groupFirst && has && bucket.isFirst(group, ends)
+    if (ends) bucket.leaving = true
     this.#settleDown(bucket)
+    return first
   }
 
   /** An entry that was out or delayed goes back to its place or is gone: to be called while its state still says which. */
@@ -180,6 +187,7 @@ export class Groups {
     this.#holdings.delete(holding)
     for (const bucket of holding.buckets) {
       bucket.owner = undefined
+      bucket.forgetNames()
       bucket.leaving = false
       this.#place(bucket)
       this.#forgetEmpty(bucket)
@@ -208,11 +216,15 @@ export class Groups {
 
   /** After a change of what is out, delayed or whose. */
   #settleDown(bucket: Bucket): void {
-    if (bucket.out === 0) bucket.borrower = undefined
+    if (bucket.out === 0 && bucket.borrower !== undefined) {
+      bucket.borrower = undefined
+      bucket.forgetNames()
+    }
     if (bucket.leaving && bucket.out === 0) {
       bucket.leaving = false
       bucket.owner?.buckets.delete(bucket)
       bucket.owner = undefined
+      bucket.forgetNames()
     }
     this.#place(bucket)
     this.#forgetEmpty(bucket)

@@ -65,6 +65,53 @@ describe('a queue that keeps last values', () => {
   })
 })
 
+describe('keys', () => {
+  it('that are long are told apart to the end', async () => {
+    const node = new CoreNode({ destinations: { policies } })
+    const client = node.client()
+    const queue = node.queue('prices.eu')
+    client.session.declare(queue, PERMANENT)
+    const long = 'k'.repeat(10_000)
+    for (const [text, symbol] of [
+      ['x1', `${long}x`],
+      ['y1', `${long}y`],
+      ['x2', `${long}x`],
+    ])
+      client.send(queue, text, { head: headers({ symbol }) })
+    await node.settled()
+    const taker = client.consume(queue)
+    await node.settled()
+    expect(taker.texts).toEqual(['y1', 'x2'])
+  })
+})
+
+describe('many that an earlier leader left', () => {
+  it('are judged while consumers take them, those of message groups too', async () => {
+    const node = new CoreNode({})
+    const before = node.client()
+    const queue = node.queue('prices.eu')
+    before.session.declare(queue, PERMANENT)
+    const count = 3_000
+    for (let i = 0; i < count; i++) {
+      const grouped = i % 4 === 0 ? { group: `g${i % 5}` } : {}
+      before.send(queue, String(i), { head: headers({ symbol: `s${i % 500}` }), ...grouped })
+    }
+    await node.settled()
+    // The policy came with the restart.
+    Object.assign(node.settings.destinations, { policies })
+    node.restart()
+    const client = node.client()
+    const taker = client.consume(queue, 5)
+    await node.settled()
+    await node.until(() => node.core.figures().entries === 505)
+    taker.accept(1, 5)
+    taker.consumer.grant(1_000, 1e9)
+    await node.until(() => node.core.figures().entries === 500)
+    await node.until(() => taker.texts.length >= 505)
+    expect(new Set(taker.texts.slice(5))).toEqual(new Set(Array.from({ length: 500 }, (_, i) => String(count - 500 + i))))
+  })
+})
+
 describe('the longest time to live', () => {
   it('cuts longer wishes, and holds for messages without one', async () => {
     const node = new CoreNode({ destinations: { deadLetter: '', policies: [{ match: 'queue:short.>', messageTtlMaxMs: 1_000 }] } })

@@ -1,10 +1,12 @@
 // Queues that keep the newest message of each key (policy `lastValueKey`): a newer one takes the place of an older that nobody has in hand.
 // Judged when an entry has become ready, so an older one goes only after the newer is durable. The key is a property of the message, read without
 // its body; after a takeover what lies on such queues is judged anew, in slices, while clients are served. Queues without the policy pay nothing.
+import { createHash } from 'node:crypto'
 import { MESSAGE, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { REASON } from './recorder.ts'
+import { Walk } from './walk.ts'
 
 /** Entries judged in one turn. */
 const SLICE_MAX = 500
@@ -12,20 +14,24 @@ const SLICE_MAX = 500
 const COMPACT_MIN = 4_096
 /** Keys whose message is gone are forgotten when there are so many more keys than messages. */
 const STALE_MAX = 1_000
-
-interface Arrival {
-  readonly queue: Queue
-  readonly sequence: number
-}
+/** Of a longer key its SHA-256 is kept: a key of a megabyte would be there as long as its message, which itself may be on disk. */
+const KEY_MAX = 64
 
 export class LastValues {
   readonly #live: Live
   /** The newest of each key, by its sequence. */
   readonly #newest = new WeakMap<Queue, Map<string, number>>()
-  readonly #arrivals: Arrival[] = []
+  /** What has become ready: queues, and sequences beside them. */
+  readonly #queues: Queue[] = []
+  readonly #sequences: number[] = []
   /** Those before it are judged. */
   #at = 0
+  /** What an earlier leader left: the queue that is gone through, and those that are still to be. */
+  readonly #inherited: Queue[] = []
+  #walk: Walk | undefined
   #loading = false
+  /** Its bytes cannot be read: it has no key that anybody knows, and stays. */
+  #unreadable: Readonly<{ queue: Queue; sequence: number }> | undefined
 
   constructor(live: Live) {
     this.#live = live
@@ -33,46 +39,79 @@ export class LastValues {
 
   /** It is ready, or ready again. */
   arrived(queue: Queue, row: number): void {
-    this.#arrivals.push({ queue, sequence: this.#live.state.entries.double(row, SEQUENCE) })
+    this.#queues.push(queue)
+    this.#sequences.push(this.#live.state.entries.double(row, SEQUENCE))
+    this.#live.wake()
+  }
+
+  /** What is ready on it is of an earlier leader, and judged anew. */
+  inherit(queue: Queue): void {
+    this.#inherited.push(queue)
     this.#live.wake()
   }
 
   /** Before the turn's dispatch. True: more is left for the next turn. */
   run(): boolean {
-    const arrivals = this.#arrivals
-    if (arrivals.length === 0 || this.#loading) return false
-    for (let left = SLICE_MAX; left > 0 && this.#at < arrivals.length && this.#judge(arrivals[this.#at]); left--) this.#at++
-    if (this.#at === arrivals.length) {
-      arrivals.length = 0
-      this.#at = 0
-    } else if (this.#at > COMPACT_MIN && this.#at * 2 > arrivals.length) {
-      arrivals.splice(0, this.#at)
-      this.#at = 0
+    const sequences = this.#sequences
+    if ((sequences.length === 0 && this.#inherited.length === 0) || this.#loading) return false
+    let left = SLICE_MAX
+    while (this.#inherited.length > 0 && left > 0 && !this.#loading) left = this.#runInherited(this.#inherited[0], left)
+    for (; left > 0 && this.#at < sequences.length && !this.#loading; left--) {
+      if (this.#judge(this.#queues[this.#at], sequences[this.#at])) this.#at++
     }
-    return arrivals.length > 0 && !this.#loading
+    if (this.#at === sequences.length) this.#forgetJudged(sequences.length)
+    else if (this.#at > COMPACT_MIN && this.#at * 2 > sequences.length) this.#forgetJudged(this.#at)
+    return (sequences.length > 0 || this.#inherited.length > 0) && !this.#loading
+  }
+
+  #forgetJudged(count: number): void {
+    this.#queues.splice(0, count)
+    this.#sequences.splice(0, count)
+    this.#at = 0
+  }
+
+  /** Answers what is left of the turn. */
+  #runInherited(queue: Queue, slice: number): number {
+    const { entries } = this.#live.state
+    this.#walk ??= new Walk(entries, queue.readyLists())
+    const walk = this.#walk
+    let left = slice
+    for (; left > 0 && walk.row !== 0 && queue.alive; left--) {
+      const { row } = walk
+      if (!this.#judge(queue, entries.double(row, SEQUENCE))) return left
+      // It may have made way.
+      if (walk.row === row) walk.advance()
+    }
+    if (walk.row !== 0 && queue.alive) return left
+    walk.end()
+    this.#walk = undefined
+    this.#inherited.shift()
+    return left
   }
 
   /** False: its message has to be read first. */
-  #judge(arrival: Arrival): boolean {
+  #judge(queue: Queue, sequence: number): boolean {
     const live = this.#live
     const { entries } = live.state
-    const { queue, sequence } = arrival
     const row = queue.alive ? entries.find(queue.slot, sequence) : 0
     if (row === 0) return true
+    if (this.#unreadable !== undefined && this.#unreadable.queue === queue && this.#unreadable.sequence === sequence) {
+      this.#unreadable = undefined
+      return true
+    }
     const message = entries.get(row, MESSAGE)
     const held = live.bodies.get(message)
     if (held === undefined) {
       this.#loading = true
       live.bodies.load(message, (read) => {
         this.#loading = false
-        // What cannot be read has no key that anybody knows: it stays.
-        if (!read && this.#arrivals[this.#at] === arrival) this.#at++
+        if (!read) this.#unreadable = { queue, sequence }
         live.wake()
       })
       return false
     }
     const key = live.selecting.view(held.message).get(queue.policy.lastValueKey)
-    if (key !== undefined && key !== null) this.#keep(queue, `${typeof key} ${String(key)}`, sequence)
+    if (key !== undefined && key !== null) this.#keep(queue, keyOf(`${typeof key} ${String(key)}`), sequence)
     return true
   }
 
@@ -99,4 +138,9 @@ export class LastValues {
   #forget(queue: Queue, newest: Map<string, number>): void {
     for (const [key, sequence] of newest) if (this.#live.state.entries.find(queue.slot, sequence) === 0) newest.delete(key)
   }
+}
+
+/** No key that is kept whole begins like one that is not. */
+function keyOf(key: string): string {
+  return key.length <= KEY_MAX ? key : `# ${createHash('sha256').update(key).digest('base64')}`
 }

@@ -164,6 +164,7 @@ export class Live implements StateHooks {
           row = next
         }
       }
+      if (queue.policy.lastValueKey !== '' && queue.readyCount > 0) this.lastValues.inherit(queue)
     }
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
     this.transactions.lead()
@@ -180,7 +181,7 @@ export class Live implements StateHooks {
     if (at > this.clock.wallMs()) {
       queue.unlinkReady(row)
       this.#delay(queue, row, at)
-    } else if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
+    }
   }
 
   // ---- Facts

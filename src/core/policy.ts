@@ -23,6 +23,7 @@ export function policyFrom(settings: DestinationSettings, address: CoreAddress, 
     expiredToDeadLetter: rules.expiredToDeadLetter && !isDeadLetter,
     prioritized: rules.prioritized,
     lastValueKey: address.kind === 'queue' ? rules.lastValueKey : '',
+    groupFirst: rules.groupFirst,
     metrics: rules.metrics,
   }
 }

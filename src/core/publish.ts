@@ -128,7 +128,7 @@ export class Publisher {
       if (fresh) messages.objects[row] = { message, to, acceptedAtMs: nowMs }
       if (!record) {
         this.#spread(this.#durable, this.#durableVias, row, message)
-        if (keeps) live.state.retain(to, row, false)
+        if (keeps) live.state.retain(to, row, false, session.origin)
       }
       this.#spread(this.#volatile, this.#volatileVias, row, message)
       live.state.release(row)
@@ -362,6 +362,7 @@ export class Publisher {
     fact.queue = this.#queue
     fact.acceptedAtMs = nowMs
     fact.session = firing?.number ?? session.record.number
+    fact.origin = session.origin
     fact.note = note
     fact.pieces = pieces
     const row = live.apply.message(fact)

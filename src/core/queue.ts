@@ -29,6 +29,8 @@ export type QueuePolicy = Readonly<{
   /** Entries of a higher priority go first. */
   prioritized: boolean
   lastValueKey: string
+  /** Deliveries say which is the first of its group to its consumer. */
+  groupFirst: boolean
   /** `/metrics` has figures of its own for it. */
   metrics: boolean
 }>

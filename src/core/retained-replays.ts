@@ -21,6 +21,8 @@ interface Replay {
   /** Retained messages set after the subscription came as publishes. */
   readonly before: number
   readonly selector: Selector | undefined
+  /** Whose it does not want; '': anybody's. */
+  readonly exceptFrom: string
   /** The next one, whose bytes are being read for the selector. */
   loading: Retained | undefined
 }
@@ -39,7 +41,15 @@ export class RetainedReplays {
     const via = state.vias.of([binding])
     const walk = state.retained.walk(binding.pattern, WALK_MAX)
     const selector = binding.selector === '' ? undefined : this.#live.selecting.selectorOf(binding)
-    const replay: Replay = { queue: binding.queue, via, walk, before: state.retainedOrder, selector, loading: undefined }
+    const replay: Replay = {
+      queue: binding.queue,
+      via,
+      walk,
+      before: state.retainedOrder,
+      selector,
+      exceptFrom: binding.exceptFrom,
+      loading: undefined,
+    }
     // The first slice goes with the binding's own commit.
     if (this.#step(replay)) this.#replays.push(replay)
   }
@@ -72,7 +82,7 @@ export class RetainedReplays {
         return true
       }
       const retained = next.value[1]
-      if (retained.order > replay.before) continue
+      if (retained.order > replay.before || (replay.exceptFrom !== '' && retained.from === replay.exceptFrom)) continue
       if (replay.selector !== undefined && !this.#takes(replay, replay.selector, retained)) {
         if (replay.loading !== undefined) return true
         continue

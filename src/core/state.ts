@@ -27,6 +27,8 @@ export interface Retained {
   /** Counts up with each retained message set: tells what came after a subscription. */
   readonly order: number
   readonly durable: boolean
+  /** Who set it (`originOf`), for bindings that do not want what they send themselves; '': not known, as after a restart. */
+  readonly from: string
 }
 
 /** Why and from where a message went to a dead-letter queue; equal ones are one object. */
@@ -248,9 +250,9 @@ export class State {
   }
 
   /** The topic keeps this message from now on. */
-  retain(address: CoreAddress, message: number, durable: boolean): void {
+  retain(address: CoreAddress, message: number, durable: boolean, from = ''): void {
     this.messages.set(message, REFERENCES, this.messages.get(message, REFERENCES) + 1)
-    const retained = { address, message, order: ++this.retainedOrder, durable }
+    const retained = { address, message, order: ++this.retainedOrder, durable, from }
     const earlier = this.retained.set(address.path, retained)
     if (earlier !== undefined) this.release(earlier.message)
     this.hooks.retainedSet(retained)

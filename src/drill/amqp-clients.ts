@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import rhea, { type Connection, type ConnectionOptions, type EventContext, type Message, type Sender } from 'rhea'
 import { type Address, Silent } from './addresses.ts'
+import { QueueConsumer, type Read } from './consumer.ts'
 import { dial } from './dial.ts'
 import { keepConnected } from './keep.ts'
-import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
-import type { Access, Actor, Stage } from './stage.ts'
+import type { Access, Stage } from './stage.ts'
 
 /** What the broker is asked for; a connection to a node that was stopped is given up after twice as much silence. The library alone would wait a second longer. */
 const IDLE_MS = 500
@@ -117,83 +117,41 @@ export class AmqpProducer extends Producer {
   }
 }
 
-/** `answered`: the receiver settles second, once the broker has told that it did; else it accepts and settles at once, and hears nothing. */
-export type AmqpConsumerOptions = Readonly<{ name: string; queue: string; answered: boolean }>
-
-/** Takes message by message from a queue. */
-export class AmqpConsumer implements Actor {
-  readonly name: string
-  readonly #options: AmqpConsumerOptions
-  readonly #access: Access
-  readonly #stage: Stage
-  #client: Client | undefined
-  #asked = 0
-  #closing = false
-
-  constructor(options: AmqpConsumerOptions, access: Access, stage: Stage) {
-    this.name = options.name
-    this.#options = options
-    this.#access = access
-    this.#stage = stage
+/**
+ * Takes message by message from a queue. Where settlements are answered the receiver settles second, once the broker has told that it did; else it accepts
+ * and settles at once, and hears nothing.
+ */
+export class AmqpConsumer extends QueueConsumer<Client> {
+  protected attempt(address: Address): Promise<Client> {
+    return connectAmqp(this.access, address, this.name, true)
   }
 
-  get connected(): boolean {
-    return this.#client !== undefined
+  protected socketOf({ socket }: Client): Socket {
+    return socket
   }
 
-  get idle(): boolean {
-    return this.#asked === 0
-  }
-
-  connect(): Promise<void> {
-    return keepConnected({
-      addresses: this.#access.addresses,
-      stopped: () => this.#closing,
-      attempt: (address) => connectAmqp(this.#access, address, this.name, true),
-      socketOf: ({ socket }) => socket,
-      open: (client) => this.#open(client),
-      lost: () => {
-        this.#client = undefined
-        this.#asked = 0
-      },
-    })
-  }
-
-  async close(): Promise<void> {
-    this.#closing = true
-    this.#client?.socket.destroy()
-  }
-
-  #open(client: Client): void {
-    const { name, queue, answered } = this.#options
-    const { ledger } = this.#stage
-    this.#client = client
-    this.#asked = 0
+  protected subscribe(client: Client): void {
+    const { queue, answered } = this.options
     /** Deliveries whose settlement was asked for. */
-    const asked = new Map<unknown, Readonly<{ producer: string; number: number }>>()
+    const asked = new Map<unknown, Read>()
     client.connection.on('message', ({ message, delivery }: EventContext) => {
-      const body = bytesOf(message)
-      const read = readPayload(body)
-      if (read === undefined) {
-        ledger.note(`${name}: a message of ${body.length} bytes is damaged or not of the drill`)
-        return
-      }
-      ledger.delivered(name, read.producer, read.number)
-      if (answered && client === this.#client) {
-        this.#asked++
+      const read = this.came(bytesOf(message))
+      if (read === undefined) return
+      if (answered && this.isCurrent(client)) {
+        this.asks()
         asked.set(delivery, read)
       }
       delivery?.accept()
     })
     client.connection.on('settled', ({ delivery }: EventContext) => {
       const read = asked.get(delivery)
-      if (read === undefined) return
       asked.delete(delivery)
-      ledger.answered(name, read.producer, read.number)
-      if (client === this.#client) this.#asked--
+      if (read !== undefined) this.answered(client, read)
     })
     for (const event of ['receiver_error', 'session_error'])
-      client.connection.on(event, ({ receiver }: EventContext) => ledger.note(`${name}: ${event} ${JSON.stringify(receiver?.error ?? '')}`))
+      client.connection.on(event, ({ receiver }: EventContext) =>
+        this.stage.ledger.note(`${this.name}: ${event} ${JSON.stringify(receiver?.error ?? '')}`),
+      )
     client.connection.open_receiver({
       source: { address: queue, capabilities: ['queue'] },
       autoaccept: false,

@@ -1,10 +1,11 @@
 // Clients of the drill that speak STOMP 1.2, through stompit: its connections, frames and heart-beats; connecting again and sending again are ours.
+import type { Socket } from 'node:net'
 import stompit, { type Client, type Message } from 'stompit'
 import { type Address, Silent } from './addresses.ts'
+import { QueueConsumer } from './consumer.ts'
 import { keepConnected } from './keep.ts'
-import { readPayload } from './payload.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
-import type { Access, Actor, Stage } from './stage.ts'
+import type { Access, Stage } from './stage.ts'
 
 /** A connection to a node that was stopped is given up after a silence of about this. */
 const HEART_BEAT_MS = 1_000
@@ -85,84 +86,30 @@ export class StompProducer extends Producer {
   }
 }
 
-/** `answered`: each ACK asks for a receipt. */
-export type StompConsumerOptions = Readonly<{ name: string; queue: string; answered: boolean }>
-
-/** Takes message by message from a queue, with ack:client-individual. */
-export class StompConsumer implements Actor {
-  readonly name: string
-  readonly #options: StompConsumerOptions
-  readonly #access: Access
-  readonly #stage: Stage
-  #client: Client | undefined
-  #asked = 0
-  #closing = false
-
-  constructor(options: StompConsumerOptions, access: Access, stage: Stage) {
-    this.name = options.name
-    this.#options = options
-    this.#access = access
-    this.#stage = stage
+/** Takes message by message from a queue, with ack:client-individual. Where settlements are answered, each ACK asks for a receipt. */
+export class StompConsumer extends QueueConsumer<Client> {
+  protected attempt(address: Address): Promise<Client> {
+    return connectStomp(this.access, address, true)
   }
 
-  get connected(): boolean {
-    return this.#client !== undefined
+  protected socketOf(client: Client): Socket {
+    return client.getTransportSocket()
   }
 
-  get idle(): boolean {
-    return this.#asked === 0
-  }
-
-  connect(): Promise<void> {
-    const { addresses, queuePrefix } = this.#access
-    return keepConnected({
-      addresses,
-      stopped: () => this.#closing,
-      attempt: (address) => connectStomp(this.#access, address, true),
-      socketOf: (client) => client.getTransportSocket(),
-      open: (client) => {
-        this.#client = client
-        this.#asked = 0
-        client.subscribe({ destination: queuePrefix + this.#options.queue, ack: 'client-individual' }, (error, message) => {
-          if (error === null) message.readString('latin1', (failed, body = '') => failed === null && this.#take(client, message, body))
-        })
-      },
-      lost: () => {
-        this.#client = undefined
-        this.#asked = 0
-      },
+  protected subscribe(client: Client): void {
+    client.subscribe({ destination: this.access.queuePrefix + this.options.queue, ack: 'client-individual' }, (error, message) => {
+      if (error === null) message.readString('latin1', (failed, body = '') => failed === null && this.#take(client, message, body))
     })
   }
 
-  async close(): Promise<void> {
-    this.#closing = true
-    this.#client?.destroy()
-  }
-
   #take(client: Client, message: Message, body: string): void {
-    const { name, answered } = this.#options
-    const { ledger } = this.#stage
-    const read = readPayload(Buffer.from(body, 'latin1'))
-    if (read === undefined) {
-      ledger.note(`${name}: a message of ${body.length} bytes is damaged or not of the drill`)
-      return
-    }
-    ledger.delivered(name, read.producer, read.number)
-    if (client !== this.#client) return
-    if (!answered) {
+    const read = this.came(Buffer.from(body, 'latin1'))
+    if (read === undefined || !this.isCurrent(client)) return
+    if (!this.options.answered) {
       client.ack(message)
       return
     }
-    this.#asked++
-    client.ack(
-      message,
-      {},
-      {
-        onReceipt: () => {
-          ledger.answered(name, read.producer, read.number)
-          if (client === this.#client) this.#asked--
-        },
-      },
-    )
+    this.asks()
+    client.ack(message, {}, { onReceipt: () => this.answered(client, read) })
   }
 }
