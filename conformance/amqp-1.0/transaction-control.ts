@@ -127,8 +127,11 @@ export async function mustFail(session: Session, what: string, deliveryId?: numb
     piece.kind === 'end' ||
     piece.kind === 'close'
   const seen = await session.wire.inbox.find(isEnd, `an error (${what})`)
-  if (seen.kind === 'disposition') mustEqual(seen.state?.kind, 'rejected', `the outcome of ${what}`)
-  else if (seen.error === undefined) fail(`${seen.kind} came without an error: ${what}`)
+  if (seen.kind === 'disposition') {
+    const outcome = seen.state?.kind === 'transactionalState' ? seen.state.outcome : seen.state
+    mustEqual(outcome?.kind, 'rejected', `the outcome of ${what}`)
+  }
+  if (seen.kind !== 'disposition' && seen.error === undefined) fail(`${seen.kind} came without an error: ${what}`)
 }
 
 const isWork = (state: Composite | undefined): boolean => state?.kind === 'transactionalState'

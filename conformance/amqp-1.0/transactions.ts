@@ -347,7 +347,7 @@ export const transactions: Chapter = {
     },
     {
       id: 'AMQP-4.3-h',
-      level: 'must',
+      level: 'should',
       says: 'A message to the coordinator that is neither declare nor discharge is an error.',
       how: 'A message with a map as its body on a control link.',
       async run(trial) {

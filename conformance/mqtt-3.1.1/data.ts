@@ -3,10 +3,11 @@ import type { Chapter } from '../check.ts'
 import { hex } from '../clients/mqtt-wire.ts'
 import { acknowledge, nextId, publish, publishPacket, subscribe, take, taken, text, unsubscribe } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
+import { together } from '../mqtt/closes.ts'
 import { changes, sees } from '../mqtt/mutants.ts'
 import { type Mutant, mutant, neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
-import { closesOn, together } from './closes.ts'
+import { closesOn } from './closes.ts'
 import { connected, rawConnect } from './session.ts'
 
 /** CESU-8 halves, an overlong slash, a code point past the last, a lone continuation, a sequence cut short. */
@@ -105,14 +106,12 @@ export const data: Chapter = {
       id: 'MQTT-2.3.1-1',
       level: 'must',
       says: 'SUBSCRIBE, UNSUBSCRIBE and PUBLISH of QoS 1 and 2 have a packet identifier that is not 0: a server sends no other, and closes on one.',
-      how: 'Messages of QoS 1 and 2 are received; then each of the three packets is sent with identifier 0.',
+      how: 'A message of QoS 1 is received; then each of the three packets is sent with identifier 0.',
       async run(trial) {
         const wire = await connected(trial)
         await subscribe(wire, trial.name('t'))
-        for (const qos of [1, 2] as const) {
-          await publish(wire, trial.name('t'), 'x', { qos })
-          await take(wire)
-        }
+        await publish(wire, trial.name('t'), 'x', { qos: 1 })
+        await take(wire)
         const zero = [
           packet(0x82, u16(0), string(trial.name('t')), 0),
           packet(0xa2, u16(0), string(trial.name('t'))),

@@ -184,14 +184,12 @@ export const publishing: Chapter = {
       says: 'A PUBLISH that its client may not do is acknowledged all the same, or the connection is closed.',
       how: 'PUBLISH of QoS 1 and 2 below $SYS, which most brokers keep for themselves: there is an answer, or the end.',
       async run(trial) {
-        for (const [qos, answer] of [
-          [1, 'puback'],
-          [2, 'pubrec'],
-        ] as const) {
+        for (const qos of [1, 2] as const) {
           const wire = await connected(trial, `of${qos}`)
           wire.send(publishPacket(`$SYS/${trial.name('t')}`, 'x', { qos }))
           const first = await wire.inbox.next(`an answer to PUBLISH of QoS ${qos} below $SYS, or the end of the connection,`)
-          if (first !== undefined) mustEqual(first.cmd, answer, 'the answer')
+          if (first !== undefined)
+            mustBe(first.cmd === 'puback' || first.cmd === 'pubrec', `${first.cmd.toUpperCase()} answers PUBLISH of QoS ${qos} below $SYS`)
         }
       },
       mutants: [never('puback'), never('pubrec')],

@@ -8,7 +8,7 @@ import { mustBe } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { addsLongReason, addsLongUserProperty } from './mutants.ts'
 import { ID } from './properties.ts'
-import { closes, closesEach, connected, mustReceive, publish, publishBytes, second, subscribe } from './session.ts'
+import { closes, closesEach, code, connected, mustReceive, publish, publishBytes, second, subscribe } from './session.ts'
 
 type Name = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp'
 
@@ -200,7 +200,7 @@ export const acknowledgements: Chapter = {
       const messageId = await inProgress(trial, wire, 'pubrel')
       wire.send(bytes(messageId))
       const { reasonCode = 0 } = await wire.next('pubcomp')
-      mustBe(reasonCode === 0, `PUBCOMP has 0x${reasonCode.toString(16)} for a PUBREL of a known identifier`)
+      mustBe(reasonCode === 0, `PUBCOMP has ${code(reasonCode)} for a PUBREL of a known identifier`)
     }),
     small('pubrel', 2),
     twice('pubrel'),
@@ -225,10 +225,10 @@ export const acknowledgements: Chapter = {
         const wire = await connected(trial)
         wire.send({ cmd: 'pubrel', messageId: 999 })
         const { reasonCode: completed } = await wire.next('pubcomp')
-        mustBe(completed === 0x92, `PUBCOMP has ${completed} for an identifier that nobody knows`)
+        mustBe(completed === 0x92, `PUBCOMP has ${code(completed)} for an identifier that nobody knows`)
         wire.send({ cmd: 'pubrec', messageId: 998, reasonCode: 0 })
         const { reasonCode: released } = await wire.next('pubrel')
-        mustBe(released === 0x92, `PUBREL has ${released} for an identifier that nobody knows`)
+        mustBe(released === 0x92, `PUBREL has ${code(released)} for an identifier that nobody knows`)
       },
       mutants: [
         edits('says nothing of it', () => () => ({ toClient: (each) => (each.cmd === 'pubcomp' ? { ...each, reasonCode: 0 } : undefined) })),

@@ -9,7 +9,7 @@ import { fail, mustBe, mustEqual, notSupported, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { acceptsAll, adds, addsLongReason, addsLongUserProperty, changesProperties, leavesOut } from './mutants.ts'
 import { ID } from './properties.ts'
-import { closes, closesEach, connectBytes, opened, publish, publishBytes, refused, subscribe } from './session.ts'
+import { closes, closesEach, code, connectBytes, opened, publish, publishBytes, refused, subscribe } from './session.ts'
 
 const METHOD = 'SCRAM-SHA-256'
 const CONTINUE = 0x18
@@ -29,7 +29,7 @@ async function begun(trial: Trial, options: Readonly<{ password?: string; maximu
   const method = [ID.authenticationMethod, string(METHOD), ID.authenticationData, string(scram.first)]
   wire.send(connectBytes(trial, { nameless: true, properties: [...limit, ...method] }))
   const answer = await wire.inbox.next('an answer to CONNECT with an authentication method')
-  if (answer?.cmd === 'connack' && [0x8c, 0x87].includes(answer.reasonCode ?? 0)) notSupported(`${METHOD} is refused with ${answer.reasonCode}`)
+  if (answer?.cmd === 'connack' && [0x8c, 0x87].includes(answer.reasonCode ?? 0)) notSupported(`${METHOD} is refused with ${code(answer.reasonCode)}`)
   if (trial.user === undefined || trial.password === undefined) skip('it takes the name and the password of a user')
   if (answer?.cmd !== 'auth') return fail(`${answer?.cmd ?? 'the end of the connection'} came where AUTH or a refusal was due`)
   return { wire, scram, challenge: answer }
@@ -132,7 +132,7 @@ export const auth: Chapter = {
         })
         const connack = await refused(trial, unknown, 'an unknown authentication method')
         if (connack !== undefined)
-          mustBe([0x8c, 0x87].includes(connack.reasonCode ?? 0), `an unknown authentication method is refused with ${connack.reasonCode}`)
+          mustBe([0x8c, 0x87].includes(connack.reasonCode ?? 0), `an unknown authentication method is refused with ${code(connack.reasonCode)}`)
       },
       mutants: [neverCloses, acceptsAll, changes('refuses it with 0x85', 'connack', (connack) => ({ ...connack, reasonCode: 0x85 }))],
     },
@@ -299,7 +299,7 @@ export const auth: Chapter = {
         const { wire } = await loggedIn(trial)
         wire.send(authBytes(CONTINUE, proofOf(await again(trial, wire, 'this is not the password'))))
         const { reasonCode = 0 } = await wire.next('disconnect')
-        mustBe(reasonCode >= 0x80, `DISCONNECT has ${reasonCode}`)
+        mustBe(reasonCode >= 0x80, `DISCONNECT has ${code(reasonCode)}`)
       },
       mutants: [changes('says 0x00', 'disconnect', () => packet(0xe0, 0)), changes('does not say why', 'disconnect', () => 'drop')],
     },

@@ -11,6 +11,7 @@ import { ID, propertiesOf } from './properties.ts'
 import {
   A_WHILE,
   closes,
+  code,
   connectBytes,
   connected,
   connectPacket,
@@ -207,7 +208,7 @@ export const connack: Chapter = {
       how: 'CONNECTs that are accepted and refused; the wire holds reason codes against the table.',
       async run(trial) {
         await connected(trial)
-        for (const { reasonCode = 0x80 } of await refusals(trial)) mustBe(reasonCode >= 0x80, `a CONNECT was refused with ${reasonCode}`)
+        for (const { reasonCode = 0x80 } of await refusals(trial)) mustBe(reasonCode >= 0x80, `a CONNECT was refused with ${code(reasonCode)}`)
       },
       mutants: [
         changes('refuses with 0x8E', 'connack', (answer) => (answer.reasonCode === 0 ? undefined : { ...answer, reasonCode: 0x8e })),
@@ -279,7 +280,7 @@ export const connack: Chapter = {
         const whole = packet(0x30, body)
         const large = whole.length > maximum ? whole : packet(0x30, body, Buffer.alloc(maximum + 1 - whole.length))
         const told = await closes(wire, large, 'a packet larger than its Maximum Packet Size')
-        if (told !== undefined) mustBe((told.reasonCode ?? 0) >= 0x80, `DISCONNECT has ${told.reasonCode}`)
+        if (told !== undefined) mustBe((told.reasonCode ?? 0) >= 0x80, `DISCONNECT has ${code(told.reasonCode)}`)
       },
       mutants: [neverCloses],
     },

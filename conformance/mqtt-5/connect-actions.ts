@@ -10,6 +10,7 @@ import { acceptsAll, adds, leavesOut } from './mutants.ts'
 import { ID } from './properties.ts'
 import {
   A_WHILE,
+  code,
   connectBytes,
   connected,
   connectPacket,
@@ -204,7 +205,10 @@ export const connectActions: Chapter = {
         const answer = await wire.inbox.next('an answer to a long client identifier')
         if (answer?.cmd === 'connack' && answer.reasonCode === 0) skip('the broker accepts client identifiers of 65,535 bytes')
         if (answer?.cmd === 'connack')
-          mustBe([0x85, 0x80, 0x83, 0x87, 0x95].includes(answer.reasonCode ?? 0), `a long client identifier is refused with ${answer.reasonCode}`)
+          mustBe(
+            [0x85, 0x80, 0x83, 0x87, 0x95].includes(answer.reasonCode ?? 0),
+            `a long client identifier is refused with ${code(answer.reasonCode)}`,
+          )
         await wire.closed('after refusing a client identifier')
       },
       mutants: [neverCloses, changes('calls it a moved server', 'connack', (connack) => ({ ...connack, reasonCode: 0x9d }))],
@@ -234,7 +238,7 @@ export const connectActions: Chapter = {
         wire.send({ ...connectPacket(trial), username: trial.user ?? trial.name('nobody'), password: Buffer.from('this is not the password') })
         const answer = await wire.inbox.next('an answer to a wrong password')
         if (answer?.cmd === 'connack' && answer.reasonCode === 0) skip('the broker accepts any password')
-        if (answer?.cmd === 'connack') mustBe((answer.reasonCode ?? 0) >= 0x80, `a wrong password is answered with ${answer.reasonCode}`)
+        if (answer?.cmd === 'connack') mustBe((answer.reasonCode ?? 0) >= 0x80, `a wrong password is answered with ${code(answer.reasonCode)}`)
         await wire.closed('after a wrong password')
       },
       mutants: [neverCloses, changes('answers a wrong password with 0x01', 'connack', () => packet(0x20, 0, 1, properties()))],
@@ -299,6 +303,41 @@ export const connectActions: Chapter = {
         mustEqual(connack.reasonCode, 0, 'the reason code of CONNACK')
       },
       mutants: [never('connack'), changes('accepts with 0x80', 'connack', (connack) => ({ ...connack, reasonCode: 0x80 }))],
+    },
+    {
+      id: 'MQTT5 3.1.4-b',
+      level: 'must',
+      says: 'A client need not wait for CONNACK: what comes with CONNECT is processed once that is accepted.',
+      how: 'CONNECT, SUBSCRIBE, PUBLISH and PINGREQ in one write: CONNACK, SUBACK, PUBACK, the message and PINGRESP come.',
+      async run(trial) {
+        const topic = trial.name('topic')
+        const wire = await MqttWire.open(trial, 5)
+        const together = [packet(0x82, u16(1), properties(), string(topic), 0), publishBytes(topic, [], 'at once', 0x32), packet(0xc0)]
+        wire.send(Buffer.concat([connectBytes(trial), ...together]))
+        mustEqual((await wire.next('connack')).reasonCode, 0, 'the reason code of CONNACK')
+        await wire.next('suback')
+        await wire.next('puback')
+        await wire.next('pingresp')
+        await mustReceive(wire, 'at once', 'what came with CONNECT')
+      },
+      mutants: [
+        edits('drops what comes before CONNACK is out', () => () => {
+          let accepted = false
+          return {
+            toBroker: (each) => (accepted || each.cmd === 'connect' ? undefined : 'drop'),
+            toClient: (each) => {
+              if (each.cmd === 'connack') accepted = true
+              return undefined
+            },
+          }
+        }),
+      ],
+    },
+    {
+      id: 'MQTT5 3.1.4-c',
+      level: 'should',
+      says: 'Who sends no CONNECT within a reasonable time is disconnected.',
+      unchecked: 'The specification gives no time, and what brokers take for reasonable is more than a check can wait.',
     },
     {
       id: 'MQTT-3.1.4-6',

@@ -4,12 +4,13 @@ import { MqttWire } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
 import { answers, changes, edits, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
-import { fail, mustBe, mustEqual } from '../outcome.ts'
+import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
 import { acceptsAll, mistakes } from './mutants.ts'
 import { ID } from './properties.ts'
 import {
   A_WHILE,
   closes,
+  code,
   connectBytes,
   connected,
   connectPacket,
@@ -283,6 +284,24 @@ function flags(): Chapter['clauses'] {
           ),
         }),
       mutants: [neverCloses, acceptsAll],
+    },
+    {
+      id: 'MQTT5 3.1.2.9-a',
+      level: 'must',
+      says: 'A password without a user name is allowed: such a CONNECT is not malformed.',
+      how: 'A CONNECT with the password flag alone: it is accepted, or refused for what it says, not for its form.',
+      async run(trial) {
+        const wire = await MqttWire.open(trial, 5)
+        wire.send(packet(0x10, string('MQTT'), 5, 0x42, u16(60), properties(), string(trial.name('client')), string('a token')))
+        const answer = await wire.inbox.next('an answer to CONNECT with a password and no user name')
+        const wrong = answer?.cmd === 'connack' ? answer.reasonCode : undefined
+        mustBe(wrong !== 0x81 && wrong !== 0x82, `a password without a user name is answered with ${code(wrong)}`)
+        if (answer === undefined) skip('the broker closes such a connection without a word, and so does not say why')
+      },
+      mutants: [
+        changes('calls it malformed', 'connack', (connack) => ({ ...connack, reasonCode: 0x81, sessionPresent: false })),
+        answers('calls it a protocol error', 'connect', () => packet(0x20, 0, 0x82, properties())),
+      ],
     },
   ]
 }

@@ -1,7 +1,7 @@
 // MQTT 5.0, 2: what all packets have in common: fixed header, packet identifiers, properties.
 import type { Chapter } from '../check.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
-import { changes, ignores, sees } from '../mqtt/mutants.ts'
+import { changes, edits, ignores, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import { acceptsAll, adds } from './mutants.ts'
@@ -150,6 +150,42 @@ export const format: Chapter = {
       mutants: (['puback', 'pubrec', 'pubrel', 'pubcomp'] as const).map((cmd) =>
         changes(`has another identifier in ${cmd.toUpperCase()}`, cmd, (answer) => ({ ...answer, messageId: (answer.messageId ?? 0) + 1 })),
       ),
+    },
+    {
+      id: 'MQTT5 2.2.1-a',
+      level: 'must',
+      says: 'Client and server give packet identifiers independently: the same may be in use in both directions at once.',
+      how: 'While a message of QoS 2 from the broker is unfinished, one with the same identifier is published to it, and both are finished.',
+      async run(trial) {
+        const wire = await connected(trial)
+        await subscribe(wire, { topic: trial.name('in'), qos: 2 })
+        await publish(await second(trial), trial.name('in'), 'from the broker', { qos: 2 })
+        const { messageId = 0 } = await wire.next('publish')
+        wire.send(publishPacket(trial.name('out'), 'to the broker', { qos: 2, messageId }))
+        mustEqual((await wire.next('pubrec')).messageId, messageId, 'the identifier of PUBREC')
+        wire.send({ cmd: 'pubrec', messageId })
+        mustEqual((await wire.next('pubrel')).reasonCode ?? 0, 0, 'the reason code of PUBREL')
+        wire.send({ cmd: 'pubrel', messageId })
+        mustEqual((await wire.next('pubcomp')).reasonCode ?? 0, 0, 'the reason code of PUBCOMP')
+        wire.send({ cmd: 'pubcomp', messageId })
+        await wire.ping()
+      },
+      mutants: [
+        edits('has one table of identifiers for both directions', () => ({ toClient }) => {
+          const used = new Set<number>()
+          return {
+            toClient: (each) => {
+              if (each.cmd === 'publish') used.add(each.messageId ?? 0)
+              return undefined
+            },
+            toBroker: (each) => {
+              if (each.cmd !== 'publish' || !used.has(each.messageId ?? 0)) return undefined
+              toClient(packet(0x50, u16(each.messageId ?? 0), 0x91))
+              return 'drop'
+            },
+          }
+        }),
+      ],
     },
     {
       id: 'MQTT-2.2.1-6',

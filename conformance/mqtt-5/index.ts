@@ -11,6 +11,7 @@ import { format } from './format.ts'
 import { publishActions } from './publish-actions.ts'
 import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
+import { topics } from './topics.ts'
 import { will } from './will.ts'
 
 export const mqtt5: Suite = {
@@ -32,5 +33,6 @@ export const mqtt5: Suite = {
     acknowledgements,
     ending,
     auth,
+    topics,
   ],
 }

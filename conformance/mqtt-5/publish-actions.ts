@@ -223,7 +223,7 @@ export const publishActions: Chapter = {
           await wire.ping()
           for (let next = wire.inbox.unread.find(isPublish); next !== undefined; next = wire.inbox.unread.find(isPublish))
             held.push(await wire.next('publish'))
-          mustBe(held.length <= most, `${held.length - most} more messages are unfinished than the Receive Maximum of 2`)
+          mustBe(held.length <= most, `${held.length + 2 - most} messages are unfinished, where the Receive Maximum is 2`)
         }
         for (let left = 8; left > 0; left--) {
           await settle(2)

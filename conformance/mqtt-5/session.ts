@@ -8,6 +8,10 @@ import type { Trial } from '../trial.ts'
 
 export type ConnectOptions = Partial<Omit<IConnectPacket, 'cmd'>>
 
+/** A reason code as the specification writes it. */
+export const code = (reason: number | undefined): string =>
+  reason === undefined ? 'no reason code' : `0x${reason.toString(16).padStart(2, '0').toUpperCase()}`
+
 /** In seconds: long enough for any check, and gone soon after it. */
 export const A_WHILE = 30
 
@@ -139,7 +143,7 @@ export async function subscribe(wire: MqttWire, to: Subscription | readonly Subs
   })
   const suback = await wire.next('suback')
   const refusal = suback.granted.find((code) => Number(code) >= 0x80)
-  if (refusal !== undefined) fail(`a subscription was refused with 0x${Number(refusal).toString(16)}`)
+  if (refusal !== undefined) fail(`a subscription was refused with ${code(Number(refusal))}`)
   return suback
 }
 
@@ -157,11 +161,11 @@ export async function publish(wire: MqttWire, topic: string, payload: string | B
   wire.send(sent)
   if (sent.qos === 1) {
     const { reasonCode = 0 } = await wire.next('puback')
-    mustBe(reasonCode < 0x80, `PUBLISH was refused with 0x${reasonCode.toString(16)}`)
+    mustBe(reasonCode < 0x80, `PUBLISH was refused with ${code(reasonCode)}`)
   }
   if (sent.qos !== 2) return
   const { reasonCode = 0 } = await wire.next('pubrec')
-  mustBe(reasonCode < 0x80, `PUBLISH was refused with 0x${reasonCode.toString(16)}`)
+  mustBe(reasonCode < 0x80, `PUBLISH was refused with ${code(reasonCode)}`)
   wire.send({ cmd: 'pubrel', messageId: sent.messageId ?? 1, reasonCode: 0 })
   await wire.next('pubcomp')
 }

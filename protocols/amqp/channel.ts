@@ -34,7 +34,7 @@ export class Channel {
   readonly links = new Map<number, Link>()
   /** Ended by us: what the client still says there is dropped until it has read that. */
   ending = false
-  /** The client's handles that we detached and it has not yet; whether of a link that had been attached. */
+  /** The client's handles that we detached and it has not yet; whether its client has no reason to go on with it. */
   readonly #detached = new Map<number, boolean>()
   /** Ours in use. */
   readonly #handles = new Set<number>()
@@ -115,8 +115,9 @@ export class Channel {
   }
 
   /** An attach was refused: attached and detached in one breath (part 2.6.3). */
-  refused({ handle, own }: Attach, error: AmqpError): void {
-    this.#detached.set(handle, false)
+  refused({ handle, own, receives }: Attach, error: AmqpError): void {
+    // Receivers send credit along with their attach, which is on its way; a sender has none, and nothing to say.
+    this.#detached.set(handle, !receives)
     this.tellDetach(own, true, error)
   }
 
@@ -220,13 +221,13 @@ export class Channel {
 
   /**
    * A flow or transfer of no link. Of one that we detached because of an error, whose client does not know yet or does not care, it ends the session (part
-   * 2.6.5); of one that we refused at once it is dropped, since clients send credit along with their attach.
+   * 2.6.5); of a receiver that we refused at once it is dropped, since clients send credit along with their attach.
    */
   notAttached(handle: number): void {
-    const wasAttached = this.#detached.get(handle)
-    if (wasAttached === undefined) {
+    const errant = this.#detached.get(handle)
+    if (errant === undefined) {
       this.end({ condition: 'amqp:session:unattached-handle', description: `There is no link with the handle ${handle}.` })
-    } else if (wasAttached) {
+    } else if (errant) {
       this.end({ condition: 'amqp:session:errant-link', description: `The link with the handle ${handle} was detached because of an error.` })
     }
   }

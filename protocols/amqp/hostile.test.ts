@@ -332,6 +332,31 @@ describe('a link', () => {
     expect(raw.frames.map(({ code }) => code)).not.toContain(0x17)
   })
 
+  it.each([
+    ['a symbol', symbol('mine'), 0x72],
+    ['a number', { type: 'uint64', value: 5n } as const, 0x71],
+    ['one behind the body', symbol('x-mine'), 0x78],
+  ])(
+    'on which an annotation comes that nobody understands (%s) ends where unknownAnnotations says refuse, and goes on elsewhere',
+    async (_, key, code) => {
+      for (const unknownAnnotations of ['refuse', 'keep'] as const) {
+        const node = await startNode({ unknownAnnotations })
+        const raw = await node.begun()
+        await sender(raw, 0, 'a')
+        const annotated = (name: typeof key): Buffer =>
+          new TermWriter().term({ type: 'described', descriptor: { type: 'uint64', value: BigInt(code) }, value: pairs([[name, text('x')]]) }).bytes()
+        const message = (name: typeof key): Buffer => Buffer.concat(code === 0x78 ? [DATA, annotated(name)] : [annotated(name), DATA])
+        transfer(raw, 0, 0, message(symbol('x-opt-mine')))
+        await raw.next(DISPOSITION)
+        transfer(raw, 0, 1, message(key))
+        const answer = await raw.next()
+        expect([answer.code, answer.code === DETACH ? Raw.condition(answer) : '']).toEqual(
+          unknownAnnotations === 'refuse' ? [DETACH, 'amqp:not-implemented'] : [DISPOSITION, ''],
+        )
+      }
+    },
+  )
+
   it('without a target is refused: an anonymous one has a target without an address', async () => {
     const node = await startNode()
     const raw = await node.begun()

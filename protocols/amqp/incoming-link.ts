@@ -11,7 +11,7 @@ import { kindOfAnnotation, parseTarget } from './address.ts'
 import type { Channel } from './channel.ts'
 import type { Frame } from './codec.ts'
 import type { Coordinator, Decision, Undone } from './coordinator.ts'
-import { type AmqpError, brokerError, DecodeFault, errorOf, fault } from './errors.ts'
+import { type AmqpError, brokerError, DecodeFault, errorOf, fault, quote } from './errors.ts'
 import { type Expiry, outlives } from './expiry.ts'
 import { type Incoming, readMessage } from './incoming-message.ts'
 import type { KeptLink } from './kept-links.ts'
@@ -24,6 +24,7 @@ import { namesOf } from './terminus.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 import type { TermReader } from './reader.ts'
+import { strangeAnnotation } from './sections.ts'
 import { SHARE } from './settling.ts'
 import { type OpenTransaction, rolledBack, UNKNOWN_ID } from './transactions.ts'
 
@@ -277,6 +278,13 @@ export class IncomingLink implements Replies, KeptLink {
     }
     let incoming: Incoming
     try {
+      const strange = settings.unknownAnnotations === 'keep' ? undefined : strangeAnnotation(reader, settings.sectionsMax)
+      if (strange !== undefined) {
+        open?.transaction.doom(brokerError('unsupported', 'an annotation of a message of it is not understood'))
+        this.#fail(fault('unsupported', `The annotation ${quote(strange)} is not understood, and does not begin with x-opt (part 3.2.10).`))
+        return
+      }
+      reader.over(bytes, start, end)
       incoming = readMessage(reader, settings.sectionsMax, broker.clock.wallMs())
     } catch (error) {
       if (!(error instanceof DecodeFault)) throw error

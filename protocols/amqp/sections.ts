@@ -3,6 +3,7 @@
 import { DecodeFault } from './errors.ts'
 import { Fields } from './fields.ts'
 import type { TermReader } from './reader.ts'
+import { textOf } from './term.ts'
 import type { TermWriter } from './writer.ts'
 
 export const HEADER = 0x70
@@ -45,6 +46,20 @@ export function splitSections(reader: TermReader, sectionsMax: number): readonly
     seen |= bit
   }
   return sections
+}
+
+/** The first annotation that nobody understands and that may not be ignored (part 3.2.10), of those before and behind the body; undefined: none. */
+export function strangeAnnotation(reader: TermReader, sectionsMax: number): string | undefined {
+  const { buffer } = reader
+  for (const { code, value, end } of splitSections(reader, sectionsMax)) {
+    if (code !== DELIVERY_ANNOTATIONS && code !== MESSAGE_ANNOTATIONS && code !== FOOTER) continue
+    const term = reader.over(buffer, value, end).term()
+    for (const [key] of term.type === 'pairs' ? term.value : []) {
+      const name = textOf(key)
+      if (name === undefined || !name.startsWith('x-opt')) return name ?? `a key of type ${key.type}`
+    }
+  }
+  return undefined
 }
 
 /** Data, sequence, value. */

@@ -19,6 +19,7 @@ export type AmqpSettings = Readonly<{
   termsMax: number
   sectionsMax: number
   addressesKept: number
+  unknownAnnotations: 'keep' | 'refuse'
   topicBacklogMessages: number
   topicBacklogBytes: number
   topicBacklogWhenFull: 'drop-oldest' | 'drop-newest' | 'end-consumers'
@@ -70,6 +71,12 @@ export const schema: Readonly<Record<string, unknown>> = {
     termsMax: whole(100_000, 1000, 'Values in one frame or, when it is translated, in one message.'),
     sectionsMax: whole(1000, 10, 'Sections of one message: a message may be made of millions of empty ones.'),
     addressesKept: whole(1000, 1, 'Addresses that an anonymous sender’s link remembers, so that it need not look at their names again.'),
+    unknownAnnotations: {
+      enum: ['keep', 'refuse'],
+      default: 'keep',
+      description:
+        'Annotations of messages whose keys do not begin with `x-opt`: kept and passed on, or, as the specification has it (3.2.10), their link ends with amqp:not-implemented. Clients write such keys.',
+    },
     topicBacklogMessages: whole(
       100_000,
       1,

@@ -96,6 +96,7 @@ async function ask(peer: Peer): Promise<void> {
         wanted: () => true,
         patienceMs: Number(values.patience),
         parallel: Number(values.parallel),
+        again: true,
         verbose: false,
         gate: 'must',
         screen,

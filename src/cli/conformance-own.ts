@@ -26,6 +26,8 @@ export async function openOwn(): Promise<Opened> {
     anonymous: true,
     // So few that a check can exceed them.
     mqtt: { receiveMaximum: 200 },
+    // To the letter of part 3.2.10, which is not what brokers do unless asked.
+    amqp: { unknownAnnotations: 'refuse' },
   }
   const settings = await loadSettings({ file: '', environment: {}, flags, sets: [] }, protocols)
   const log = logTo({ level: 'error', pretty: false }, () => settings.node, process.stderr)
