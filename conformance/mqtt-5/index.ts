@@ -11,6 +11,8 @@ import { format } from './format.ts'
 import { publishActions } from './publish-actions.ts'
 import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
+import { subscribing } from './subscribe.ts'
+import { unsubscribing } from './unsubscribe.ts'
 import { topics } from './topics.ts'
 import { will } from './will.ts'
 
@@ -31,6 +33,8 @@ export const mqtt5: Suite = {
     publishProperties,
     publishActions,
     acknowledgements,
+    subscribing,
+    unsubscribing,
     ending,
     auth,
     topics,
