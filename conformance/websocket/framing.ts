@@ -12,7 +12,7 @@ export type Breach = Readonly<{
   id: string
   level?: Level
   says: string
-  /** What is sent: a noun. */
+  /** A few words, as in “after …”. */
   how: string
   does: (wire: WsWire, dialect: Dialect) => void
   dialects?: readonly Dialect[]
@@ -25,7 +25,7 @@ export function breach({ id, level = 'must', says, how, does, dialects, bears }:
     id,
     level,
     says,
-    how: `${how.charAt(0).toUpperCase()}${how.slice(1)}.`,
+    how: `${how[0]?.toUpperCase()}${how.slice(1)}.`,
     async run(trial) {
       const { wire, dialect } = await opened(trial, dialects)
       does(wire, dialect)
