@@ -6,6 +6,7 @@ import { links } from './links.ts'
 import { messages } from './messages.ts'
 import { open } from './open.ts'
 import { outcomes } from './outcomes.ts'
+import { resume } from './resume.ts'
 import { security } from './security.ts'
 import { sessions } from './sessions.ts'
 import { termini } from './termini.ts'
@@ -18,5 +19,5 @@ export const amqp10: Suite = {
   title: 'AMQP 1.0',
   specification: 'https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-overview-v1.0-os.html',
   protocols: ['amqp'],
-  chapters: [types, version, framing, connection, sessions, open, links, flow, transfers, messages, outcomes, termini, security],
+  chapters: [types, version, framing, connection, sessions, open, links, flow, transfers, resume, messages, outcomes, termini, security],
 }
