@@ -11,7 +11,9 @@ import { format } from './format.ts'
 import { publishActions } from './publish-actions.ts'
 import { publishFlags } from './publish.ts'
 import { publishProperties } from './publish-properties.ts'
+import { subscribing } from './subscribe.ts'
 import { topics } from './topics.ts'
+import { unsubscribing } from './unsubscribe.ts'
 import { will } from './will.ts'
 
 export const mqtt5: Suite = {
@@ -33,6 +35,8 @@ export const mqtt5: Suite = {
     acknowledgements,
     ending,
     auth,
+    subscribing,
+    unsubscribing,
     topics,
   ],
 }
