@@ -123,6 +123,20 @@ describe('a suite', () => {
     await other.close()
   })
 
+  it('is not asked what the broker would not survive', async () => {
+    const other = await fakeBroker({ avoid: { lines: { a: 'It is the end.' } } })
+    const [first, second] = await runSuite(
+      suiteOf(
+        check('a', async () => fail('asked')),
+        check('b', async () => {}),
+      ),
+      other.target,
+      options,
+    )
+    expect([first?.outcome, first?.seen, second?.outcome]).toEqual(['skipped', 'It is the end.', 'pass'])
+    await other.close()
+  })
+
   it('without a target is skipped', async () => {
     const [result] = await runSuite(suiteOf(check('a', async () => fail('asked'))), { ...broker.target, urls: {} }, options)
     expect([result?.outcome, result?.seen]).toEqual(['skipped', 'no target for mqtt'])

@@ -39,6 +39,7 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   const addresses = addressesOf(target)
   const missing = suite.protocols.find((protocol) => addresses[protocol] === undefined)
   const lacks = target.profile.lacks[suite.name]
+  const avoid = target.profile.avoid[suite.name] ?? {}
   const results: Result[] = []
   const found = new Map<Clause, Result>()
   const tell = (result: Result): void => {
@@ -53,6 +54,7 @@ export async function runSuite(suite: Suite, target: Target, options: RunOptions
   const run = async (clause: Clause): Promise<void> => {
     if (!isCheck(clause)) tell({ suite: suite.name, clause, outcome: 'unchecked', seen: clause.unchecked, lines: [], ms: 0 })
     else if (lacks !== undefined) tell({ suite: suite.name, clause, outcome: 'not supported', seen: lacks, lines: [], ms: 0 })
+    else if (avoid[clause.id] !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: avoid[clause.id] ?? '', lines: [], ms: 0 })
     else if (missing !== undefined) tell({ suite: suite.name, clause, outcome: 'skipped', seen: `no target for ${missing}`, lines: [], ms: 0 })
     else {
       const known = target.profile.known[suite.name]?.[clause.id]

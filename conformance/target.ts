@@ -24,9 +24,11 @@ export type Profile = Readonly<{
   known: Known
   /** Suites of which it speaks nothing, with the reason: no clause of them is tried. */
   lacks: Readonly<Record<string, string>>
+  /** Checks that are not tried there, with the reason: those after which the broker serves nobody any more. */
+  avoid: Known
 }>
 
-/** By suite and identifier: checks known to fail there, with the reason. They are told, and do not count against the broker. */
+/** By suite and identifier, with the reason. Of `known`: checks known to fail there, which are told and do not count against the broker. */
 export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /** A profile as it is written: each address with `{name}`, or `{path}` for the name with slashes for dots. */
@@ -37,9 +39,10 @@ export type ProfileData = Readonly<{
   stomp: Readonly<{ queue: string; topic: string; host?: string }>
   known: Known
   lacks: Readonly<Record<string, string>>
+  avoid: Known
 }>
 
-export function profileOf({ name, mqtt, amqp, stomp, known, lacks }: ProfileData): Profile {
+export function profileOf({ name, mqtt, amqp, stomp, known, lacks, avoid }: ProfileData): Profile {
   const address = (pattern: string) => (of: string) => pattern.replaceAll('{name}', of).replaceAll('{path}', of.replaceAll('.', '/'))
   return {
     name,
@@ -48,6 +51,7 @@ export function profileOf({ name, mqtt, amqp, stomp, known, lacks }: ProfileData
     stomp: { ...stomp, queue: address(stomp.queue), topic: address(stomp.topic) },
     known,
     lacks,
+    avoid,
   }
 }
 

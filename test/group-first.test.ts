@@ -20,7 +20,7 @@ describe('JMSXGroupFirstForConsumer', () => {
       ['a', '3'],
       ['', '4'],
     ])
-      await sender.ask('SEND', { destination, persistent: 'true', ...(group === '' ? {} : { JMSXGroupID: group }) }, text)
+      await sender.ask('SEND', { destination, persistent: 'true', [NAME]: 'stale', ...(group === '' ? {} : { JMSXGroupID: group }) }, text)
     const first = await StompClient.connect(node.ports.stomp)
     await first.ask('SUBSCRIBE', { id: '0', destination, ack: 'client-individual', 'activemq.prefetchSize': '100' })
     const got: (string | undefined)[] = []

@@ -147,7 +147,7 @@ export const flow: Chapter = {
         const { deliveryCount, linkCredit } = await receiver.nextFlow('the flow that ends the drain')
         mustEqual(deliveryCount, limit, 'the delivery-count of the flow')
         mustEqual(linkCredit ?? 0, 0, 'the link-credit of the flow')
-        await (await session.sender('q')).deliver(message('late'))
+        await (await session.sender('q', { name: trial.name('late') })).deliver(message('late'))
         await noMore(session, 'the credit was used up by drain')
       },
       mutants: [

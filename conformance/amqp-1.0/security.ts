@@ -35,6 +35,16 @@ async function refuses(wire: AmqpWire, why: string): Promise<void> {
   }
 }
 
+/** Whether the broker goes on to AMQP. */
+async function opens(wire: AmqpWire, trial: Trial): Promise<boolean> {
+  wire.sendHeader(AMQP)
+  wire.send(openOf(trial))
+  for (;;) {
+    const piece = await wire.inbox.next('open')
+    if (piece === undefined || piece.kind === 'open') return piece !== undefined
+  }
+}
+
 const acceptsAll = changes('accepts every log-in', 'saslOutcome', () => ({ kind: 'saslOutcome', code: 0 }))
 
 export const security: Chapter = {
@@ -186,9 +196,9 @@ export const security: Chapter = {
         const { wire, mechanism } = await choosing(trial)
         if (mechanism !== 'PLAIN') skip('the target has no user')
         wire.send({ kind: 'saslInit', mechanism })
-        const answer = await wire.nextOf('saslChallenge', 'saslOutcome')
-        if (answer.kind === 'saslOutcome') {
-          mustBe(answer.code !== 0, 'a log-in without a word was accepted')
+        const answer = await wire.inbox.next('sasl-challenge or sasl-outcome')
+        if (answer?.kind !== 'saslChallenge') {
+          mustBe(answer?.kind !== 'saslOutcome' || answer.code !== 0, 'a log-in without a word was accepted')
           return
         }
         wire.send({ kind: 'saslResponse', response: initialResponse(trial) })
@@ -244,7 +254,7 @@ export const security: Chapter = {
         if (!mechanisms.includes('PLAIN')) skip('the broker does not offer PLAIN')
         wire.send({ kind: 'saslInit', mechanism: 'PLAIN', initialResponse: Buffer.from(`\0${trial.name('nobody')}\0wrong`) })
         const { code } = await wire.next('saslOutcome')
-        if (code === 0 && trial.user === undefined) skip('the broker takes any user')
+        if (code === 0 && (await opens(wire, trial))) skip('the broker takes any user')
         mustEqual(code, 1, 'the code of sasl-outcome')
         await wire.closed('after a log-in that was refused')
       },

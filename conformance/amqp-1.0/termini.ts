@@ -367,23 +367,37 @@ export const termini: Chapter = {
       id: 'AMQP-3.5.10-a',
       level: 'must',
       says: 'A node of the lifetime policy delete-on-close is gone when the link that made it is.',
-      how: 'A dynamic source of this policy, granted; after its link has closed, a receiver by its address gets no source.',
+      how: 'A dynamic source of this policy with a message in it; after its link has closed, a receiver by its address gets no source, or a new one without the message.',
       async run(trial) {
         const session = await begun(trial)
         const policy: Value = { type: 'described', descriptor: symbol('amqp:delete-on-close:list'), value: { type: 'list', value: [] } }
         const receiver = await dynamic(session, map([[symbol('lifetime-policy'), policy]]))
         const address = addressOf(receiver.answer.source) ?? fail('the source has no address')
+        await new Sender(session, await session.attach(senderOf(trial, 'left', { target: { kind: 'target', address } }))).deliver(message('left'))
         await receiver.detach()
-        const { answer } = await session.attach(receiverOf(trial, 'gone', { source: { kind: 'source', address } }))
-        mustBe(answer.source === undefined, 'the node is still there after its link was closed')
+        const attached = await session.attach(receiverOf(trial, 'gone', { source: { kind: 'source', address } }))
+        if (attached.answer.source === undefined) return
+        const again = new Receiver(session, attached)
+        await again.nothing('the node of the only message had been deleted')
       },
       mutants: [
-        edits('makes it anew', () => () => ({
-          toClient: (piece) =>
-            piece.kind === 'attach' && piece.role === false && piece.source === undefined
-              ? { ...piece, source: { kind: 'source', address: string('again') }, initialDeliveryCount: 0 }
-              : undefined,
-        })),
+        edits('keeps the node', () => ({ toClient }) => {
+          let made: number | undefined
+          return {
+            // The link that made the node is not closed, and what is asked of another is asked of it.
+            toBroker: (piece) => {
+              if (piece.kind === 'detach' && made !== undefined && piece.handle === 0) {
+                toClient({ kind: 'detach', handle: made, closed: true }, piece.channel)
+                return 'drop'
+              }
+              return undefined
+            },
+            toClient: (piece) => {
+              if (piece.kind === 'attach' && piece.role === false) made ??= piece.handle ?? 0
+              return undefined
+            },
+          }
+        }),
       ],
     },
     {

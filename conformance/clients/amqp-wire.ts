@@ -23,6 +23,9 @@ export class AmqpWire {
   readonly inbox: Inbox<Received>
   /** Sentences on what came and is not as part 1 or the performatives' definitions have it. */
   readonly faults: string[] = []
+  /** What came after the broker's close. */
+  readonly afterClose: Received[] = []
+  #closed = false
   /** Bytes of the largest frame that came. */
   largestFrame = 0
   readonly #transfers = new Map<number, number>()
@@ -144,6 +147,8 @@ export class AmqpWire {
     const { piece, name } = read(raw, this.faults)
     this.#trialLine('←', name, raw)
     if (piece.kind === 'transfer') this.#count(piece)
+    if (this.#closed) this.afterClose.push(piece)
+    this.#closed ||= piece.kind === 'close'
     this.inbox.put(piece)
   }
 

@@ -28,6 +28,7 @@ const commandOf = (clauses: readonly Clause[], more: Partial<RunCommand> = {}): 
   wanted: () => true,
   patienceMs: 300,
   parallel: 1,
+  again: false,
   verbose: false,
   gate: 'must',
   screen: { write: (text) => void (printed += text), terminal: false, columns: 80 },
@@ -51,6 +52,15 @@ it('in a log every clause is a line, failures with their bytes, and the last lin
 it('weaker failures count when asked, and what is fine does not', async () => {
   expect(verdict(await run(commandOf([good, weak])), 'must').failed).toBe(0)
   expect(verdict(await run(commandOf([good, weak], { gate: 'should' })), 'should').failed).toBe(1)
+})
+
+it('what failed once only is told as kept, if it may be tried again', async () => {
+  let asked = 0
+  const flickers = check('L-6', async () => (++asked === 1 ? fail('late') : undefined))
+  const report = await run(commandOf([flickers, bad], { again: true }))
+  expect(report.suites[0]?.clauses.map(({ cells }) => cells[0]?.outcome)).toEqual(['pass', 'fail'])
+  expect(printed).toContain('pass          L-6 when it is tried again\n')
+  expect(asked).toBe(2)
 })
 
 it('on a terminal what passes is shown for a moment, on one line that is gone at the end', async () => {

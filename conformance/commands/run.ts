@@ -16,6 +16,8 @@ export type RunCommand = Readonly<{
   wanted: (clause: Clause) => boolean
   patienceMs: number
   parallel: number
+  /** What failed is tried once more, half as many at once and with twice the patience: only what fails twice is told as failed. */
+  again: boolean
   /** What was on the wires, of checks that passed too. */
   verbose: boolean
   /** Failures of this level and of stricter ones count. */
@@ -46,7 +48,8 @@ export async function run(command: RunCommand): Promise<Report> {
       progress.told(beside === '' ? text : `${broker.name.padEnd(8)} ${text}`, important)
     }
     try {
-      const results = await runSuite(suite, broker.target, { patienceMs, parallel, wanted, onResult })
+      const first = await runSuite(suite, broker.target, { patienceMs, parallel, wanted, onResult })
+      const results = command.again ? await triedAgain(suite, broker.target, first, command) : first
       columns.set(suite, (columns.get(suite) ?? new Map<Tested, readonly Result[]>()).set(broker, forReport(results, command.verbose)))
     } catch (error) {
       throw new Error(`${suite.name}${beside} could not be run`, { cause: error })
@@ -74,6 +77,31 @@ export async function run(command: RunCommand): Promise<Report> {
   const { passed, failed, skipped } = verdict(report, gate)
   screen.write(`\n${summary(report, gate)}\n${failedLines(report, gate)}${passed} passed, ${failed} failed, ${skipped} skipped\n`)
   return report
+}
+
+/** How many at once, of those that there were: less is late because of the checks themselves. */
+const AGAIN = 0.5
+
+async function triedAgain(
+  suite: Suite,
+  target: Target,
+  results: readonly Result[],
+  { patienceMs, parallel, screen }: RunCommand,
+): Promise<readonly Result[]> {
+  const failed = new Set(results.flatMap((result) => (isClean(result) ? [] : [result.clause])))
+  if (failed.size === 0) return results
+  const second = await runSuite(suite, target, {
+    patienceMs: 2 * patienceMs,
+    parallel: Math.ceil(AGAIN * parallel),
+    wanted: (clause) => failed.has(clause),
+  })
+  const found = new Map(second.map((result) => [result.clause, result]))
+  return results.map((result) => {
+    const now = found.get(result.clause)
+    if (now === undefined) return result
+    if (isClean(now)) screen.write(`${now.outcome.padEnd(13)} ${now.clause.id} when it is tried again\n`)
+    return now
+  })
 }
 
 /** What went over the wires of a check that passed is of use to nobody but who asked for it. */

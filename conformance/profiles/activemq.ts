@@ -8,4 +8,9 @@ export const activemq: ProfileData = {
   stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
   known: {},
   lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
+  avoid: {
+    'amqp-1.0': {
+      'AMQP-2.7.2-a': 'ActiveMQ 6.3 does not answer it, and is kept busy by it from then on.',
+    },
+  },
 }

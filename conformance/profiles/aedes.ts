@@ -8,4 +8,5 @@ export const aedes: ProfileData = {
   stomp: { queue: '{name}', topic: '{name}' },
   known: {},
   lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
+  avoid: {},
 }

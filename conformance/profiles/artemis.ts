@@ -8,4 +8,10 @@ export const artemis: ProfileData = {
   stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
   known: {},
   lacks: {},
+  avoid: {
+    'amqp-1.0': {
+      'AMQP-2.7.2-a':
+        'Artemis 2.56 does not answer it, and afterwards answers no new connection of AMQP: every check behind this one would fail for it.',
+    },
+  },
 }

@@ -16,4 +16,5 @@ export const bascule: ProfileData = {
     'stomp-1.0': { 'STOMP10-LENGTH-g': LENGTH },
   },
   lacks: {},
+  avoid: {},
 }

@@ -8,4 +8,5 @@ export const mosquitto: ProfileData = {
   stomp: { queue: '{name}', topic: '{name}' },
   known: {},
   lacks: {},
+  avoid: {},
 }

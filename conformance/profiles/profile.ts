@@ -13,16 +13,17 @@ export const profiles: Readonly<Record<string, ProfileData>> = { bascule, active
 /** What was read from a file as a profile. Throws with a sentence. */
 export function checkProfile(read: unknown): ProfileData {
   if (!isRecord(read)) throw new Error('a profile is an object of JSON')
-  const { name = 'given', mqtt = bascule.mqtt, amqp = bascule.amqp, stomp = bascule.stomp, known = {}, lacks = {}, ...more } = read
+  const { name = 'given', mqtt = bascule.mqtt, amqp = bascule.amqp, stomp = bascule.stomp, known = {}, lacks = {}, avoid = {}, ...more } = read
   const [unknown] = Object.keys(more)
-  if (unknown !== undefined) throw new Error(`a profile has name, mqtt, amqp, stomp, known and lacks, not ${unknown}`)
+  if (unknown !== undefined) throw new Error(`a profile has name, mqtt, amqp, stomp, known, lacks and avoid, not ${unknown}`)
   if (typeof name !== 'string') throw new Error('the name of a profile is a string')
   return {
     name,
     mqtt: { topic: pattern(mqtt, 'mqtt', 'topic') },
     amqp: { queue: pattern(amqp, 'amqp', 'queue'), topic: pattern(amqp, 'amqp', 'topic') },
     stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic'), ...hostOf(stomp) },
-    known: knownOf(known),
+    known: knownOf(known, 'known'),
+    avoid: knownOf(avoid, 'avoid'),
     lacks: reasonsOf(lacks, 'lacks of a profile has suites, and these a reason'),
   }
 }
@@ -40,8 +41,8 @@ function pattern(read: unknown, protocol: string, kind: string): string {
   return found
 }
 
-function knownOf(read: unknown): ProfileData['known'] {
-  const wrong = 'known of a profile has suites, these have identifiers of clauses, and these a reason'
+function knownOf(read: unknown, key: string): ProfileData['known'] {
+  const wrong = `${key} of a profile has suites, these have identifiers of clauses, and these a reason`
   if (!isRecord(read)) throw new Error(wrong)
   return Object.fromEntries(Object.entries(read).map(([suite, clauses]) => [suite, reasonsOf(clauses, wrong)]))
 }

@@ -8,4 +8,5 @@ export const rabbitmq: ProfileData = {
   stomp: { queue: '/queue/{name}', topic: '/topic/{name}', host: '/' },
   known: {},
   lacks: { 'mqtt-5': 'RabbitMQ 3 speaks MQTT 3.1 and 3.1.1; MQTT 5 came with 3.13.' },
+  avoid: {},
 }

@@ -64,7 +64,7 @@ function section(suite: SuiteReport, { brokers }: Report, gate: Level): string {
     const rows = suite.clauses.filter((clause) => clause.chapter === chapter).map((clause) => row(clause, gate))
     return `<tbody><tr class="chapter"><th colspan="${brokers.length + 3}">${escaped(chapter)}</th></tr>${rows.join('\n')}</tbody>`
   })
-  return `<section><h2 id="${escaped(suite.name)}"><a href="${escaped(suite.specification)}">${escaped(suite.title)}</a></h2>
+  return `<section><h2 id="${escaped(suite.name)}">${suite.specification === '' ? escaped(suite.title) : `<a href="${escaped(suite.specification)}">${escaped(suite.title)}</a>`}</h2>
 <table class="clauses"><thead><tr><th>clause</th><th>level</th><th>what a server does</th>${heads}</tr></thead>
 ${bodies.join('\n')}</table></section>`
 }

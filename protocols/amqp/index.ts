@@ -1,4 +1,4 @@
-// AMQP 1.0 for the broker: its ports, its settings, its connections. What maps to what is in README.md.
+// AMQP 1.0 for the broker: its ports, its settings, its connections. What maps to what: docs/protocols/amqp.md.
 import type { Broker, Connection, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
 import { AmqpConnection, type Shared } from './connection.ts'
 import { amqpDialect } from './format.ts'

@@ -1,6 +1,7 @@
 // MQTT 5 byte by byte: what a client sends and is answered, at a core that does what it is told. What clauses say is cited where it is kept.
 import mqttPacket from 'mqtt-packet'
 import { describe, expect, it } from 'vitest'
+import type { Address } from '../../src/api.ts'
 import { CodedError } from '../../src/errors.ts'
 import { Client } from './fake-core.ts'
 import { connect, connected, farewell, read } from './fake-five.ts'
@@ -393,6 +394,38 @@ describe('deliveries to MQTT 5', () => {
     client.session.commit()
     expect(client.wire.taken()).toBe('')
     expect(client.connection.front.refusedByClients).toBe(2)
+  })
+
+  it('that wait for an identifier go back when their group is left, and those before them are sent', async () => {
+    const client = await connected()
+    client.send('820b 0001 00 0001 61 02 0001 62 00 8210 0002 00 000a 2473686172652f672f74 01')
+    client.session.commit()
+    client.wire.taken()
+    const [mine, shared] = client.consumer.queues
+    const give = (tag: number, sequence: number, queue: Address) =>
+      client.consumer.give({
+        tag,
+        ref: { queue: queue === mine ? 1 : 2, sequence },
+        queue,
+        message: newMessage(2, false, Buffer.from('m')),
+        mode: 'unsettled',
+      })
+    give(1, 1, mine)
+    client.send('5002 0002')
+    client.session.commit()
+    // Not free before its end is written down: the next one of that number waits, and what comes after it.
+    client.send('7002 0002')
+    client.wire.taken()
+    give(2, 65_536, mine)
+    give(3, 1, shared)
+    give(4, 2, shared)
+    expect(client.wire.taken()).toBe('')
+    client.consumer.taken()
+    client.send('a20f 0003 00 000a 2473686172652f672f74')
+    expect(client.consumer.taken()).toEqual(['drop share|g|t', 'settle 3-3 released', 'settle 4-4 released', expect.stringMatching(/^grant 2 /)])
+    client.session.commit()
+    expect(read(client.wire.taken())).toMatchObject([{ cmd: 'publish', messageId: 2, qos: 2 }, { cmd: 'unsuback' }])
+    expect(client.consumer.taken()).not.toContain('settle 3-3 accepted')
   })
 
   it('of unknown identifiers are answered with 0x92', async () => {

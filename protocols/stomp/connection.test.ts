@@ -516,6 +516,25 @@ describe('BEGIN, COMMIT, ABORT', () => {
     expect(core.closed).toBe('lost')
   })
 
+  it('that give back much do so in shares, a turn each, and nothing else is heard of their client meanwhile', async () => {
+    const { client, core } = await connected()
+    client.send('BEGIN\ntransaction:t\n\n\0')
+    const [transaction] = core.transactions
+    transaction.claimed = 2_500
+    client.send('ABORT\ntransaction:t\nreceipt:r\n\n\0BEGIN\ntransaction:t\n\n\0')
+    expect([transaction.claimed, core.transactions.length]).toEqual([1_500, 1])
+    while (core.transactions.length === 1) await client.turn()
+    expect(transaction.did).toEqual(['give back 1000', 'give back 1000', 'give back 1000', 'rollback'])
+    core.done()
+    expect(client.text()).toContain('receipt-id:r\n')
+    // Gone in the middle of it.
+    core.transactions[1].claimed = 2_500
+    client.send('ABORT\ntransaction:t\n\n\0')
+    client.connection.closed()
+    await client.turn()
+    expect(core.transactions[1].did).toEqual(['give back 1000'])
+  })
+
   it('reach the core, and their receipts follow it', async () => {
     const { client, core } = await connected()
     client.send('BEGIN\ntransaction:t\nreceipt:1\n\n\0')
@@ -1001,6 +1020,8 @@ type Played = {
 class PlayedTransaction implements Transaction {
   readonly did: string[] = []
   readonly core: PlayedCore
+  /** Settlements that it has. */
+  claimed = 0
   doomed: BrokerError | undefined
 
   constructor(core: PlayedCore) {
@@ -1018,8 +1039,10 @@ class PlayedTransaction implements Transaction {
     this.did.push('rollback')
     return this.core.ticket()
   }
-  giveBack(): boolean {
-    return false
+  giveBack(count: number): boolean {
+    if (this.claimed > 0) this.did.push(`give back ${count}`)
+    this.claimed = Math.max(0, this.claimed - count)
+    return this.claimed > 0
   }
 }
 

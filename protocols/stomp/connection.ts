@@ -279,8 +279,28 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
 
   // ---- Inside ----
 
+  /** Does what may be much for one turn in shares, until there is no more, and then what follows. Meanwhile nothing else is heard of this client. */
+  inShares(share: () => boolean, whenDone: () => void): void {
+    if (!share()) {
+      whenDone()
+      return
+    }
+    this.#hold(HOLD.shares, true)
+    const goOn = (): void => {
+      if (this.over) return
+      if (share()) {
+        this.broker.clock.turn(goOn)
+        return
+      }
+      whenDone()
+      this.#hold(HOLD.shares, false)
+      this.#work()
+    }
+    this.broker.clock.turn(goOn)
+  }
+
   #work(): void {
-    while (this.#state === 'new' || this.#state === 'open') {
+    while ((this.#state === 'new' || this.#state === 'open') && (this.#holds & HOLD.shares) === 0) {
       const frame = this.#parser.read()
       if (frame === undefined) {
         if (this.#parser.fault !== undefined) this.fail(this.#parser.fault)
@@ -422,5 +442,5 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 }
 
-const HOLD = { opening: 1, journal: 2, output: 4 } as const
+const HOLD = { opening: 1, journal: 2, output: 4, shares: 8 } as const
 const BEAT = Buffer.from('\n')

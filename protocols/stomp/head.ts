@@ -180,6 +180,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ['receipt-id', 'frame'],
   ['original-destination', 'frame'],
   ['dlqDeliveryFailureCause', 'frame'],
+  ['JMSXGroupFirstForConsumer', 'frame'],
   ['JMSXUserID', 'frame'],
   ['ActiveMQ.Retained', 'frame'],
   ['persistent', 'persistent'],

@@ -145,7 +145,7 @@ const artemis: Peer = {
   name: 'artemis',
   title: 'Artemis',
   home: 'https://artemis.apache.org',
-  settings: 'The default instance without console, with a user, anonymous access, and prefixes on its acceptors that tell queues from topics.',
+  settings: 'The default instance without console, with a user whose login is asked for, and prefixes on its acceptors that tell queues from topics.',
   install(folder) {
     const home = join(folder, 'artemis')
     if (existsSync(join(home, 'bin', 'artemis'))) return undefined
@@ -160,7 +160,7 @@ const artemis: Peer = {
     const [core = 0, amqp = 0, stomp = 0, mqtt = 0] = await freePorts(4)
     const instance = join(data, 'instance')
     const failed = command(join(folder, 'artemis', 'bin', 'artemis'), [
-      ...['create', '--silent', '--user', LOGIN.user, '--password', LOGIN.password, '--allow-anonymous'],
+      ...['create', '--silent', '--user', LOGIN.user, '--password', LOGIN.password, '--require-login'],
       ...['--no-web', '--nio', '--host', '127.0.0.1', '--force', instance],
     ])
     if (failed !== undefined) throw new Error(failed)

@@ -36,6 +36,7 @@ const options = {
   junit: { type: 'string' },
   html: { type: 'string' },
   markdown: { type: 'string' },
+  again: { type: 'boolean' },
   verbose: { type: 'boolean' },
 } as const
 
@@ -77,7 +78,7 @@ export async function conformance(args: readonly string[]): Promise<number> {
       const { failed } = await mutants({ ...common, framings, target })
       return failed === 0 ? 0 : 1
     }
-    const report = await run({ ...common, brokers, verbose: values.verbose === true, gate })
+    const report = await run({ ...common, brokers, again: values.again === true, verbose: values.verbose === true, gate })
     writeReports(values, report, gate)
     return verdict(report, gate).failed === 0 ? 0 : 1
   } finally {
@@ -119,7 +120,7 @@ function levelOf(given = 'must'): Level {
 
 function profileNamed(given: string | undefined): Profile {
   // A broker that nobody told of is excused of nothing.
-  if (given === undefined) return profileOf({ ...profiles['bascule'], name: 'target', known: {}, lacks: {} })
+  if (given === undefined) return profileOf({ ...profiles['bascule'], name: 'target', known: {}, lacks: {}, avoid: {} })
   const known = profiles[given]
   if (known !== undefined) return profileOf(known)
   if (!given.endsWith('.json'))

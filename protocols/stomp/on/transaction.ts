@@ -27,12 +27,19 @@ export function onAbort(connection: StompConnection, frame: Frame): void {
   const open = take(connection, frame)
   if (open === undefined) return
   const receipt = header(frame, 'receipt')
-  const ticket = open.transaction.rollback()
-  open.aborted()
-  // 0: it was too old, and is rolled back already.
-  if (ticket > 0) connection.answer(receipt, ticket)
-  else connection.answerNow(receipt)
+  const undo = (): void => {
+    const ticket = open.transaction.rollback()
+    open.aborted()
+    // 0: it was too old, and is rolled back already.
+    if (ticket > 0) connection.answer(receipt, ticket)
+    else connection.answerNow(receipt)
+  }
+  // One cumulative ACK names as many deliveries as were ever unsettled, and can be aborted and sent again at no cost to its client.
+  connection.inShares(() => open.transaction.giveBack(SHARE), undo)
 }
+
+/** Settlements given back in one turn. */
+const SHARE = 1_000
 
 /** The transaction that is about to end; its name may be used again. */
 function take(connection: StompConnection, frame: Frame): ReturnType<typeof found> {
