@@ -34,7 +34,8 @@ export async function prove(suite: Suite, framings: Framings, target: Target, op
     const good = check.mends ?? nothing
     const mutants = check.mends === undefined ? check.mutants : [nothing, ...check.mutants]
     const untouched = await through(check, good)
-    if (untouched.outcome !== 'pass') doubts.push(`a broker that ${good.says}: ${untouched.outcome}, ${untouched.seen}`)
+    if (untouched.outcome !== 'pass')
+      doubts.push(`${check.mends === undefined ? 'without a mutant' : `a broker that ${good.says}`}: ${untouched.outcome}, ${untouched.seen}`)
     if (mutants.length === 0) doubts.push('has no mutant')
     if (doubts.length === 0)
       for (const mutant of mutants) {
