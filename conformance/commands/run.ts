@@ -16,7 +16,7 @@ export type RunCommand = Readonly<{
   wanted: (clause: Clause) => boolean
   patienceMs: number
   parallel: number
-  /** What failed is tried once more, with fewer at once and twice the patience: only what fails twice is told as failed. */
+  /** What failed is tried once more, half as many at once and with twice the patience: only what fails twice is told as failed. */
   again: boolean
   /** What was on the wires, of checks that passed too. */
   verbose: boolean
@@ -79,13 +79,22 @@ export async function run(command: RunCommand): Promise<Report> {
   return report
 }
 
-/** At how many at once: nothing is late because of the checks themselves. */
-const AGAIN = 2
+/** How many at once, of those that there were: less is late because of the checks themselves. */
+const AGAIN = 0.5
 
-async function triedAgain(suite: Suite, target: Target, results: readonly Result[], { patienceMs, screen }: RunCommand): Promise<readonly Result[]> {
+async function triedAgain(
+  suite: Suite,
+  target: Target,
+  results: readonly Result[],
+  { patienceMs, parallel, screen }: RunCommand,
+): Promise<readonly Result[]> {
   const failed = new Set(results.flatMap((result) => (isClean(result) ? [] : [result.clause])))
   if (failed.size === 0) return results
-  const second = await runSuite(suite, target, { patienceMs: 2 * patienceMs, parallel: AGAIN, wanted: (clause) => failed.has(clause) })
+  const second = await runSuite(suite, target, {
+    patienceMs: 2 * patienceMs,
+    parallel: Math.ceil(AGAIN * parallel),
+    wanted: (clause) => failed.has(clause),
+  })
   const found = new Map(second.map((result) => [result.clause, result]))
   return results.map((result) => {
     const now = found.get(result.clause)

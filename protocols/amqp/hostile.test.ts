@@ -357,6 +357,18 @@ describe('a link', () => {
     },
   )
 
+  it.each([
+    [3, 0],
+    [0, 2],
+  ])('of settle modes that there are not (%i, %i) is refused', async (senderSettles, receiverSettles) => {
+    const node = await startNode()
+    const raw = await node.begun()
+    raw.send(0, ATTACH, [text('s'), uint(0), boolean(false), ubyte(senderSettles), ubyte(receiverSettles), undefined, addressTerm(0x29, 'a')])
+    expect((await raw.next(ATTACH)).fields.slice(3, 5)).toEqual([ubyte(2), ubyte(0)])
+    expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:invalid-field')
+    await sender(raw, 1, 'a')
+  })
+
   it('without a target is refused: an anonymous one has a target without an address', async () => {
     const node = await startNode()
     const raw = await node.begun()

@@ -58,7 +58,7 @@ export const schema: Readonly<Record<string, unknown>> = {
     prefetchBytes: whole(1_048_576, 1024, 'The same in bytes.'),
     unsettledMax: whole(50_000, 1, 'Deliveries of one link that its receiver may leave unsettled; it gets no more until it settles some.', 1_000_000),
     linkKeepMaxMs: whole(
-      600_000,
+      60_000,
       0,
       'Longest time that what a link has unsettled is kept for a client that is away, where it asks for that by expiry-policy and timeout. 0: never.',
       86_400_000,

@@ -34,13 +34,11 @@ describe('the page of a protocol', () => {
   const folders = readdirSync(place('protocols'), { withFileTypes: true }).filter((each) => each.isDirectory() && each.name !== 'shared')
 
   it.each(folders.map((each) => each.name))('%s has the headings that all have, in their order, and is listed', (folder) => {
-    // Protocols that have a page for their users have it there; others say it in their folder.
-    const own = existsSync(place(`docs/protocols/${folder}.md`))
-    const page = readFileSync(place(own ? `docs/protocols/${folder}.md` : `protocols/${folder}/README.md`), 'utf8')
+    const page = readFileSync(place(`docs/protocols/${folder}.md`), 'utf8')
     const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
     const common = ['Addresses', 'Messages', 'Life cycles', 'Where the specification leaves room', 'Known issues']
     expect(headings.filter((heading) => common.includes(heading))).toEqual(common)
     expect(readFileSync(place(`protocols/${folder}/README.md`), 'utf8')).toContain('\n## Tests\n')
-    expect(readFileSync(place('docs/protocols/README.md'), 'utf8')).toContain(own ? `(${folder}.md)` : `protocols/${folder}/README.md`)
+    expect(readFileSync(place('docs/protocols/README.md'), 'utf8')).toContain(`(${folder}.md)`)
   })
 })

@@ -256,7 +256,7 @@ mutants shows of each check that it can fail: the broker stands behind a proxy t
   --level LEVEL            failures of this level and of stricter ones count: must, should or may (must)
   --patience MS            how long an answer may take (2000)
   --parallel N             checks under way at once (16)
-  --again                  what failed is tried once more, two at once with twice the patience; only what fails twice is told
+  --again                  what failed is tried once more, half as many at once and with twice the patience; only what fails twice is told
   --json FILE              everything; docs/conformance/report.schema.json says what is in it
   --junit FILE             one testcase a clause
   --html FILE              one page to read and filter

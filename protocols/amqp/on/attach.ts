@@ -32,6 +32,14 @@ export function onAttach(channel: Channel, told: Attach): void {
     return
   }
   const attach = { ...told, own }
+  if (told.senderSettles > 2 || told.receiverSettles > 1) {
+    refuse(
+      channel,
+      { ...attach, senderSettles: 2, receiverSettles: 0 },
+      fault('invalid', 'A settle mode of an attach is none that there is (part 2.8.2, 2.8.3).'),
+    )
+    return
+  }
   connection.shared.links.get(connection.linkKey(attach.name, attach.receives))?.()
   if (attach.receives) attachOutgoing(channel, attach)
   else attachIncoming(channel, attach)
@@ -252,7 +260,7 @@ function write(channel: Channel, attach: Attach, { source, target, link, ours }:
       uint(attach.own),
       boolean(!attach.receives),
       ubyte(attach.senderSettles),
-      ubyte(attach.receiverSettles > 1 ? 0 : attach.receiverSettles),
+      ubyte(attach.receiverSettles),
       source,
       target,
       // Without a word of the client's about what it has unsettled there is nothing to answer (part 2.6.13).
