@@ -1,5 +1,6 @@
 import type { Suite } from '../check.ts'
 import { acknowledgements } from './acknowledgements.ts'
+import { answering } from './answers.ts'
 import { auth } from './auth.ts'
 import { connack } from './connack.ts'
 import { connect } from './connect.ts'
@@ -38,5 +39,6 @@ export const mqtt5: Suite = {
     ending,
     auth,
     topics,
+    answering,
   ],
 }
