@@ -6,9 +6,12 @@ import { links } from './links.ts'
 import { messages } from './messages.ts'
 import { open } from './open.ts'
 import { outcomes } from './outcomes.ts'
+import { resume } from './resume.ts'
 import { security } from './security.ts'
 import { sessions } from './sessions.ts'
 import { termini } from './termini.ts'
+import { acquisition, posting, retiring } from './transactional-work.ts'
+import { transactions } from './transactions.ts'
 import { transfers } from './transfers.ts'
 import { types } from './types.ts'
 import { version } from './version.ts'
@@ -18,5 +21,24 @@ export const amqp10: Suite = {
   title: 'AMQP 1.0',
   specification: 'https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-overview-v1.0-os.html',
   protocols: ['amqp'],
-  chapters: [types, version, framing, connection, sessions, open, links, flow, transfers, messages, outcomes, termini, security],
+  chapters: [
+    types,
+    version,
+    framing,
+    connection,
+    sessions,
+    open,
+    links,
+    flow,
+    transfers,
+    resume,
+    messages,
+    outcomes,
+    termini,
+    transactions,
+    posting,
+    retiring,
+    acquisition,
+    security,
+  ],
 }

@@ -20,6 +20,7 @@ import type { OwnSession } from './own-session.ts'
 import { type Fate, NOBODY, Remembered, tagsOf } from './remembered.ts'
 import { TermWriter } from './writer.ts'
 import type { Term } from './term.ts'
+import { namesOf } from './terminus.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 import type { TermReader } from './reader.ts'
@@ -49,6 +50,8 @@ type Partial = {
   readonly format: number
   /** The transaction that it is a part of, by its id. */
   within: string | undefined
+  /** The same, while more is to come. */
+  open: OpenTransaction | undefined
 }
 
 /** Whom to answer, once it is done: a delivery, as accepted; one that belongs to a transaction (or ends it), in a state that says more; or one that is remembered. */
@@ -185,6 +188,10 @@ export class IncomingLink implements Replies, KeptLink {
       return
     }
     if (transfer.more) {
+      if (partial.within !== undefined && partial.open === undefined) {
+        partial.open = this.#channel.connection.transactions.find(partial.within)
+        if (partial.open !== undefined) partial.open.partials++
+      }
       if (payloadBytes > 0) partial.pieces.push(frame.bytes.subarray(transfer.payload, frame.end))
       this.#partial = partial
       if (!this.#channel.connection.keepPartial(payloadBytes)) {
@@ -232,12 +239,24 @@ export class IncomingLink implements Replies, KeptLink {
     const { tagBytes, tagEnd, resume } = transfer
     const tag = this.#remembered === undefined ? '' : bytes.toString('latin1', tagEnd - tagBytes, tagEnd)
     const second = linkSecond && transfer.receiverSettles !== 0
-    return { id: transfer.deliveryId, settled: false, tag, resume, second, pieces: [], bytes: 0, format: transfer.format ?? 0, within: undefined }
+    return {
+      id: transfer.deliveryId,
+      settled: false,
+      tag,
+      resume,
+      second,
+      pieces: [],
+      bytes: 0,
+      format: transfer.format ?? 0,
+      within: undefined,
+      open: undefined,
+    }
   }
 
   /** The unfinished message is no more. */
   #drop(): void {
     if (this.#partial === undefined) return
+    if (this.#partial.open !== undefined) this.#partial.open.partials--
     this.#channel.connection.keepPartial(-this.#partial.pieces.reduce((sum, piece) => sum + piece.length, 0))
     this.#partial = undefined
   }
@@ -321,7 +340,8 @@ export class IncomingLink implements Replies, KeptLink {
       return
     }
     const decision = coordinator.command(reader, this.session)
-    if ('finish' in decision) {
+    if ('terminates' in decision) this.#fail(decision.terminates)
+    else if ('finish' in decision) {
       const { open, finish } = decision
       this.#channel.connection.inShares(
         () => open.transaction.giveBack(SHARE),
@@ -467,6 +487,10 @@ export class IncomingLink implements Replies, KeptLink {
     if (this.#over) return
     const id = typeof due === 'number' ? due : due.id
     if (id !== NOBODY) {
+      if (open === undefined && this.#coordinator !== undefined && !knowsRejected(this.attach.source?.outcomes)) {
+        this.#fail(error)
+        return
+      }
       if (open === undefined) this.#channel.reject(id, error)
       else this.#channel.tell(id, open.state({ kind: 'rejected', reason: '' }, error), true, this)
       this.#decided()
@@ -482,8 +506,7 @@ export class IncomingLink implements Replies, KeptLink {
       () => open?.abort(SHARE) === true,
       () => {
         if (this.#over) return
-        this.#channel.reject(id, rolledBack(error))
-        this.#decided()
+        this.#refuse(id, rolledBack(error))
         this.#channel.connection.flush()
       },
     )
@@ -588,6 +611,11 @@ export class IncomingLink implements Replies, KeptLink {
     this.#channel.connection.lingering.delete(this)
     own?.session.close('clean')
   }
+}
+
+/** Whether a link can be told so what its coordinator could not do; else it is told by its end (part 4.2, 4.3). A source that names no outcomes takes all. */
+function knowsRejected(outcomes: Term | undefined): boolean {
+  return outcomes === undefined || namesOf(outcomes).includes('amqp:rejected:list')
 }
 
 /** Queues that are made by sending to this address. */
