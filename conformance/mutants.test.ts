@@ -33,7 +33,7 @@ it('a mutant that the check does not see is named', async () => {
 })
 
 it('a check that fails with the broker as it is proves nothing', async () => {
-  expect(await doubtsOf(check('never', async () => fail('no'), { mutants: [shouts] }))).toEqual([['without a mutant: fail, no']])
+  expect(await doubtsOf(check('never', async () => fail('no'), { mutants: [shouts] }))).toEqual([['a broker that is as it is: fail, no']])
 })
 
 it('a mutant that breaks the check instead of the clause is none', async () => {
@@ -46,4 +46,11 @@ it('a mutant that breaks the check instead of the clause is none', async () => {
 
 it('statements that are not checked need no proof', async () => {
   expect(await doubtsOf({ id: 'unseen', level: 'must', says: 'It thinks.', unchecked: 'Thoughts are not seen.' })).toEqual([])
+})
+
+it('a check of what our own broker does not do is proven by what would mend it', async () => {
+  const wants = check('shouts', async (trial) => mustEqual(await ask(trial, 'HO'), 'HO\n', 'the answer'))
+  expect(await doubtsOf({ ...wants, mends: shouts })).toEqual([[]])
+  expect(await doubtsOf({ ...wants, mends: idle })).toEqual([['a broker that does nothing: fail, the answer is ho\n where HO\n was due']])
+  expect(await doubtsOf({ ...asks, mends: idle })).toEqual([['a broker that is as it is: pass']])
 })

@@ -6,6 +6,7 @@ import { links } from './links.ts'
 import { messages } from './messages.ts'
 import { open } from './open.ts'
 import { outcomes } from './outcomes.ts'
+import { resume } from './resume.ts'
 import { security } from './security.ts'
 import { sessions } from './sessions.ts'
 import { termini } from './termini.ts'
@@ -30,6 +31,7 @@ export const amqp10: Suite = {
     links,
     flow,
     transfers,
+    resume,
     messages,
     outcomes,
     termini,

@@ -12,6 +12,7 @@ export type Breach = Readonly<{
   id: string
   level?: Level
   says: string
+  /** A few words, as in “after …”. */
   how: string
   does: (wire: WsWire, dialect: Dialect) => void
   dialects?: readonly Dialect[]
@@ -24,7 +25,7 @@ export function breach({ id, level = 'must', says, how, does, dialects, bears }:
     id,
     level,
     says,
-    how,
+    how: `${how[0]?.toUpperCase()}${how.slice(1)}.`,
     async run(trial) {
       const { wire, dialect } = await opened(trial, dialects)
       does(wire, dialect)
