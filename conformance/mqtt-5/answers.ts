@@ -99,7 +99,7 @@ export const answering: Chapter = {
     {
       id: 'MQTT5 4.10.1-a',
       level: 'must',
-      says: 'A client that asks for Response Information may be given it, and its connection is as any other if not.',
+      says: 'A client that asks for Response Information may be given it, and can work without it if not.',
       how: 'CONNECT with Request Response Information 1: accepted; Response Information, if there is one, is a topic to which it can subscribe.',
       async run(trial) {
         const { wire, connack } = await opened(trial, connectBytes(trial, { properties: [ID.requestResponse, 1] }))
