@@ -107,9 +107,15 @@ export function failuresOf({ brokers, suites }: Report, column: number, gate: Le
 
 const seenOf = ({ seen }: Cell): string => seen.split('\n')[0] ?? ''
 
+/** So many lines at the beginning and at the end of what went over the wires; the other reports have all. */
+const FIRST = 30
+const LAST = 15
+
 function transcript({ lines }: Cell): readonly string[] {
   // Bytes of a broker must not end the fence.
-  return lines.length === 0 ? [] : [['```text', ...lines.map((line) => line.replaceAll('```', '` ` `')), '```'].join('\n')]
+  const shown =
+    lines.length <= FIRST + LAST ? lines : [...lines.slice(0, FIRST), `… ${lines.length - FIRST - LAST} lines more …`, ...lines.slice(-LAST)]
+  return lines.length === 0 ? [] : [['```text', ...shown.map((line) => line.replaceAll('```', '` ` `')), '```'].join('\n')]
 }
 
 /** Of cells that are Markdown already. */
