@@ -33,7 +33,7 @@ it('a mutant that the check does not see is named', async () => {
 })
 
 it('a check that fails with the broker as it is proves nothing', async () => {
-  expect(await doubtsOf(check('never', async () => fail('no'), { mutants: [shouts] }))).toEqual([['a broker that is as it is: fail, no']])
+  expect(await doubtsOf(check('never', async () => fail('no'), { mutants: [shouts] }))).toEqual([['without a mutant: fail, no']])
 })
 
 it('a mutant that breaks the check instead of the clause is none', async () => {

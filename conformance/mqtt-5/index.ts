@@ -1,5 +1,6 @@
 import type { Suite } from '../check.ts'
 import { acknowledgements } from './acknowledgements.ts'
+import { answering } from './answers.ts'
 import { auth } from './auth.ts'
 import { connack } from './connack.ts'
 import { connect } from './connect.ts'
@@ -47,5 +48,6 @@ export const mqtt5: Suite = {
     topics,
     shared,
     quota,
+    answering,
   ],
 }

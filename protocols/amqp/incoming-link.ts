@@ -77,6 +77,8 @@ export class IncomingLink implements Replies, KeptLink {
   readonly #target: Address | undefined
   readonly #coordinator: Coordinator | undefined
   #own: OwnSession | undefined
+  /** Among those that may be kept. */
+  #hasPlace = false
   #over = false
   /** It is over, and waits for its client. */
   #kept = false
@@ -121,6 +123,7 @@ export class IncomingLink implements Replies, KeptLink {
 
   open(own: OwnSession): void {
     this.#own = own
+    this.#hasPlace = outlives(this.expiry)
   }
 
   /** Something may be inherited of it. */
@@ -131,6 +134,8 @@ export class IncomingLink implements Replies, KeptLink {
   /** Goes on where the last link of this name was left. Answers what is said of the deliveries that its client names. */
   inherit(link: IncomingLink): readonly (readonly [Term, Term])[] {
     this.#own = link.#own
+    this.#hasPlace = link.#hasPlace
+    link.#hasPlace = false
     this.#owed = link.#owed
     this.#parked = link.#parked
     this.#doneUpTo = link.#doneUpTo
@@ -600,6 +605,8 @@ export class IncomingLink implements Replies, KeptLink {
   #close(): void {
     const own = this.#own
     this.#own = undefined
+    if (this.#hasPlace) this.#channel.connection.shared.kept.leave()
+    this.#hasPlace = false
     for (const open of this.#coordinator?.release() ?? []) open.abort(Number.POSITIVE_INFINITY)
     this.#channel.connection.lingering.delete(this)
     own?.session.close('clean')
