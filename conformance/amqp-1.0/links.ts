@@ -23,13 +23,6 @@ async function refused(trial: Trial, sending: boolean): Promise<Readonly<{ sessi
   return { session, attached }
 }
 
-/** A link that the broker ended with an error: the node is not there. */
-async function inError(trial: Trial): Promise<Readonly<{ session: Session; handle: number }>> {
-  const { session, attached } = await refused(trial, true)
-  await session.nextThat('detach', 'detach', ({ handle }) => handle === (attached.answer.handle ?? 0))
-  return { session, handle: attached.handle }
-}
-
 /** A sender whose message was a byte larger than the broker's max-message-size, which is a link error. Skips where there is no such limit. */
 async function tooLarge(trial: Trial): Promise<Sender> {
   const sender = await (await begun(trial)).sender('q')
@@ -333,11 +326,13 @@ export const links: Chapter = {
       id: 'AMQP-2.6.5-c',
       level: 'must',
       says: 'The client’s detach of a link that was detached with an error is the end of it, and the session goes on.',
-      how: 'Detach after a refusal, then another link with the handle.',
+      how: 'Detach after a message that was too large, then another link with the handle.',
       async run(trial) {
-        const { session, handle } = await inError(trial)
+        const sender = await tooLarge(trial)
+        const { session, handle } = sender
+        await sender.nextDetach()
         session.send({ kind: 'detach', handle, closed: true })
-        const { answer } = await session.attach({ ...senderOf(trial, 'q'), handle })
+        const { answer } = await session.attach({ ...senderOf(trial, 'next'), handle })
         mustBe(answer.target !== undefined, 'the next link got no target')
       },
       mutants: [
