@@ -351,6 +351,20 @@ export const links: Chapter = {
       ],
     },
     {
+      id: 'AMQP-2.6.5-d',
+      level: 'must',
+      says: 'A link that was detached with an error cannot be attached again before the client has detached it: without a map of what is unsettled such an attach ends the session with errant-link.',
+      how: 'Attach of the name of a link that ended because of a message that was too large, with another handle.',
+      async run(trial) {
+        const sender = await tooLarge(trial)
+        await sender.nextDetach()
+        sender.session.send({ ...senderOf(trial, 'q'), handle: 9 })
+        const { error } = await sender.session.next('end')
+        mustEqual(conditionOf(error), ERRANT, 'the condition of end')
+      },
+      mutants: refusing('end', [ERRANT]),
+    },
+    {
       id: 'AMQP-2.6.6-a',
       level: 'must',
       says: 'Detach that closes is answered by one that closes.',
@@ -361,6 +375,12 @@ export const links: Chapter = {
         mustEqual((await (await session.receiver('q')).detach()).closed, true, 'the flag closed in the answer to a receiver')
       },
       mutants: [never('detach'), changes('does not close', 'detach', (detach) => ({ ...detach, closed: false }))],
+    },
+    {
+      id: 'AMQP-2.6.6-b',
+      level: 'must',
+      says: 'When one closes a link while the other detaches it, the other attaches again and closes.',
+      unchecked: 'No client can bring a broker to detach without closing at the moment at which the client closes.',
     },
     {
       id: 'AMQP-2.7.3-a',

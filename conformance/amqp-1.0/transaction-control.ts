@@ -114,6 +114,9 @@ export async function mustHold(trial: Trial, texts: readonly string[], word = 'q
     receiver.settle(deliveryId, { kind: 'accepted' })
   }
   await receiver.nothing(texts.length === 0 ? 'nothing was due' : 'no more was due')
+  // Brokers that know a container once must let the next one in.
+  session.send({ kind: 'close' })
+  await session.wire.next('close')
 }
 
 /** Another link on the same queue. */

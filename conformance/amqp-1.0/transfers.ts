@@ -126,6 +126,7 @@ export const transfers: Chapter = {
         const session = await begun(trial)
         await (await session.sender('q')).deliver(message('x'))
         const receiver = await session.receiver('q', { rcvSettleMode: 1 })
+        if (receiver.answer.rcvSettleMode !== 1) skip('the broker does not grant rcv-settle-mode second')
         receiver.credit(1)
         const { deliveryId, transfer } = await receiver.next()
         if (transfer.settled === true) skip('the broker sends settled')

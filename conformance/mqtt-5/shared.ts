@@ -138,7 +138,7 @@ export const shared: Chapter = {
     },
     {
       id: 'MQTT5 4.8.2-b',
-      level: 'must',
+      level: 'should',
       says: 'Retained messages are not sent to a session when it joins a shared subscription.',
       how: 'A message is retained, a client joins: the next message is the first that it gets.',
       async run(trial) {

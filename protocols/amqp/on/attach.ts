@@ -26,6 +26,10 @@ export function onAttach(channel: Channel, told: Attach): void {
     channel.end({ condition: 'amqp:session:handle-in-use', description: `Handle ${told.handle} has a link already.` })
     return
   }
+  if (channel.isErrant(told)) {
+    channel.end({ condition: 'amqp:session:errant-link', description: 'The link was detached because of an error, which is to be answered first.' })
+    return
+  }
   const own = channel.takeHandle()
   if (own === undefined) {
     channel.end(fault('limit', 'The client takes no more links in this session than there are (handle-max).'))
