@@ -2,10 +2,10 @@
 import type { Chapter } from '../check.ts'
 import { MqttWire } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
-import { answers, changes, edits, sees } from '../mqtt/mutants.ts'
+import { answers, changes, edits, mistakes, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
-import { acceptsAll, mistakes } from './mutants.ts'
+import { acceptsAll } from './mutants.ts'
 import { ID } from './properties.ts'
 import {
   A_WHILE,
