@@ -1,5 +1,8 @@
 import type { Suite } from '../check.ts'
+import { attach } from './attach.ts'
 import { connection } from './connection.ts'
+import { dispositions } from './dispositions.ts'
+import { dynamicNodes } from './dynamic.ts'
 import { flow } from './flow.ts'
 import { framing } from './framing.ts'
 import { links } from './links.ts'
@@ -29,12 +32,15 @@ export const amqp10: Suite = {
     sessions,
     open,
     links,
+    attach,
     flow,
     transfers,
+    dispositions,
     resume,
     messages,
     outcomes,
     termini,
+    dynamicNodes,
     transactions,
     posting,
     retiring,

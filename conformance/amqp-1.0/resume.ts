@@ -1,4 +1,5 @@
 // AMQP 1.0, 2.6.13 and 3.4.6: links that are resumed, with the deliveries that were unsettled when their connection broke.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Written } from '../clients/amqp-composite.ts'
 import { toValue } from '../clients/amqp-composite.ts'
 import type { Chapter } from '../check.ts'
@@ -41,9 +42,22 @@ async function broken(trial: Trial, ...texts: readonly string[]): Promise<Delive
   return delivery
 }
 
+/** Another connection of the container, as soon as the broker has noticed that the first is gone: some take one only. */
+async function reconnected(trial: Trial): Promise<Session> {
+  const until = performance.now() + trial.patienceMs
+  for (;;) {
+    try {
+      return await begun(trial)
+    } catch (error) {
+      if (performance.now() > until) throw error
+      await sleep(20)
+    }
+  }
+}
+
 /** The link again, on another connection of its container. */
 async function resumed(trial: Trial, theirs: Value, incompleteUnsettled = false): Promise<Receiver> {
-  return (await begun(trial)).receiver('q', { source: source(trial), unsettled: theirs, incompleteUnsettled })
+  return (await reconnected(trial)).receiver('q', { source: source(trial), unsettled: theirs, incompleteUnsettled })
 }
 
 /** Takes for a link anew what is resumed. */
@@ -205,7 +219,7 @@ export const resume: Chapter = {
       how: 'A message that the broker had accepted and not settled; the link comes back with its tag: the broker’s map has it as accepted.',
       async run(trial) {
         const { tag, options } = await undecided(trial)
-        const sender = await (await begun(trial)).sender('q', { ...options, unsettled: unsettled([tag, NOTHING_YET]) })
+        const sender = await (await reconnected(trial)).sender('q', { ...options, unsettled: unsettled([tag, NOTHING_YET]) })
         const state = stateOf(sender, tag) ?? fail('the broker’s map has not the tag of the delivery that it had not settled')
         mustBe(
           state.type === 'described' && state.descriptor.type === 'ulong' && state.descriptor.value === 0x24n,
@@ -227,7 +241,7 @@ export const resume: Chapter = {
       how: 'The same, resumed with its payload; then a receiver takes one message, and there is no other.',
       async run(trial) {
         const { tag, options } = await undecided(trial)
-        const session = await begun(trial)
+        const session = await reconnected(trial)
         const sender = await session.sender('q', { ...options, unsettled: unsettled([tag, NOTHING_YET]) })
         if (stateOf(sender, tag) === undefined) fail('the broker’s map has not the tag of the delivery that it had not settled')
         await sender.credit()

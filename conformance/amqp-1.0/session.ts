@@ -426,3 +426,14 @@ export async function detachesWith(link: Link, why: string, ...conditions: reado
 export function conditionOf(error: Composite | undefined): string {
   return error?.kind === 'error' ? (error.condition ?? 'no condition') : 'no error'
 }
+
+/** A sender whose message was a byte larger than the broker's max-message-size, which is a link error. Skips where there is no such limit. */
+export async function tooLarge(trial: Trial): Promise<Sender> {
+  const sender = await (await begun(trial)).sender('q')
+  const { maxMessageSize = 0n } = sender.answer
+  if (maxMessageSize === 0n) skip('the broker has no max-message-size')
+  if (maxMessageSize > 20_000_000n) skip(`the broker’s max-message-size is ${maxMessageSize}`)
+  await sender.credit()
+  sender.transferInParts(message('x'.repeat(Number(maxMessageSize))), 32_000)
+  return sender
+}

@@ -9,7 +9,6 @@ import { acceptsAll } from './mutants.ts'
 import { ID } from './properties.ts'
 import {
   A_WHILE,
-  closes,
   code,
   connectBytes,
   connected,
@@ -57,12 +56,19 @@ export const connect: Chapter = {
       id: 'MQTT-3.1.0-2',
       level: 'must',
       says: 'A second CONNECT on one connection is a protocol error: the connection ends.',
-      how: 'CONNECT, and after CONNACK CONNECT once more.',
+      how: 'CONNECT, and after CONNACK CONNECT once more; the same with another client identifier.',
       async run(trial) {
-        const wire = await connected(trial)
-        await closes(wire, connectPacket(trial), 'a second CONNECT')
+        for (const word of ['client', 'other']) {
+          const wire = await connected(trial)
+          wire.send(connectPacket(trial, { clientId: trial.name(word) }))
+          const answers = await wire.closed('after a second CONNECT')
+          mustBe(!answers.some(({ cmd }) => cmd === 'connack'), 'a second CONNECT was answered with CONNACK')
+        }
       },
-      mutants: [neverCloses],
+      mutants: [
+        neverCloses,
+        answers('takes a second CONNECT', 'connect', ({ clientId }) => (clientId.endsWith('-other') ? packet(0x20, 0, 0, properties()) : undefined)),
+      ],
     },
     {
       id: 'MQTT-3.1.2-1',
