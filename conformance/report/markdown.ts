@@ -46,8 +46,8 @@ export function countsTable({ brokers, suites }: Report, gate: Level): string {
       const notes = [
         ...(must['not supported'] > 0 ? [`${must['not supported']} not supported`] : []),
         ...(must.skipped > 0 ? [`${must.skipped} not tried`] : []),
-        ...(must.error > 0 ? [`${must.error} errors`] : []),
-        ...(weaker > 0 ? [`${weaker} weaker ones differ`] : []),
+        ...(must.error > 0 ? [`${must.error} not carried out`] : []),
+        ...(weaker > 0 ? [`${weaker} of weaker levels differ`] : []),
       ]
       return `${must.pass} of ${must.pass + failed + must.error}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
     }),
@@ -64,7 +64,7 @@ function bridged({ clauses }: SuiteReport, column: number, gate: Level): string 
     `${counts.lossy} lossy`,
     `${counts.refused} refused`,
     ...(changed > 0 ? [`${changed} not as they may be`] : []),
-    ...(counts.error > 0 ? [`${counts.error} errors`] : []),
+    ...(counts.error > 0 ? [`${counts.error} not carried out`] : []),
   ]
   return tried === 0 ? '–' : `exact ${counts.pass} of ${tried} (${notes.join(', ')})`
 }
