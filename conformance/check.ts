@@ -21,7 +21,7 @@ export type Check = Statement &
     run: (trial: Trial) => Promise<void>
     /** What breaks this clause, and as little else as can be. With each of them the check must fail. */
     mutants: readonly Mutant[]
-    /** Of a should that our own broker does not keep: what would have to change in its frames. Proven is then that the check fails as it is, and passes so. */
+    /** Of a should that our own broker does not keep, or of a feature that it lacks: what would have to change in its frames. Proven is then that the check does not pass as it is, and passes so. */
     mends?: Mutant
     /** Not beside others: what it does is seen by every client of the broker, or it measures time. */
     alone?: boolean

@@ -47,3 +47,10 @@ it('a mutant that breaks the check instead of the clause is none', async () => {
 it('statements that are not checked need no proof', async () => {
   expect(await doubtsOf({ id: 'unseen', level: 'must', says: 'It thinks.', unchecked: 'Thoughts are not seen.' })).toEqual([])
 })
+
+it('a check of what our own broker does not do is proven by what would mend it', async () => {
+  const wants = check('shouts', async (trial) => mustEqual(await ask(trial, 'HO'), 'HO\n', 'the answer'))
+  expect(await doubtsOf({ ...wants, mends: shouts })).toEqual([[]])
+  expect(await doubtsOf({ ...wants, mends: idle })).toEqual([['a broker that does nothing: fail, the answer is ho\n where HO\n was due']])
+  expect(await doubtsOf({ ...asks, mends: idle })).toEqual([['a broker that is as it is: pass']])
+})

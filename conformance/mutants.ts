@@ -34,12 +34,16 @@ export async function prove(suite: Suite, framings: Framings, target: Target, op
     const good = check.mends ?? nothing
     const mutants = check.mends === undefined ? check.mutants : [nothing, ...check.mutants]
     const untouched = await through(check, good)
-    if (untouched.outcome !== 'pass') doubts.push(`a broker that ${good.says}: ${untouched.outcome}, ${untouched.seen}`)
+    if (untouched.outcome !== 'pass')
+      doubts.push(`${check.mends === undefined ? 'without a mutant' : `a broker that ${good.says}`}: ${untouched.outcome}, ${untouched.seen}`)
     if (mutants.length === 0) doubts.push('has no mutant')
     if (doubts.length === 0)
       for (const mutant of mutants) {
         const { outcome, seen } = await through(check, mutant)
-        if (outcome !== 'fail' && outcome !== 'lossy') doubts.push(`a broker that ${mutant.says}: ${outcome}${seen === '' ? '' : `, ${seen}`}`)
+        // Of what has to be mended the broker as it is may lack all that is tried.
+        const lacks = mutant === nothing && (outcome === 'skipped' || outcome === 'not supported')
+        if (outcome !== 'fail' && outcome !== 'lossy' && !lacks)
+          doubts.push(`a broker that ${mutant.says}: ${outcome}${seen === '' ? '' : `, ${seen}`}`)
       }
     const proof = { check, doubts, mutants: mutants.length }
     proofs.push(proof)

@@ -194,8 +194,7 @@ export const framing: Chapter = {
         const other = await Session.begin(wire, {}, 1)
         mustBe(one.begin.channel !== other.begin.channel, `both sessions are on channel ${one.begin.channel}`)
         for (const session of [one, other]) {
-          const name = trial.name(`on-${session.channel}`)
-          const { answer } = await session.attach({ kind: 'attach', name, role: true, source: { kind: 'source' }, target: { kind: 'target' } })
+          const { answer } = await session.sender(`q-${session.channel}`)
           mustEqual(answer.channel, session.begin.channel, 'the channel of attach')
         }
       },

@@ -27,6 +27,8 @@ export const data = (bytes: Buffer | string): Buffer => section('data', binary(b
 /** A message of these sections, whose body is this text. */
 export const message = (text: string, ...sections: readonly Buffer[]): Buffer => Buffer.concat([...sections, section('value', string(text))])
 
+const BARE: ReadonlySet<Section['name']> = new Set(['properties', 'applicationProperties', 'data', 'sequence', 'value', 'unknown'])
+
 export type Section = Readonly<{ name: SectionName | 'unknown'; value: Value; bytes: Buffer }>
 
 /** Fails when the bytes are no sections. */
@@ -50,10 +52,9 @@ function readAt(payload: Buffer, at: number): ReturnType<typeof decode> {
   }
 }
 
-/** The bytes of the bare message: properties, application properties and body. */
-export function bareOf(payload: Buffer): Buffer {
-  const bare: readonly string[] = ['properties', 'applicationProperties', 'data', 'sequence', 'value', 'unknown']
-  return Buffer.concat(sectionsOf(payload).flatMap(({ name, bytes }) => (bare.includes(name) ? [bytes] : [])))
+/** The bytes of the bare message: properties, application properties and body; or of the sections that are named. */
+export function bareOf(payload: Buffer, names: ReadonlySet<Section['name']> = BARE): Buffer {
+  return Buffer.concat(sectionsOf(payload).flatMap(({ name, bytes }) => (names.has(name) ? [bytes] : [])))
 }
 
 export function sectionOf(payload: Buffer, name: SectionName): Section | undefined {

@@ -80,12 +80,15 @@ export class Session {
 
   /** The next performative of this kind on the broker's channel of this session. */
   next<K extends Received['kind']>(kind: K): Promise<Received<K>> {
-    return this.wire.next(kind, this.begin.channel)
+    return this.nextThat(kind, kind, () => true)
   }
 
   nextThat<K extends Received['kind']>(kind: K, what: string, is: (piece: Received<K>) => boolean): Promise<Received<K>> {
-    return this.wire.nextThat(kind, what, (piece) => piece.channel === this.begin.channel && is(piece))
+    return this.wire.nextThat(kind, what, (piece) => piece.channel === this.begin.channel && is(piece), this.#over)
   }
+
+  /** The broker has ended it. */
+  readonly #over = (piece: Received): boolean => piece.kind === 'end' && piece.channel === this.begin.channel
 
   /** The next flow about no link. */
   nextSessionFlow(): Promise<Received<'flow'>> {
@@ -217,12 +220,12 @@ class Link {
     piece.channel === this.session.begin.channel && piece.handle === (this.answer.handle ?? 0)
 
   nextFlow(what = 'flow of the link', is: (flow: Received<'flow'>) => boolean = () => true): Promise<Received<'flow'>> {
-    return this.wire.nextThat('flow', what, (flow) => this.is(flow) && is(flow))
+    return this.session.nextThat('flow', what, (flow) => this.is(flow) && is(flow))
   }
 
   /** The broker's next detach of this link. */
   nextDetach(): Promise<Received<'detach'>> {
-    return this.wire.nextThat('detach', 'detach of the link', this.is)
+    return this.session.nextThat('detach', 'detach of the link', this.is)
   }
 
   /** Detaches or closes; answers the broker's detach. */
@@ -331,7 +334,7 @@ export class Receiver extends Link {
   #drained = 0
 
   nextTransfer(): Promise<Received<'transfer'>> {
-    return this.wire.nextThat('transfer', 'transfer', this.is)
+    return this.session.nextThat('transfer', 'transfer', this.is)
   }
 
   /** A whole message: the first of its transfers, and the bytes of all. */
@@ -422,4 +425,15 @@ export async function detachesWith(link: Link, why: string, ...conditions: reado
 
 export function conditionOf(error: Composite | undefined): string {
   return error?.kind === 'error' ? (error.condition ?? 'no condition') : 'no error'
+}
+
+/** A sender whose message was a byte larger than the broker's max-message-size, which is a link error. Skips where there is no such limit. */
+export async function tooLarge(trial: Trial): Promise<Sender> {
+  const sender = await (await begun(trial)).sender('q')
+  const { maxMessageSize = 0n } = sender.answer
+  if (maxMessageSize === 0n) skip('the broker has no max-message-size')
+  if (maxMessageSize > 20_000_000n) skip(`the broker’s max-message-size is ${maxMessageSize}`)
+  await sender.credit()
+  sender.transferInParts(message('x'.repeat(Number(maxMessageSize))), 32_000)
+  return sender
 }

@@ -5,7 +5,7 @@ import { toValue } from '../clients/amqp-composite.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { message } from './message.ts'
 import { changes, closesAt, edits, never, sees } from './mutants.ts'
-import { endsOn, refusing } from './refusals.ts'
+import { refusing } from './refusals.ts'
 import { begun, closesWith, openedWith, opened, receiverOf, senderOf, Session } from './session.ts'
 import type { Trial } from '../trial.ts'
 
@@ -371,16 +371,6 @@ export const sessions: Chapter = {
         ),
       ],
     },
-    endsOn(
-      {
-        id: 'AMQP-2.5.5-a',
-        level: 'must',
-        says: 'A frame for a handle that was never attached ends the session with unattached-handle.',
-        how: 'A transfer on handle 9.',
-      },
-      (session) => session.transfer({ kind: 'transfer', handle: 9, deliveryId: 0, deliveryTag: Buffer.from('t'), messageFormat: 0 }, message('x')),
-      'amqp:session:unattached-handle',
-    ),
   ],
 }
 

@@ -1,6 +1,6 @@
 // A connection of AMQP 1.0 that sends exactly what it is told and answers nothing by itself: performatives by name, any other bytes as they are.
 import { connect as connectTcp, type Socket } from 'node:net'
-import { fail, mustEqual } from '../outcome.ts'
+import { fail, mustEqual, notSupported } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { type Composite, compositeOf, type Performative, type SaslFrame, toValue, type Written } from './amqp-composite.ts'
 import { frame, type FrameOptions, header, isHeader, splitter } from './amqp-framing.ts'
@@ -84,9 +84,14 @@ export class AmqpWire {
     return this.#find(is, `${kind} to ${this.#name}`)
   }
 
-  /** The next frame of this kind that `is` so. */
-  nextThat<K extends ReceivedKind>(kind: K, what: string, is: (piece: Received<K>) => boolean): Promise<Received<K>> {
-    return this.#find((piece): piece is Received<K> => piece.kind === kind && is(piece as Received<K>), `${what} to ${this.#name}`)
+  /** The next frame of this kind that `is` so. `over`: what comes where it cannot come any more, beside close. */
+  nextThat<K extends ReceivedKind>(
+    kind: K,
+    what: string,
+    is: (piece: Received<K>) => boolean,
+    over?: (piece: Received) => boolean,
+  ): Promise<Received<K>> {
+    return this.#find((piece): piece is Received<K> => piece.kind === kind && is(piece as Received<K>), `${what} to ${this.#name}`, over)
   }
 
   /** The next frame that is one of these, whichever comes first. */
@@ -137,9 +142,21 @@ export class AmqpWire {
     this.#socket.resume()
   }
 
-  async #find<K extends ReceivedKind>(is: (piece: Received) => piece is Received<K>, what: string): Promise<Received<K>> {
-    const found = await this.inbox.find((piece): piece is Received => is(piece) || piece.kind === 'unreadable', what)
-    return is(found) ? found : fail(`what came instead of ${what} cannot be read: ${found.kind === 'unreadable' ? found.why : ''}`)
+  async #find<K extends ReceivedKind>(
+    is: (piece: Received) => piece is Received<K>,
+    what: string,
+    over: (piece: Received) => boolean = () => false,
+  ): Promise<Received<K>> {
+    const found = await this.inbox.find(
+      (piece): piece is Received => is(piece) || piece.kind === 'unreadable' || piece.kind === 'close' || over(piece),
+      what,
+    )
+    if (is(found)) return found
+    if (found.kind === 'unreadable') return fail(`what came instead of ${what} cannot be read: ${found.why}`)
+    const error = found.kind === 'close' || found.kind === 'end' ? found.error : undefined
+    const condition = error?.kind === 'error' ? (error.condition ?? 'no condition') : 'no error'
+    const seen = `${found.kind} (${condition}) came instead of ${what}`
+    return condition === 'amqp:not-implemented' ? notSupported(seen) : fail(seen)
   }
 
   #received(raw: Buffer): void {

@@ -18,7 +18,6 @@ const CR = 13
 /** Where the piece that begins at `at` ends: one line end between frames, or a whole frame with its NUL; -1 while it is not all there. */
 export function pieceEnd(bytes: Buffer, at: number): number {
   if (bytes[at] === LF) return at + 1
-  if (bytes[at] === CR && at + 1 === bytes.length) return -1
   if (bytes[at] === CR && bytes[at + 1] === LF) return at + 2
   const body = bodyStart(bytes, at)
   const nul = bytes.indexOf(0, at)

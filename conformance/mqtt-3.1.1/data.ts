@@ -4,8 +4,8 @@ import { hex } from '../clients/mqtt-wire.ts'
 import { acknowledge, nextId, publish, publishPacket, subscribe, take, taken, text, unsubscribe } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
 import { together } from '../mqtt/closes.ts'
-import { changes, sees } from '../mqtt/mutants.ts'
-import { type Mutant, mutant, neverCloses } from '../mutant.ts'
+import { changes, mistakes, sees } from '../mqtt/mutants.ts'
+import { neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import { closesOn } from './closes.ts'
 import { connected, rawConnect } from './session.ts'
@@ -13,16 +13,6 @@ import { connected, rawConnect } from './session.ts'
 /** CESU-8 halves, an overlong slash, a code point past the last, a lone continuation, a sequence cut short. */
 const ILL_FORMED = ['eda080', 'edbfbf', 'c0af', 'f4908080', '80', 'e28261'].map((hex) => Buffer.from(hex, 'hex'))
 const NULL = Buffer.from('a\0b')
-
-/** A broker that takes one run of bytes for another of the same length, whatever packet it is in. */
-const takes = (says: string, wrong: Buffer, right: Buffer): Mutant =>
-  mutant(says, () => ({
-    toBroker: (raw) => {
-      const copy = Buffer.from(raw)
-      for (let at = copy.indexOf(wrong); at >= 0; at = copy.indexOf(wrong)) right.copy(copy, at)
-      return copy
-    },
-  }))
 
 export const data: Chapter = {
   title: '1.5 and 2: data and the fixed header',
@@ -35,8 +25,8 @@ export const data: Chapter = {
       },
       () => ILL_FORMED.flatMap((bytes) => [packet(0x30, string(bytes), Buffer.from('x')), packet(0x82, u16(1), string(bytes), 0)]),
       [
-        takes('takes surrogates for letters', Buffer.from('eda080', 'hex'), Buffer.from('abc')),
-        takes('forgives an overlong slash', Buffer.from('c0af', 'hex'), Buffer.from('//')),
+        mistakes('takes surrogates for letters', Buffer.from('eda080', 'hex'), Buffer.from('abc')),
+        mistakes('forgives an overlong slash', Buffer.from('c0af', 'hex'), Buffer.from('//')),
       ],
     ),
     closesOn(
@@ -46,7 +36,7 @@ export const data: Chapter = {
         how: 'PUBLISH, SUBSCRIBE and UNSUBSCRIBE with U+0000 in the topic.',
       },
       () => [packet(0x30, string(NULL), Buffer.from('x')), packet(0x82, u16(1), string(NULL), 0), packet(0xa2, u16(1), string(NULL))],
-      [takes('reads U+0000 as a letter', NULL, Buffer.from('aab'))],
+      [mistakes('reads U+0000 as a letter', NULL, Buffer.from('aab'))],
     ),
     {
       id: 'MQTT-1.5.3-3',

@@ -85,6 +85,17 @@ export const retaining: Chapter = {
       mutants: [sees('retains nothing of QoS 0', 'publish', (message) => (message.qos === 0 ? { ...message, retain: false } : undefined))],
     },
     {
+      id: 'MQTT311 3.3.1.3-a',
+      level: 'should',
+      says: 'A message of QoS 0 with RETAIN is stored as the retained message of its topic.',
+      how: 'A message of QoS 0 is retained; who subscribes gets it.',
+      async run(trial) {
+        await retain(trial, await connected(trial, 'sender'), trial.name('t'), 'of 0', 0)
+        mustEqual((await found(trial, trial.name('t'), 'late')).map(text).join(), 'of 0', 'the retained message')
+      },
+      mutants: [sees('retains nothing of QoS 0', 'publish', (message) => (message.qos === 0 ? { ...message, retain: false } : undefined))],
+    },
+    {
       id: 'MQTT-3.3.1-8',
       level: 'must',
       says: 'What is sent because of a new subscription has RETAIN set.',

@@ -3,7 +3,7 @@ import type { Chapter } from '../check.ts'
 import { leave, nextId, publish, subscribe, take, takeUntil, taken, publishPacket, text, unsubscribe } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
 import { answers, changes, edits, is, never, sees } from '../mqtt/mutants.ts'
-import { mutant } from '../mutant.ts'
+import { mutant, neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import { closesOn } from './closes.ts'
 import { connected } from './session.ts'
@@ -215,6 +215,19 @@ export const unsubscribing: Chapter = {
         sees('takes DISCONNECT for a lost connection', 'disconnect', () => 'drop'),
         mutant('publishes the will all the same', () => ({ toBroker: (raw) => ((raw[0] ?? 0) >> 4 === 14 ? [] : undefined) })),
       ],
+    },
+    {
+      id: 'MQTT311 3.14.4-a',
+      level: 'should',
+      says: 'On DISCONNECT the server closes the connection if its client has not.',
+      how: 'A client sends DISCONNECT and keeps its side open.',
+      async run(trial) {
+        const wire = await connected(trial)
+        wire.send({ cmd: 'disconnect' })
+        const came = await wire.closed('after DISCONNECT')
+        mustEqual(came.length, 0, 'the number of packets after DISCONNECT')
+      },
+      mutants: [neverCloses],
     },
   ],
 }

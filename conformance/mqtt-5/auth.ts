@@ -29,7 +29,7 @@ async function begun(trial: Trial, options: Readonly<{ password?: string; maximu
   const method = [ID.authenticationMethod, string(METHOD), ID.authenticationData, string(scram.first)]
   wire.send(connectBytes(trial, { nameless: true, properties: [...limit, ...method] }))
   const answer = await wire.inbox.next('an answer to CONNECT with an authentication method')
-  if (answer?.cmd === 'connack' && [0x8c, 0x87].includes(answer.reasonCode ?? 0)) notSupported(`${METHOD} is refused with ${code(answer.reasonCode)}`)
+  if (answer?.cmd === 'connack' && (answer.reasonCode ?? 0) >= 0x80) notSupported(`${METHOD} is refused with ${code(answer.reasonCode)}`)
   if (trial.user === undefined || trial.password === undefined) skip('it takes the name and the password of a user')
   if (answer?.cmd !== 'auth') return fail(`${answer?.cmd ?? 'the end of the connection'} came where AUTH or a refusal was due`)
   return { wire, scram, challenge: answer }

@@ -119,7 +119,7 @@ export const connack: Chapter = {
         await subscribe(wire, { topic: trial.name('topic') })
         await publish(wire, trial.name('topic'), 'x')
         await wire.ping()
-        wire.send(connectPacket(trial))
+        wire.send(connectPacket(trial, { clientId: trial.name('other') }))
         const unread = await wire.closed('after a second CONNECT')
         mustBe(!unread.some(({ cmd }) => cmd === 'connack'), 'a second CONNACK came')
       },

@@ -2,14 +2,13 @@
 import type { Chapter } from '../check.ts'
 import { MqttWire } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
-import { answers, changes, edits, sees } from '../mqtt/mutants.ts'
+import { answers, changes, edits, mistakes, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
-import { acceptsAll, mistakes } from './mutants.ts'
+import { acceptsAll } from './mutants.ts'
 import { ID } from './properties.ts'
 import {
   A_WHILE,
-  closes,
   code,
   connectBytes,
   connected,
@@ -57,12 +56,19 @@ export const connect: Chapter = {
       id: 'MQTT-3.1.0-2',
       level: 'must',
       says: 'A second CONNECT on one connection is a protocol error: the connection ends.',
-      how: 'CONNECT, and after CONNACK CONNECT once more.',
+      how: 'CONNECT, and after CONNACK CONNECT once more; the same with another client identifier.',
       async run(trial) {
-        const wire = await connected(trial)
-        await closes(wire, connectPacket(trial), 'a second CONNECT')
+        for (const word of ['client', 'other']) {
+          const wire = await connected(trial)
+          wire.send(connectPacket(trial, { clientId: trial.name(word) }))
+          const answers = await wire.closed('after a second CONNECT')
+          mustBe(!answers.some(({ cmd }) => cmd === 'connack'), 'a second CONNECT was answered with CONNACK')
+        }
       },
-      mutants: [neverCloses],
+      mutants: [
+        neverCloses,
+        answers('takes a second CONNECT', 'connect', ({ clientId }) => (clientId.endsWith('-other') ? packet(0x20, 0, 0, properties()) : undefined)),
+      ],
     },
     {
       id: 'MQTT-3.1.2-1',
@@ -313,7 +319,7 @@ function format(): Chapter['clauses'] {
       id: 'MQTT-3.1.3-1',
       level: 'must',
       says: 'The payload of CONNECT is read in its order: client identifier, will properties, will topic, will payload, user name, password.',
-      how: 'A CONNECT with all of them; its will comes with the topic, the content type and the payload it was given.',
+      how: 'A CONNECT with all of them; its will comes with the topic and the payload it was given.',
       async run(trial) {
         const topic = trial.name('will')
         const watcher = await connected(trial, { clientId: trial.name('watcher') })
@@ -326,14 +332,15 @@ function format(): Chapter['clauses'] {
           }),
         )
         wire.destroy()
-        const message = await mustReceive(watcher, 'last words', 'the will is another')
-        mustEqual(message.properties?.contentType, 'text/x-will', 'the content type of the will')
+        await mustReceive(watcher, 'last words', 'the will is another')
       },
       mutants: [
         sees('takes the will topic for its payload', 'connect', (connect) =>
           connect.will === undefined ? undefined : { ...connect, will: { ...connect.will, payload: Buffer.from(connect.will.topic) } },
         ),
-        changes('forgets the will properties', 'publish', ({ properties: _, ...message }) => message),
+        sees('takes the client identifier for the will topic', 'connect', (connect) =>
+          connect.will === undefined ? undefined : { ...connect, will: { ...connect.will, topic: connect.clientId } },
+        ),
       ],
     },
     {

@@ -1,11 +1,10 @@
 // MQTT 5.0, 1.5: how data is represented. What a broker reads is in the bytes of the checks, what it writes is held by the wire itself.
 import type { Chapter } from '../check.ts'
 import { packet, properties, string, u16, varint } from '../mqtt/bytes.ts'
-import { changes } from '../mqtt/mutants.ts'
+import { changes, mistakes } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
 import { mustBe } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
-import { mistakes } from './mutants.ts'
 import { ID, longVarint, readVarint, withProperties } from './properties.ts'
 import { closesEach, connectBytes, connected, publish, publishBytes, receive, refusesEach, subscribe } from './session.ts'
 

@@ -41,14 +41,3 @@ export const addsLongReason = (cmd: Packet['cmd']): Mutant => adds('a long Reaso
 
 export const addsLongUserProperty = (cmd: Packet['cmd']): Mutant =>
   adds('a long User Property', cmd, ID.userProperty, Buffer.concat([string('about'), string(LONG)]))
-
-/** With these bytes instead of others of the same length, wherever they are in what the client sends: it takes what is malformed for something else. */
-export function mistakes(says: string, from: Buffer, to: Buffer): Mutant {
-  return mutant(says, () => ({
-    toBroker: (raw) => {
-      const changed = Buffer.from(raw)
-      for (let at = changed.indexOf(from); at >= 0; at = changed.indexOf(from)) to.copy(changed, at)
-      return changed
-    },
-  }))
-}

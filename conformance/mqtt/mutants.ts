@@ -1,6 +1,6 @@
 // Edits of MQTT packets, for the mutants of both suites: packets are read and written at the level that the connection's CONNECT names.
 import { generate, type Packet, parser } from 'mqtt-packet'
-import type { Edited, Mutant } from '../mutant.ts'
+import { type Edited, type Mutant, mutant } from '../mutant.ts'
 
 /** What stands for a packet: nothing said, the packet itself. Bytes go as they are, also such as no packet has. */
 export type Stands = Packet | Buffer | readonly (Packet | Buffer)[] | 'drop' | 'close' | undefined
@@ -108,4 +108,15 @@ function read(raw: Buffer, level: number): Packet | undefined {
   })
   reader.parse(raw)
   return found
+}
+
+/** With these bytes instead of others of the same length, wherever they are in what the client sends: it takes what is malformed for something else. */
+export function mistakes(says: string, from: Buffer, to: Buffer): Mutant {
+  return mutant(says, () => ({
+    toBroker: (raw) => {
+      const changed = Buffer.from(raw)
+      for (let at = changed.indexOf(from); at >= 0; at = changed.indexOf(from)) to.copy(changed, at)
+      return changed
+    },
+  }))
 }

@@ -10,6 +10,8 @@ import { mustBe, mustEqual } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 
 export type Dialect = Readonly<{
+  /** Before the section of statements that have no number. */
+  name: 'MQTT311' | 'MQTT5'
   /** The numbers of the statements on wildcards in names, on # and on +; the others are the same. */
   ids: readonly [string, string, string]
   /** What lies before the payload of PUBLISH, SUBSCRIBE and UNSUBSCRIBE: properties, but none. */
@@ -171,6 +173,28 @@ export function topics(dialect: Dialect): Chapter {
           )
         },
         mutants: [sees('matches $ by +', 'publish', (message) => ({ ...message, topic: message.topic.replace('$', 's') }))],
+      },
+      {
+        id: `${dialect.name} 4.7.2-a`,
+        level: 'should',
+        says: 'Clients are kept from exchanging messages by topics that begin with $.',
+        how: 'A client subscribes to a topic below $, another publishes to it: nothing comes.',
+        async run(trial) {
+          const wire = await connect(trial)
+          const topic = `$own/${trial.name('t')}`
+          wire.send({ cmd: 'subscribe', messageId: nextId(), subscriptions: [{ topic, qos: 0 }] })
+          const answer = await wire.inbox.next('an answer to SUBSCRIBE to a topic below $, or the end of the connection')
+          if (answer?.cmd !== 'suback' || Number(answer.granted[0]) >= 0x80) return
+          await subscribe(wire, trial.name('end'), 0)
+          const refused = await connect(trial, 'refused')
+          refused.send(publishPacket(topic, topic))
+          refused.send({ cmd: 'pingreq' })
+          await refused.inbox.next('an answer to PINGREQ, or the end of the connection')
+          await publish(await connect(trial, 'sender'), trial.name('end'), 'end')
+          mustEqual((await takeUntil(wire, 'end')).map((message) => message.topic).join(' '), '', 'the topics below $ by which a message came')
+        },
+        mends: sees('drops what clients publish below $', 'publish', (message) => (message.topic.startsWith('$') ? 'drop' : undefined)),
+        mutants: [],
       },
       {
         id: 'MQTT-4.7.3-1',

@@ -10,7 +10,7 @@ export const activemq: ProfileData = {
   lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
   avoid: {
     'amqp-1.0': {
-      'AMQP-2.7.2-a': 'ActiveMQ 6.3 does not answer it, and is kept busy by it from then on.',
+      'AMQP-2.7.2-a': 'It harms the broker beyond the connection on which it comes, which its maintainers should hear of before others do.',
     },
   },
 }

@@ -10,8 +10,7 @@ export const artemis: ProfileData = {
   lacks: {},
   avoid: {
     'amqp-1.0': {
-      'AMQP-2.7.2-a':
-        'Artemis 2.56 does not answer it, and afterwards answers no new connection of AMQP: every check behind this one would fail for it.',
+      'AMQP-2.7.2-a': 'It harms the broker beyond the connection on which it comes, which its maintainers should hear of before others do.',
     },
   },
 }

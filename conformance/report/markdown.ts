@@ -46,8 +46,8 @@ export function countsTable({ brokers, suites }: Report, gate: Level): string {
       const notes = [
         ...(must['not supported'] > 0 ? [`${must['not supported']} not supported`] : []),
         ...(must.skipped > 0 ? [`${must.skipped} not tried`] : []),
-        ...(must.error > 0 ? [`${must.error} errors`] : []),
-        ...(weaker > 0 ? [`${weaker} weaker ones differ`] : []),
+        ...(must.error > 0 ? [`${must.error} not carried out`] : []),
+        ...(weaker > 0 ? [`${weaker} of weaker levels differ`] : []),
       ]
       return `${must.pass} of ${must.pass + failed + must.error}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
     }),
@@ -64,7 +64,7 @@ function bridged({ clauses }: SuiteReport, column: number, gate: Level): string 
     `${counts.lossy} lossy`,
     `${counts.refused} refused`,
     ...(changed > 0 ? [`${changed} not as they may be`] : []),
-    ...(counts.error > 0 ? [`${counts.error} errors`] : []),
+    ...(counts.error > 0 ? [`${counts.error} not carried out`] : []),
   ]
   return tried === 0 ? '–' : `exact ${counts.pass} of ${tried} (${notes.join(', ')})`
 }
@@ -107,9 +107,15 @@ export function failuresOf({ brokers, suites }: Report, column: number, gate: Le
 
 const seenOf = ({ seen }: Cell): string => seen.split('\n')[0] ?? ''
 
+/** So many lines at the beginning and at the end of what went over the wires; the other reports have all. */
+const FIRST = 30
+const LAST = 15
+
 function transcript({ lines }: Cell): readonly string[] {
   // Bytes of a broker must not end the fence.
-  return lines.length === 0 ? [] : [['```text', ...lines.map((line) => line.replaceAll('```', '` ` `')), '```'].join('\n')]
+  const shown =
+    lines.length <= FIRST + LAST ? lines : [...lines.slice(0, FIRST), `… ${lines.length - FIRST - LAST} lines more …`, ...lines.slice(-LAST)]
+  return lines.length === 0 ? [] : [['```text', ...shown.map((line) => line.replaceAll('```', '` ` `')), '```'].join('\n')]
 }
 
 /** Of cells that are Markdown already. */

@@ -12,6 +12,7 @@ export type Breach = Readonly<{
   id: string
   level?: Level
   says: string
+  /** A few words, as in “after …”. */
   how: string
   does: (wire: WsWire, dialect: Dialect) => void
   dialects?: readonly Dialect[]
@@ -24,7 +25,7 @@ export function breach({ id, level = 'must', says, how, does, dialects, bears }:
     id,
     level,
     says,
-    how,
+    how: `${how[0]?.toUpperCase()}${how.slice(1)}.`,
     async run(trial) {
       const { wire, dialect } = await opened(trial, dialects)
       does(wire, dialect)
@@ -79,6 +80,13 @@ export const framing: Chapter = {
         bears: takes('looks at no reserved bit', (frame) => (frame.rsv === 0 ? undefined : { ...frame, rsv: 0 })),
       }),
     ),
+    breach({
+      id: 'WS-5.2-r',
+      says: 'A control frame whose reserved bit is set ends the connection as well.',
+      how: 'a ping with RSV1',
+      does: (wire) => wire.frame({ opcode: OPCODE.ping, rsv: 4, payload: 'p' }),
+      bears: takes('looks at no reserved bit', (frame) => (frame.rsv === 0 ? undefined : { ...frame, rsv: 0 })),
+    }),
     ...[3, 7, 11, 15].map((opcode, i) =>
       breach({
         id: `WS-5.2-${'defg'[i] ?? ''}`,
@@ -325,6 +333,19 @@ export const text: Chapter = {
       dialects: [stomp],
       does: (wire) => wire.frame({ opcode: OPCODE.text, payload: Buffer.from([0x0a, 0xed, 0xa0, 0x80]) }),
       bears: takes('checks no text', (frame) => (frame.opcode === OPCODE.text ? { ...frame, payload: Buffer.from('\n') } : undefined)),
+    }),
+    breach({
+      id: 'WS-8.1-f',
+      says: 'Text that is not UTF-8 ends the connection also in a later fragment.',
+      how: 'a text message whose second fragment has a byte that UTF-8 does not have',
+      dialects: [stomp],
+      does: (wire) => {
+        wire.frame({ opcode: OPCODE.text, fin: false, payload: '\n' })
+        wire.frame({ opcode: OPCODE.continuation, payload: Buffer.from([0x0a, 0xff]) })
+      },
+      bears: takes('checks the first fragment only', (frame) =>
+        frame.opcode === OPCODE.continuation ? { ...frame, payload: Buffer.from('\n') } : undefined,
+      ),
     }),
     {
       id: 'WS-8.1-d',

@@ -76,6 +76,35 @@ export const clientHandshake: Chapter = {
       },
     }),
     mustAccept('p', 'that offers an extension that nobody knows', { headers: { 'Sec-WebSocket-Extensions': 'x-unknown; level=9' } }),
+    mustAccept('s', 'whose subprotocols come in two headers', {
+      headers: { 'sec-websocket-protocol': 'made-up' },
+    }),
+    {
+      id: 'WS-4.2.1-t',
+      level: 'must',
+      says: 'The request may name its resource by an absolute URI.',
+      how: 'A hand-shake by `GET http://host:port/path HTTP/1.1`.',
+      async run(trial) {
+        const { host, port, path } = trial.addressOf('ws')
+        const wire = await WsWire.open(trial)
+        const head = await wire.shake({ start: `GET http://${host}:${port}${path === '' ? '/' : path} HTTP/1.1` })
+        mustEqual(statusOf(head), 101, 'the status of the response')
+      },
+      mutants: [refuses('knows paths only', ({ start }) => start.startsWith('GET http:'))],
+    },
+    {
+      id: 'WS-9.1-a',
+      level: 'must',
+      says: 'A list of extensions that is not written as one must be fails the connection.',
+      how: 'A hand-shake with `Sec-WebSocket-Extensions: x-one; =, "`: an error of HTTP, or the end of the connection.',
+      async run(trial) {
+        const wire = await WsWire.open(trial)
+        wire.text(wire.request({ headers: { 'Sec-WebSocket-Extensions': 'x-one; =, "' } }))
+        const head = await wire.responseOrEnd()
+        if (head !== undefined && statusOf(head) === 101) await wire.failed('a malformed list of extensions')
+      },
+      mutants: [reads('does not look at extensions', (headers) => void headers.delete('sec-websocket-extensions'))],
+    },
     {
       id: 'WS-4.2.1-q',
       level: 'must',

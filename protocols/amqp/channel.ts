@@ -36,6 +36,8 @@ export class Channel {
   ending = false
   /** The client's handles that we detached and it has not yet; whether its client has no reason to go on with it. */
   readonly #detached = new Map<number, boolean>()
+  /** Of those, the links that had been served: nobody attaches one again before it has been told that it is no more (part 2.6.5). */
+  readonly #errant = new Map<number, Link>()
   /** Ours in use. */
   readonly #handles = new Set<number>()
   readonly #handleMax: number
@@ -95,11 +97,18 @@ export class Channel {
     return this.#detached.has(handle)
   }
 
+  /** An attach of a link that we ended, by a client that does not know it: one that did would say what it has unsettled. */
+  isErrant({ name, receives, unsettled }: Attach): boolean {
+    if (this.#errant.size === 0 || unsettled !== undefined) return false
+    return [...this.#errant.values()].some((link) => link.receives === receives && link.attach.name === name)
+  }
+
   /** We detach; the client answers. */
   detach(link: Link, closed: boolean, error: AmqpError | undefined): void {
     if (this.links.get(link.incoming) !== link) return
     this.forget(link)
     this.#detached.set(link.incoming, link.answered)
+    if (link.answered) this.#errant.set(link.incoming, link)
     this.tellDetach(link.handle, closed, error)
     this.connection.released(link, false)
   }
@@ -129,6 +138,7 @@ export class Channel {
   /** The client's answer to our detach. */
   detachedByBoth(handle: number): void {
     this.#detached.delete(handle)
+    this.#errant.delete(handle)
   }
 
   /** The link is no more; what it had is given up, unless it outlives what it leaves by. */

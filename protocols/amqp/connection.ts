@@ -325,7 +325,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   /** Keeps what a link has, where its terminus outlives what it leaves by. False: it is to be released. */
   keep(link: Link, leaving: Leaving, channel: Channel): boolean {
     const { kept } = this.shared
-    if (!outlives(link.expiry) || kept.full || this.#keptHere.size >= this.shared.settings.linksMax) return false
+    if (!outlives(link.expiry) || this.#keptHere.size >= this.shared.settings.linksMax) return false
     const key = this.linkKey(link.attach.name, link.receives)
     link.suspend()
     kept.keep(key, link)

@@ -15,6 +15,9 @@ export type Decision = Readonly<{ ticket: Ticket; state: Buffer; open: OpenTrans
 /** It is to be rolled back, which may be much for one turn: before `finish`, what it settled is given back in shares. */
 export type Undoing = Readonly<{ open: OpenTransaction; finish: () => Decision | AmqpError | Undone }>
 
+/** The link ends, and with it what was declared on it (part 4.4.1). */
+export type Terminating = Readonly<{ terminates: AmqpError }>
+
 /** It is rolled back: before that is told, what its receivers settled is tried again, in shares. */
 export type Undone = Readonly<{ undone: OpenTransaction; told: Decision | AmqpError }>
 
@@ -29,7 +32,7 @@ export class Coordinator {
   }
 
   /** Does what the message that `reader` is over asks for, in the link's own session. */
-  command(reader: TermReader, session: Session): Decision | AmqpError | Undoing | Undone {
+  command(reader: TermReader, session: Session): Decision | AmqpError | Undoing | Undone | Terminating {
     let command: Term | undefined
     try {
       command = commandOf(reader)
@@ -57,12 +60,14 @@ export class Coordinator {
     return { ticket: 0, state: new TermWriter(16).term(described(0x33, list([binary(open.id)]))).bytes(), open: undefined }
   }
 
-  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError | Undoing | Undone {
+  #discharge(id: Term | undefined, fail: Term | undefined, session: Session): Decision | AmqpError | Undoing | Undone | Terminating {
     const open = id?.type === 'binary' ? this.#transactions.find(Buffer.from(id.value).toString('latin1')) : undefined
     if (open === undefined) return UNKNOWN_ID
+    const fails = fail?.type === 'boolean' && fail.value
+    if (open.partials > 0 && !fails) return PARTIAL
     this.#transactions.close(open)
     this.#declared.delete(open)
-    if (fail?.type === 'boolean' && fail.value) {
+    if (fails) {
       const finish = (): Undone => {
         open.transaction.rollback()
         return { undone: open, told: { ticket: 0, state: ACCEPTED_BYTES, open: undefined } }
@@ -107,4 +112,10 @@ function commandOf(reader: TermReader): Term | undefined {
 /** What a coordinator's attach is answered with: what it can do (part 4.5.4). */
 export const CAPABILITIES = ['amqp:local-transactions', 'amqp:multi-txns-per-ssn', 'amqp:multi-ssns-per-txn']
 
+const PARTIAL: Terminating = {
+  terminates: {
+    condition: 'amqp:transaction:rollback',
+    description: 'The transaction is rolled back: a message of it was only half sent (part 4.4.1).',
+  },
+}
 const ACCEPTED_BYTES = new TermWriter(8).term(described(0x24, list([]))).bytes()

@@ -9,7 +9,7 @@ import { AMQP_HEADER, SASL_HEADER } from './codec.ts'
 import { addressTerm, amqpDefaults } from './fake-node.ts'
 import { frame } from './frames.ts'
 import amqp from './index.ts'
-import { boolean, described, list, pairs, symbol, type Term, text, uint } from './term.ts'
+import { boolean, described, list, pairs, NULL, symbol, type Term, text, uint } from './term.ts'
 
 const CORPUS = new URL('./corpus/', import.meta.url)
 /** One read is dealt with in far less; a loop over a claimed count takes seconds. */
@@ -93,8 +93,9 @@ async function feed(front: ReturnType<typeof newFront>['front'], pieces: readonl
 const tag = (value: string): Term => ({ type: 'binary', value: Buffer.from(value) })
 const DATA = Buffer.from([0x00, 0x53, 0x75, 0xa0, 0x01, 0x78])
 
-function transferFrame(handle: number, id: number, payload: Buffer, more: boolean): Buffer {
-  const whole = Buffer.concat([frame(0, 0x14, [uint(handle), uint(id), tag(String(id)), uint(0), boolean(false), boolean(more)]), payload])
+function transferFrame(handle: number, id: number, payload: Buffer, more: boolean, resume = false): Buffer {
+  const fields = [uint(handle), uint(id), tag(String(id)), uint(0), boolean(false), boolean(more), undefined, undefined, boolean(resume)]
+  const whole = Buffer.concat([frame(0, 0x14, fields), payload])
   whole.writeUInt32BE(whole.length, 0)
   return whole
 }
@@ -103,10 +104,20 @@ function transferFrame(handle: number, id: number, payload: Buffer, more: boolea
 function stream(random: SeededRandom): Buffer[] {
   const small = (): number => random.below(4)
   const accepted = described(0x24 + random.below(4), list([]))
-  const source = described(
-    0x28,
-    list([text(['a', 'topic://a.*', 'queue://b'][random.below(3)]), uint(random.below(3)), symbol(['never', 'session-end'][random.below(2)])]),
-  )
+  const terminus = (code: 0x28 | 0x29, names: readonly string[]): Term =>
+    described(
+      code,
+      list([
+        text(names[random.below(names.length)] ?? ''),
+        uint(random.below(3)),
+        symbol(['never', 'session-end', 'link-detach', 'connection-close'][random.below(4)] ?? ''),
+        uint(random.below(2) * 30),
+      ]),
+    )
+  const source = terminus(0x28, ['a', 'topic://a.*', 'queue://b', 'a,topic://b'])
+  // Links of the same names come again on the next stream: what they had unsettled is resumed, or not.
+  const unsettled = (): Term =>
+    pairs(Array.from({ length: random.below(4) }, () => [tag(String(random.below(10))), random.below(2) === 0 ? NULL : accepted] as const))
   const frames: Buffer[] = random.below(4) === 0 ? [SASL_HEADER, frame(0, 0x41, [symbol('ANONYMOUS')], 1)] : []
   frames.push(
     AMQP_HEADER,
@@ -141,7 +152,28 @@ function stream(random: SeededRandom): Buffer[] {
           boolean(random.below(2) === 0),
           boolean(random.below(2) === 0),
         ]),
+      () =>
+        frame(0, 0x12, [
+          text(`n${small()}`),
+          uint(small()),
+          boolean(random.below(2) === 0),
+          undefined,
+          { type: 'uint8', value: random.below(2) },
+          source,
+          terminus(0x29, ['a', 'queue://b,topic://c']),
+          unsettled(),
+          boolean(random.below(4) === 0),
+        ]),
       () => transferFrame(small(), random.below(10), DATA, random.below(3) === 0),
+      () => transferFrame(small(), random.below(10), DATA, false, true),
+      () =>
+        frame(0, 0x15, [
+          boolean(true),
+          uint(0),
+          uint(small()),
+          boolean(true),
+          described(0x27, list([boolean(true), boolean(false), pairs([[symbol('x-opt-tries'), uint(small())]])])),
+        ]),
       () => transferFrame(small(), random.below(10), Buffer.from(random.bytes(random.below(60))), false),
       () => frame(0, 0x15, [boolean(random.below(2) === 0), uint(small()), uint(small()), boolean(random.below(2) === 0), accepted]),
       () => frame(0, 0x16, [uint(small()), boolean(random.below(2) === 0)]),
@@ -190,8 +222,9 @@ describe('streams', () => {
     expect(faults).toEqual([])
   })
 
-  it('changed at random throw nothing, and the node takes and gives as before', async () => {
-    const { front, faults } = newFront()
+  it('changed at random throw nothing, leave nothing behind, and the node takes and gives as before', async () => {
+    const { front, faults, core } = newFront()
+    const sessions = core.core.figures().sessionsOpen
     for (let seed = 1; seed <= 1500; seed++) {
       const random = new SeededRandom(seed)
       const bytes = mutate(stream(random), random)
@@ -202,6 +235,11 @@ describe('streams', () => {
       }
     }
     expect(faults).toEqual([])
+    expect(core.core.figures().sessionsOpen).toBeGreaterThan(sessions)
+    // The time of whatever was kept is over.
+    core.clock.advance(amqpDefaults.linkKeepMaxMs + 1_000)
+    await core.settled()
+    expect(core.core.figures().sessionsOpen).toBe(sessions)
     const good = [AMQP_HEADER, frame(0, 0x10, [text('good')]), frame(0, 0x11, [undefined, uint(0), uint(100), uint(100)])]
     good.push(
       frame(0, 0x12, [text('s'), uint(0), boolean(false), undefined, undefined, addressTerm(0x28, 'me'), addressTerm(0x29, 'fine')]),

@@ -309,6 +309,7 @@ describe('a link', () => {
     for (const goOn of [
       (raw: Raw) => transfer(raw, 0, 2, DATA),
       (raw: Raw) => raw.send(0, 0x13, [uint(0), uint(1000), uint(0), uint(1000), uint(0), uint(0), uint(1)]),
+      (raw: Raw) => raw.send(0, ATTACH, [text('s0'), uint(5), boolean(false), undefined, undefined, addressTerm(0x28, 'x'), addressTerm(0x29, 'a')]),
     ]) {
       const node = await startNode()
       const raw = await node.begun()

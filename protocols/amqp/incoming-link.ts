@@ -20,6 +20,7 @@ import type { OwnSession } from './own-session.ts'
 import { type Fate, NOBODY, Remembered, tagsOf } from './remembered.ts'
 import { TermWriter } from './writer.ts'
 import type { Term } from './term.ts'
+import { namesOf } from './terminus.ts'
 import { Owed } from '../shared/owed.ts'
 import type { Attach, Transfer } from './performatives.ts'
 import type { TermReader } from './reader.ts'
@@ -49,6 +50,8 @@ type Partial = {
   readonly format: number
   /** The transaction that it is a part of, by its id. */
   within: string | undefined
+  /** The same, while more is to come. */
+  open: OpenTransaction | undefined
 }
 
 /** Whom to answer, once it is done: a delivery, as accepted; one that belongs to a transaction (or ends it), in a state that says more; or one that is remembered. */
@@ -74,6 +77,8 @@ export class IncomingLink implements Replies, KeptLink {
   readonly #target: Address | undefined
   readonly #coordinator: Coordinator | undefined
   #own: OwnSession | undefined
+  /** Among those that may be kept. */
+  #hasPlace = false
   #over = false
   /** It is over, and waits for its client. */
   #kept = false
@@ -118,6 +123,7 @@ export class IncomingLink implements Replies, KeptLink {
 
   open(own: OwnSession): void {
     this.#own = own
+    this.#hasPlace = outlives(this.expiry)
   }
 
   /** Something may be inherited of it. */
@@ -128,6 +134,8 @@ export class IncomingLink implements Replies, KeptLink {
   /** Goes on where the last link of this name was left. Answers what is said of the deliveries that its client names. */
   inherit(link: IncomingLink): readonly (readonly [Term, Term])[] {
     this.#own = link.#own
+    this.#hasPlace = link.#hasPlace
+    link.#hasPlace = false
     this.#owed = link.#owed
     this.#parked = link.#parked
     this.#doneUpTo = link.#doneUpTo
@@ -180,6 +188,10 @@ export class IncomingLink implements Replies, KeptLink {
       return
     }
     if (transfer.more) {
+      if (partial.within !== undefined && partial.open === undefined) {
+        partial.open = this.#channel.connection.transactions.find(partial.within)
+        if (partial.open !== undefined) partial.open.partials++
+      }
       if (payloadBytes > 0) partial.pieces.push(frame.bytes.subarray(transfer.payload, frame.end))
       this.#partial = partial
       if (!this.#channel.connection.keepPartial(payloadBytes)) {
@@ -227,12 +239,24 @@ export class IncomingLink implements Replies, KeptLink {
     const { tagBytes, tagEnd, resume } = transfer
     const tag = this.#remembered === undefined ? '' : bytes.toString('latin1', tagEnd - tagBytes, tagEnd)
     const second = linkSecond && transfer.receiverSettles !== 0
-    return { id: transfer.deliveryId, settled: false, tag, resume, second, pieces: [], bytes: 0, format: transfer.format ?? 0, within: undefined }
+    return {
+      id: transfer.deliveryId,
+      settled: false,
+      tag,
+      resume,
+      second,
+      pieces: [],
+      bytes: 0,
+      format: transfer.format ?? 0,
+      within: undefined,
+      open: undefined,
+    }
   }
 
   /** The unfinished message is no more. */
   #drop(): void {
     if (this.#partial === undefined) return
+    if (this.#partial.open !== undefined) this.#partial.open.partials--
     this.#channel.connection.keepPartial(-this.#partial.pieces.reduce((sum, piece) => sum + piece.length, 0))
     this.#partial = undefined
   }
@@ -316,7 +340,8 @@ export class IncomingLink implements Replies, KeptLink {
       return
     }
     const decision = coordinator.command(reader, this.session)
-    if ('finish' in decision) {
+    if ('terminates' in decision) this.#fail(decision.terminates)
+    else if ('finish' in decision) {
       const { open, finish } = decision
       this.#channel.connection.inShares(
         () => open.transaction.giveBack(SHARE),
@@ -462,6 +487,10 @@ export class IncomingLink implements Replies, KeptLink {
     if (this.#over) return
     const id = typeof due === 'number' ? due : due.id
     if (id !== NOBODY) {
+      if (open === undefined && this.#coordinator !== undefined && !knowsRejected(this.attach.source?.outcomes)) {
+        this.#fail(error)
+        return
+      }
       if (open === undefined) this.#channel.reject(id, error)
       else this.#channel.tell(id, open.state({ kind: 'rejected', reason: '' }, error), true, this)
       this.#decided()
@@ -477,8 +506,7 @@ export class IncomingLink implements Replies, KeptLink {
       () => open?.abort(SHARE) === true,
       () => {
         if (this.#over) return
-        this.#channel.reject(id, rolledBack(error))
-        this.#decided()
+        this.#refuse(id, rolledBack(error))
         this.#channel.connection.flush()
       },
     )
@@ -577,10 +605,17 @@ export class IncomingLink implements Replies, KeptLink {
   #close(): void {
     const own = this.#own
     this.#own = undefined
+    if (this.#hasPlace) this.#channel.connection.shared.kept.leave()
+    this.#hasPlace = false
     for (const open of this.#coordinator?.release() ?? []) open.abort(Number.POSITIVE_INFINITY)
     this.#channel.connection.lingering.delete(this)
     own?.session.close('clean')
   }
+}
+
+/** Whether a link can be told so what its coordinator could not do; else it is told by its end (part 4.2, 4.3). A source that names no outcomes takes all. */
+function knowsRejected(outcomes: Term | undefined): boolean {
+  return outcomes === undefined || namesOf(outcomes).includes('amqp:rejected:list')
 }
 
 /** Queues that are made by sending to this address. */

@@ -1,7 +1,7 @@
 // Links whose client is away and may come back to what they have unsettled (part 2.6.5), by the key of their name. Each goes when its time is over.
 // Not here: what is kept of one (incoming-link.ts, outgoing-link.ts), and how long (expiry.ts).
 import type { Broker } from '../../src/api.ts'
-import type { Expiry } from './expiry.ts'
+import { type Expiry, outlives, WITH_LINK } from './expiry.ts'
 
 export interface KeptLink {
   readonly expiry: Expiry
@@ -17,14 +17,24 @@ export class KeptLinks {
   readonly #broker: Pick<Broker, 'schedule'>
   readonly #max: number
   readonly #held = new Map<string, Held>()
+  /** Links that may outlive their connection, kept or not. */
+  #places = 0
 
   constructor(broker: Pick<Broker, 'schedule'>, max: number) {
     this.#broker = broker
     this.#max = max
   }
 
-  get full(): boolean {
-    return this.#held.size >= this.#max
+  /** What is granted to one more link: nothing that outlives it where too many may already, which is told. `leave` when such a link is no more. */
+  admit(expiry: Expiry): Expiry {
+    if (!outlives(expiry)) return expiry
+    if (this.#places >= this.#max) return { ...WITH_LINK, durable: expiry.durable }
+    this.#places++
+    return expiry
+  }
+
+  leave(): void {
+    this.#places--
   }
 
   /** Its time begins with `begin`. One of the same name that is kept already goes. */

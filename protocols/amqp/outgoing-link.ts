@@ -87,6 +87,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   readonly #channel: Channel
   readonly #defaultOutcome: CoreOutcome
   #own: OwnSession | undefined
+  /** Among those that may be kept. */
+  #hasPlace: boolean
   #doneUpTo: Ticket = 0
   #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
   /** What was sent and is unsettled, of a link with a session of its own, and what of it is to be sent again. */
@@ -122,6 +124,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.expiry = expiry
     this.signature = signature
     this.#own = own
+    this.#hasPlace = own !== undefined
     if (own !== undefined) {
       own.to = this
       this.#inHand = new InHand()
@@ -175,6 +178,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   inherit(link: OutgoingLink): readonly (readonly [Term, Term])[] {
     link.#channel.forgetUnsettled(link)
     this.#own = link.#own
+    this.#hasPlace = link.#hasPlace
+    link.#hasPlace = false
     this.#doneUpTo = link.#doneUpTo
     this.#after = link.#after
     this.#consumer = link.#consumer
@@ -492,6 +497,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.#inHand = undefined
     this.#own?.session.close('clean')
     this.#own = undefined
+    if (this.#hasPlace) this.#channel.connection.shared.kept.leave()
+    this.#hasPlace = false
   }
 }
 

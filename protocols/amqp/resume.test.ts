@@ -478,6 +478,22 @@ describe('a terminus', () => {
     expect((await again.next(0x14)).payload.toString()).toContain('while away')
   })
 
+  it('is granted nothing where linksKept others may be kept, until one of them is no more', async () => {
+    const node = await startNode({ linksKept: 1 })
+    const grants = async (name: string, how: 'send' | 'receive' = 'receive'): Promise<unknown> => {
+      const raw = await node.begun('d')
+      const attach = how === 'send' ? await sends(raw, {}, { name }) : await receives(raw, {}, { name })
+      await lost(node, raw)
+      return grantedOf(attach, how === 'send' ? 6 : 5)[2]
+    }
+    for (const how of ['send', 'receive'] as const) {
+      expect([await grants('one', how), await grants('two'), await grants('two', how), await grants('one', how)]).toEqual([60, 0, 0, 60])
+      node.core.clock.advance(61_000)
+      expect(await grants('two')).toBe(60)
+      node.core.clock.advance(61_000)
+    }
+  })
+
   it('is given up at once where linksKept others are kept', async () => {
     const node = await startNode({ linksKept: 1 })
     const fill = await openSender(await node.rhea(), 'a')

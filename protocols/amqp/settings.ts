@@ -63,7 +63,11 @@ export const schema: Readonly<Record<string, unknown>> = {
       'Longest time that what a link has unsettled is kept for a client that is away, where it asks for that by expiry-policy and timeout. 0: never.',
       86_400_000,
     ),
-    linksKept: whole(10_000, 0, 'Links that are kept so, of all clients together; one more is given up when its client goes.'),
+    linksKept: whole(
+      1_000,
+      0,
+      'Links that may be kept so, of all clients together: each may have prefetchBytes of messages in memory. One more is granted nothing, and told so.',
+    ),
     idleTimeoutMs: whole(60_000, 0, 'Longest silence asked of clients (idle-time-out in Open); after twice this the connection ends. 0: none.'),
     idleTimeoutMinMs: whole(500, 1, 'Shortest idle-time-out that a client may ask of us; one that asks for less is refused.'),
     connectTimeoutMs: whole(10_000, 250, 'A connection that has not sent Open after this is closed.'),

@@ -94,7 +94,8 @@ function present(term: Term | undefined): Term | undefined {
   return term === undefined || term.type === 'null' ? undefined : term
 }
 
-function namesOf(term: Term | undefined): readonly string[] {
+/** One symbol, or several. */
+export function namesOf(term: Term | undefined): readonly string[] {
   if (term === undefined) return []
   const items = term.type === 'array' || term.type === 'terms' ? term.value : [term]
   return items.flatMap((item) => textOf(item) ?? [])

@@ -34,7 +34,7 @@ class Client {
     this.raw = raw
   }
 
-  async coordinate(handle = 0): Promise<readonly Term[]> {
+  async coordinate(handle = 0, source: Term = addressTerm(0x28, 'me')): Promise<readonly Term[]> {
     const coordinator = described(0x30, list([symbols(['amqp:local-transactions'])]))
     this.raw.send(0, ATTACH, [
       text(`c${handle}`),
@@ -42,7 +42,7 @@ class Client {
       boolean(false),
       ubyte(0),
       ubyte(0),
-      addressTerm(0x28, 'me'),
+      source,
       coordinator,
       undefined,
       undefined,
@@ -106,6 +106,17 @@ class Client {
     const tag = Buffer.from(String(id))
     this.raw.send(0, TRANSFER, [uint(handle), uint(id), binary(tag), uint(0), boolean(settled), boolean(false), undefined, state], payload)
     return id
+  }
+
+  /** The first transfer of a delivery of which more is to come. */
+  half(handle: number, payload: Buffer, state: Term): void {
+    const id = this.#ids++
+    this.raw.send(
+      0,
+      TRANSFER,
+      [uint(handle), uint(id), binary(Buffer.from(String(id))), uint(0), boolean(false), boolean(true), undefined, state],
+      payload,
+    )
   }
 
   /** The state in which the client's delivery is answered. */
@@ -205,6 +216,18 @@ describe('a coordinator', () => {
     expect(Raw.condition(await client.raw.next(DETACH))).toBe('amqp:invalid-field')
   })
 
+  it('ends a link whose source knows no rejected, with what it could not do', async () => {
+    const client = await begun(await startNode())
+    const source = described(
+      0x28,
+      list([text('me'), ...Array.from({ length: 8 }, () => undefined), symbols(['amqp:accepted:list', 'amqp:declared:list'])]),
+    )
+    await client.coordinate(5, source)
+    await client.declare(5)
+    client.transfer(5, command(0x32, [binary(Buffer.from('none')), boolean(false)]))
+    expect(Raw.condition(await client.raw.next(DETACH))).toBe('amqp:transaction:unknown-id')
+  })
+
   it('refuses one transaction too many', async () => {
     const client = await begun(await startNode({}, { limits: { transactionsPerSession: 1 } }))
     await client.declare()
@@ -264,6 +287,58 @@ describe('transfers in a transaction', () => {
     const answer = await client.discharge(id)
     expect(answer.condition).toBe('amqp:transaction:rollback')
     expect(await texts(node, 'a', 0)).toEqual([])
+  })
+
+  describe('of which one is half sent', () => {
+    const halfSent = async () => {
+      const node = await startNode()
+      const client = await begun(node)
+      await client.send(1, 'a')
+      const id = await client.declare()
+      client.transfer(1, body('whole'), within(id))
+      client.half(1, body('half'), within(id))
+      return { node, client, id }
+    }
+
+    it('end the coordinator with their discharge: amqp:transaction:rollback', async () => {
+      const { node, client, id } = await halfSent()
+      client.transfer(0, command(0x32, [binary(id), boolean(false)]))
+      expect(Raw.condition(await client.raw.next(DETACH))).toBe('amqp:transaction:rollback')
+      client.raw.socket.destroy()
+      expect(await texts(node, 'a', 0)).toEqual([])
+    })
+
+    it('may be rolled back', async () => {
+      const { node, client, id } = await halfSent()
+      expect((await client.discharge(id, true)).code).toBe(0x24)
+      client.raw.socket.destroy()
+      expect(await texts(node, 'a', 0)).toEqual([])
+    })
+  })
+
+  it('may be half sent and given up, or finished, before its discharge', async () => {
+    const node = await startNode()
+    const client = await begun(node)
+    await client.send(1, 'a')
+    const id = await client.declare()
+    client.half(1, body('given up'), within(id))
+    client.raw.send(0, TRANSFER, [
+      uint(1),
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      boolean(false),
+      undefined,
+      undefined,
+      undefined,
+      boolean(true),
+    ])
+    const whole = body('in two parts')
+    client.half(1, whole.subarray(0, 5), within(id))
+    client.raw.send(0, TRANSFER, [uint(1)], whole.subarray(5))
+    expect((await client.discharge(id)).code).toBe(0x24)
+    expect(await texts(node, 'a', 1)).toEqual(['in two parts'])
   })
 
   it('that are large hold its discharge up', async () => {

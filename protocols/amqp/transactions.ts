@@ -18,6 +18,8 @@ export class OpenTransaction {
   readonly options: Readonly<Record<PublishOptions['retain'], PublishOptions>>
   /** The state in which an accepted transfer of it is answered. */
   readonly accepted: Buffer
+  /** Deliveries of it of which more is to come. */
+  partials = 0
   readonly #settled: Settled[] = []
   #aborting = false
   /** Whose are back already, and who waits for the others. */

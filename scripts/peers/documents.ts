@@ -70,7 +70,7 @@ function matrix(columns: readonly Readonly<{ peer: Peer; report: Report }>[], al
     '## Suites',
     table(['suite', 'statements that bind a server', 'checked', 'not visible from outside'], totals),
     ...(columns.some(({ report }) => report.suites.some((suite) => countsOf(suite.clauses, 0, 'must').error > 0))
-      ? ['An error means that the check could not be carried out against this broker; the broker’s page says why.']
+      ? ['What was not carried out stands on the broker’s page with the reason.']
       : []),
   ].join('\n\n')
 }

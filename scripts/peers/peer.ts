@@ -79,6 +79,10 @@ export function start(name: string, args: readonly string[], log: string, env: R
       // All of it has ended.
     }
   }
+  // Nothing of it outlives this script, however it ends.
+  const last = (): void => signal('SIGKILL')
+  process.once('exit', last)
+  void over.then(() => process.off('exit', last))
   return {
     listening: async (ports: readonly number[], withinMs = 120_000): Promise<void> => {
       const deadline = Date.now() + withinMs

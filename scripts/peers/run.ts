@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { canRun, run } from '../../conformance/commands/run.ts'
+import { catchStrays } from '../../conformance/commands/strays.ts'
 import { profiles } from '../../conformance/profiles/profile.ts'
 import { html } from '../../conformance/report/html.ts'
 import { json } from '../../conformance/report/json.ts'
@@ -86,6 +87,7 @@ async function ask(peer: Peer): Promise<void> {
   const { urls, user, password, version, stop } = running
   const data: ProfileData = profiles[peer.name] ?? profiles['bascule']
   const target = { urls, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }), profile: profileOf(data) }
+  const strays = catchStrays((line) => console.error(line))
   const screen = { write: (text: string) => void process.stdout.write(text), terminal: false, columns: 120 }
   try {
     for (const suite of named.filter((each) => canRun(each, target))) {
@@ -108,6 +110,7 @@ async function ask(peer: Peer): Promise<void> {
     console.error(`${peer.name}:`, error)
     process.exitCode = 1
   } finally {
+    strays.stop()
     await stop()
   }
 }

@@ -6,6 +6,7 @@ import { list } from '../../conformance/commands/list.ts'
 import { mutants } from '../../conformance/commands/mutants.ts'
 import { reached } from '../../conformance/commands/reached.ts'
 import { canRun, run, type Tested } from '../../conformance/commands/run.ts'
+import { catchStrays } from '../../conformance/commands/strays.ts'
 import { checkProfile, profiles } from '../../conformance/profiles/profile.ts'
 import { html } from '../../conformance/report/html.ts'
 import { json } from '../../conformance/report/json.ts'
@@ -68,6 +69,7 @@ export async function conformance(args: readonly string[]): Promise<number> {
   if (given !== undefined) refuseUnreachable(suites, given.target, values.suite)
   const references = (values.reference ?? []).map((name) => ({ name, open: referenceNamed(name) }))
   const closers: (() => Promise<void>)[] = []
+  const strays = catchStrays((line) => void process.stderr.write(`${line}\n`))
   try {
     const brokers = [given ?? (await opened(openOwn, 'bascule', profile, closers))]
     for (const { name, open } of references) brokers.push(await opened(open, name, profileNamed(name), closers))
@@ -83,6 +85,7 @@ export async function conformance(args: readonly string[]): Promise<number> {
     return verdict(report, gate).failed === 0 ? 0 : 1
   } finally {
     for (const close of closers.reverse()) await close()
+    strays.stop()
   }
 }
 

@@ -413,6 +413,7 @@ describe('the hand-shake', () => {
     ['no host', { Host: '' }, 400],
     ['no key', { 'Sec-WebSocket-Key': '' }, 400],
     ['a key of the wrong length', { 'Sec-WebSocket-Key': 'abc' }, 400],
+    ['a malformed list of extensions', { 'Sec-WebSocket-Extensions': 'x-one; =' }, 400],
     ['an old version', { 'Sec-WebSocket-Version': '8' }, 426],
     ['no version', { 'Sec-WebSocket-Version': '' }, 426],
     ['another upgrade', { Upgrade: 'h2c' }, 426],
@@ -447,13 +448,14 @@ describe('the hand-shake', () => {
     const paths = { binary: '/bytes', texts: '/text' }
     const shake = (port: number, path: string, protocol: string) =>
       raw(port).then((socket) => {
-        socket.write(handshake({ 'Sec-WebSocket-Protocol': protocol }).replace('GET /', `GET ${path}`))
+        socket.write(handshake({ 'Sec-WebSocket-Protocol': protocol }).replace('GET / ', `GET ${path} `))
         return socket
       })
 
     it.each([
       ['/bytes', '', 'binary', undefined],
       ['/bytes?token=1', '', 'binary', undefined],
+      ['http://localhost/text?x', '', 'texts', undefined],
       ['/text', '', 'texts', undefined],
       ['/text', 'v1.text, v2.text', 'texts', 'v2.text'],
       ['/elsewhere', 'bytes', 'binary', 'bytes'],

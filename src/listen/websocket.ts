@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type * as Ws from 'ws'
 import type { Clock, FrontEnd, Log, Protocol } from '../api.ts'
 import type { WebSocketSettings } from '../config/settings.ts'
+import { isExtensionList } from './extensions.ts'
 import type { OwnedWire, WireOwner } from './gathering-wire.ts'
 import { isLoopback } from './loopback.ts'
 import { mayConnect } from './origin.ts'
@@ -121,6 +122,8 @@ class WebSockets implements WireOwner {
     // RFC 6455 4.4. Version 8 names the origin elsewhere; no client of today speaks it.
     if (headers['sec-websocket-version'] !== '13')
       return refuse(socket, 426, 'Only version 13 of WebSocket is spoken.', 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n')
+    const extensions = headers['sec-websocket-extensions']
+    if (extensions !== undefined && !isExtensionList(extensions)) return refuse(socket, 400, 'Sec-WebSocket-Extensions is malformed.')
     const { settings, host } = this.#options
     if (!mayConnect({ origin: headers.origin, host: headers.host, origins: settings.origins, loopback: isLoopback(host) }))
       return refuse(socket, 403, 'Pages of this origin may not connect: see websocket.origins.')
@@ -147,7 +150,8 @@ class WebSockets implements WireOwner {
   /** Who may be spoken to at the path of a request: one whose own path it is, or all. */
   #spokenAt({ url = '/' }: IncomingMessage): readonly Spoken[] {
     const { spoken, settings } = this.#options
-    const [path] = url.split('?', 1)
+    // A request may name its resource by an absolute URI (RFC 6455 4.2.1).
+    const [path] = url.replace(/^https?:\/\/[^/?]*/, '').split('?', 1)
     const own = spoken.filter(({ name }) => settings.paths[name] === path)
     return own.length > 0 || settings.pathsOnly ? own : spoken
   }

@@ -402,7 +402,7 @@ describe('what must not happen', () => {
   it("a standby whose directory became another cluster's does not lead there", { timeout: 60_000 }, async () => {
     const pair = newPair()
     const other = newPair()
-    const { first, second } = await pair.both('--set', 'failover.leaseMs=500')
+    const { first, second } = await pair.both()
     const foreign = other.start('z')
     await foreign.leads()
     await foreign.signal('SIGTERM')

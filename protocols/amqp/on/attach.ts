@@ -26,6 +26,10 @@ export function onAttach(channel: Channel, told: Attach): void {
     channel.end({ condition: 'amqp:session:handle-in-use', description: `Handle ${told.handle} has a link already.` })
     return
   }
+  if (channel.isErrant(told)) {
+    channel.end({ condition: 'amqp:session:errant-link', description: 'The link was detached because of an error, which is to be answered first.' })
+    return
+  }
   const own = channel.takeHandle()
   if (own === undefined) {
     channel.end(fault('limit', 'The client takes no more links in this session than there are (handle-max).'))
@@ -60,20 +64,24 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   const lives = coordinator === undefined && target.dynamic !== true
-  const expiry = coordinator !== undefined ? WITH_LINK : grantOf(target, lives, connection.shared.settings)
-  if ('condition' in expiry) {
-    refuse(channel, attach, expiry)
+  const wished = coordinator !== undefined ? WITH_LINK : grantOf(target, lives, connection.shared.settings)
+  if ('condition' in wished) {
+    refuse(channel, attach, wished)
     return
   }
   const signature = signatureOf(target)
-  const kept = connection.takeKept(connection.linkKey(attach.name, false), signature)
+  const taken = connection.takeKept(connection.linkKey(attach.name, false), signature)
+  const kept = taken instanceof IncomingLink && taken.alive ? taken : undefined
+  if (kept === undefined) taken?.drop()
+  const expiry = kept === undefined ? connection.shared.kept.admit(wished) : wished
   const link = new IncomingLink(channel, { attach, target: address, coordinator, expiry, signature })
   let ours: Pairs = []
-  if (kept instanceof IncomingLink && kept.alive) ours = link.inherit(kept)
+  if (kept !== undefined) ours = link.inherit(kept)
   else {
     try {
       link.open(new OwnSession(connection.shared.broker, connection, link))
     } catch (error) {
+      if (outlives(expiry)) connection.shared.kept.leave()
       refuse(channel, attach, errorOf(error))
       return
     }
@@ -129,30 +137,35 @@ function targetOf(channel: Channel, target: Terminus): ReturnType<typeof parseTa
 /** The client receives. */
 function attachOutgoing(channel: Channel, attach: Attach): void {
   const { connection } = channel
-  const expiry = attach.source === undefined ? WITH_LINK : grantOf(attach.source, mayOutlive(connection, attach), connection.shared.settings)
-  if ('condition' in expiry) {
-    refuse(channel, attach, expiry)
+  const wished = attach.source === undefined ? WITH_LINK : grantOf(attach.source, mayOutlive(connection, attach), connection.shared.settings)
+  if ('condition' in wished) {
+    refuse(channel, attach, wished)
     return
   }
   const signature = signatureOf(attach.source) + attach.senderSettles
-  const kept = connection.takeKept(connection.linkKey(attach.name, true), signature)
-  if (kept instanceof OutgoingLink && kept.alive) {
-    const link = new OutgoingLink(channel, { attach, source: kept.source, expiry, signature, own: undefined })
+  const taken = connection.takeKept(connection.linkKey(attach.name, true), signature)
+  const kept = taken instanceof OutgoingLink && taken.alive ? taken : undefined
+  if (kept === undefined) taken?.drop()
+  else {
+    const link = new OutgoingLink(channel, { attach, source: kept.source, expiry: wished, signature, own: undefined })
     const ours = link.inherit(kept)
     enter(channel, link)
     answer(channel, link, ours)
     return
   }
+  const expiry = connection.shared.kept.admit(wished)
   let own: OwnSession | undefined
   try {
     own = outlives(expiry) ? new OwnSession(connection.shared.broker, connection, connection) : undefined
   } catch (error) {
+    connection.shared.kept.leave()
     refuse(channel, attach, errorOf(error))
     return
   }
   const prepared = prepareSource(connection, attach, own?.session)
   if ('condition' in prepared) {
     own?.session.close('clean')
+    if (own !== undefined) connection.shared.kept.leave()
     refuse(channel, attach, prepared)
     return
   }
@@ -176,6 +189,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     if (consumer === undefined || bound === undefined) {
       const error = errorOf(link.session.refusal)
       consumer?.close()
+      if (own !== undefined) connection.shared.kept.leave()
       if (source.temporary && own === undefined) connection.letGo(source.queue)
       if (source.node !== undefined) connection.session.release(source.node)
       own?.session.close('clean')

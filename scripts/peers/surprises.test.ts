@@ -1,0 +1,24 @@
+// docs/conformance/surprises.md is written by hand: what it tells of a broker must stand on that broker's generated page.
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { peers } from './peers.ts'
+
+const page = (name: string): string => readFileSync(new URL(`../../docs/conformance/${name}`, import.meta.url), 'utf8')
+const sections = page('surprises.md').split(/^## /m).slice(1)
+
+it('every peer has three', () => {
+  expect(sections.map((section) => section.match(/^### /gm)?.length)).toEqual(peers.map(() => 3))
+})
+
+it.for(peers.map(({ name, title }) => [name, title] as const))(
+  'what surprised us of %s is among what it does not keep, in the version that was seen',
+  ([name, title]) => {
+    const section = sections.find((each) => each.startsWith(title)) ?? ''
+    const [version = ''] = /[\d.]+$/.exec(section.split('\n')[0] ?? '') ?? []
+    const failures = page(`brokers/${name}.md`)
+    const ids = [...section.matchAll(/^### .*, ((?:MQTT|AMQP|STOMP|WS)[^,)]*)\)$/gm)].map(([, id]) => id)
+    expect(ids).toHaveLength(3)
+    expect(failures).toContain(`# ${title} ${version}: what is not kept`)
+    expect(ids.filter((id) => !failures.includes(`## ${id} (`))).toEqual([])
+  },
+)
