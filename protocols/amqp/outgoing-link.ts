@@ -459,7 +459,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     // In a transaction that is lost they stay in hand until its end: else a client could have a whole queue given to it.
     const free = open.transaction.doomed === undefined
     open.settled({ link: this, first, last, free })
-    if (free) this.#freed(last - first + 1)
+    if (!free) return
+    this.#bytesBack += this.#inHand?.settled(first, last) ?? 0
+    this.#freed(last - first + 1)
   }
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */
