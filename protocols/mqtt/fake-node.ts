@@ -21,8 +21,12 @@ export class Node {
   readonly #clients: MqttClient[] = []
   readonly #raws: Raw[] = []
 
-  constructor(settings: Partial<MqttSettings> = {}, changes: ConstructorParameters<typeof CoreNode>[0] = {}) {
-    this.core = new CoreNode(changes)
+  constructor(
+    settings: Partial<MqttSettings> = {},
+    changes: ConstructorParameters<typeof CoreNode>[0] = {},
+    journal: ConstructorParameters<typeof CoreNode>[1] = {},
+  ) {
+    this.core = new CoreNode(changes, journal)
     this.settings = { ...defaults, ...settings }
   }
 

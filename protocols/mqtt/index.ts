@@ -1,7 +1,8 @@
 // The MQTT front end: 3.1, 3.1.1 and 5. README.md has the mapping, the life cycles and the known limits.
-import type { Broker, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
+import type { Broker, Connection, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { Topics } from './address.ts'
+import { Choice } from './aedes/choice.ts'
 import { MqttConnection } from './connection.ts'
 import { describe } from './describe.ts'
 import { describeFive } from './describe-five.ts'
@@ -35,7 +36,7 @@ const mqtt: Protocol = {
           ruleOf: ruleIn(lossesFive),
         },
       ],
-      accept: (wire: Wire) => new MqttConnection(front, wire),
+      accept: acceptor(front),
       started() {
         stopSys()
         stopSys = publishSys(front)
@@ -45,6 +46,20 @@ const mqtt: Protocol = {
 }
 
 export default mqtt
+
+function acceptor(front: Front): FrontEnd['accept'] {
+  const native = (wire: Wire): Connection => new MqttConnection(front, wire)
+  if (front.settings.engine === 'native') return native
+  const { broker, settings, log } = front
+  // Loaded once, and only for who asks for it. What fails here is told when a client needs it.
+  const aedes = Promise.all([import('./aedes/link.ts'), import('aedes')]).then(
+    ([{ AedesLink }, { Aedes }]) =>
+      (wire: Wire): Connection =>
+        new AedesLink(front, wire, Aedes),
+  )
+  aedes.catch((error: unknown) => log.error({ err: error }, 'aedes could not be loaded'))
+  return (wire) => new Choice(wire, { native, aedes }, (run) => broker.schedule(settings.connectTimeoutMs, run))
+}
 
 export function newFront(broker: Broker, settings: MqttSettings, log: Log): Front {
   const topics = new Topics(broker, settings)

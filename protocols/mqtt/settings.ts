@@ -2,6 +2,7 @@
 // Not here: ports and hosts (section `listeners`), and the bounds of what the core keeps (section `limits`).
 
 export type MqttSettings = Readonly<{
+  engine: 'native' | 'aedes'
   packetBytesMax: number
   connectTimeoutMs: number
   keepAliveMaxSeconds: number
@@ -32,6 +33,13 @@ export const schema = {
   description: 'MQTT 3.1, 3.1.1 and 5.',
   additionalProperties: false,
   properties: {
+    engine: {
+      type: 'string',
+      enum: ['native', 'aedes'],
+      default: 'native',
+      description:
+        'What reads and answers the packets of MQTT 3.1 and 3.1.1: this broker itself, or the library aedes over the same core. MQTT 5 is always the former.',
+    },
     packetBytesMax: {
       type: 'integer',
       minimum: 1024,
@@ -169,6 +177,7 @@ export const schema = {
 
 /** What the schema fills in when nothing is configured. */
 export const defaults: MqttSettings = {
+  engine: schema.properties.engine.default,
   packetBytesMax: schema.properties.packetBytesMax.default,
   connectTimeoutMs: schema.properties.connectTimeoutMs.default,
   keepAliveMaxSeconds: schema.properties.keepAliveMaxSeconds.default,

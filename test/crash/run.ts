@@ -1,6 +1,6 @@
 // The crash test: producers and consumers of every protocol, a broker that is killed at random instants and started again, and a ledger
 // that decides whether every promise was kept.
-//   npm run test:crash -- [--rounds N] [--seed S] [--slice K/N] [--sabotage tail|past] [--keep] [--verbose]
+//   npm run test:crash -- [--rounds N] [--seed S] [--slice K/N] [--sabotage tail|past] [--set PATH=VALUE]… [--keep] [--verbose]
 // A run prints its seed; the same seed chooses the same kinds and instants of kills (the broker's own timing is the machine's).
 import { type FSWatcher, mkdtempSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     slice: { type: 'string', default: '1/1' },
     sabotage: { type: 'string', default: 'none' },
+    set: { type: 'string', multiple: true, default: [] },
     keep: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -123,7 +124,7 @@ async function main(): Promise<void> {
 /** Answers how many rounds broke a promise. */
 async function play(rounds: number, seed: number, how: Sabotage, data: string): Promise<number> {
   const random = new SeededRandom(seed)
-  const world = new World({ data, random: new SeededRandom(seed + 1), args: ARGS })
+  const world = new World({ data, random: new SeededRandom(seed + 1), args: [...ARGS, ...values.set.flatMap((set) => ['--set', set])] })
   const kinds = Object.keys(KILLS)
   let told = 0
   let bad = 0

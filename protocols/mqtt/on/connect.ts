@@ -10,6 +10,7 @@ import { Exchange } from '../exchange.ts'
 import { FOR_EVER, Five, keepMsOf, wishes } from '../five.ts'
 import { newMessage } from '../format.ts'
 import { newMessageFive } from '../format-five.ts'
+import type { Front } from '../front.ts'
 import { type Connect, decodeConnect, type UnknownLevel } from '../packets.ts'
 import { ALLOWED, PROPERTY, readProperties } from '../properties.ts'
 import { judgePayload } from '../publish-five.ts'
@@ -154,7 +155,7 @@ function open(connection: MqttConnection, connect: Connect, five: Five | undefin
 }
 
 /** Code 4 says that name or password are wrong: whoever named nobody was not wrong, and is told that somebody must be named. */
-function loginRefused({ user = '', password }: Connect, code: ErrorCode): number {
+export function loginRefused({ user = '', password }: Connect, code: ErrorCode): number {
   const nameless = user === '' && (password === undefined || password.length === 0)
   return code === 'unauthenticated' && nameless ? NOT_AUTHORIZED : CONNACK_CODE[code]
 }
@@ -166,7 +167,7 @@ function refuse(connection: MqttConnection, connack: Uint8Array | undefined): vo
   connection.lose('its CONNECT was refused')
 }
 
-function identifierFits(connection: MqttConnection, connect: Connect): boolean {
+export function identifierFits(connection: Readonly<{ front: Front }>, connect: Connect): boolean {
   const { clientIdBytesMax, clientIdCharactersMax31 } = connection.front.settings
   const { clientId, version, clean } = connect
   if (Buffer.byteLength(clientId) > clientIdBytesMax) return false
