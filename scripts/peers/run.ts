@@ -120,7 +120,9 @@ async function ask(peer: Peer): Promise<void> {
 }
 
 /** Written by this script, by the same code. */
-const reportIn = (file: string): Report => JSON.parse(readFileSync(file, 'utf8')) as Report
+function reportIn(file: string): Report {
+  return JSON.parse(readFileSync(file, 'utf8')) as Report
+}
 
 function write(): void {
   const found = all.map((peer) => ({
