@@ -213,7 +213,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#unflushed.add(channel)
     if (this.#flushWaits) return
     this.#flushWaits = true
-    this.shared.broker.clock.turn(() => {
+    this.#inTurn(() => {
       this.#flushWaits = false
       this.flush()
     })
@@ -230,7 +230,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#topUps.add(link)
     if (this.#topUpWaits) return
     this.#topUpWaits = true
-    this.shared.broker.clock.turn(() => {
+    this.#inTurn(() => {
       this.#topUpWaits = false
       const links = [...this.#topUps]
       this.#topUps.clear()
@@ -248,7 +248,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#shares.push({ share, whenDone })
     if (!isFirst) return
     this.#hold(HOLD.shares, true)
-    this.shared.broker.clock.turn(this.#goOn)
+    this.#inTurn(this.#goOn)
   }
 
   readonly #goOn = (): void => {
@@ -260,7 +260,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     }
     if (this.over) return
     if (this.#shares.length > 0) {
-      this.shared.broker.clock.turn(this.#goOn)
+      this.#inTurn(this.#goOn)
       return
     }
     this.#hold(HOLD.shares, false)
@@ -458,7 +458,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       const beatAfterMs = opened.idleTimeoutMs === 0 ? 0 : Math.max(BEAT_MS_MIN, opened.idleTimeoutMs / 2 - SCHEDULE_LATE_MS)
       this.#idle = new HeartBeat(broker, this, { beatAfterMs, silenceMaxMs: settings.idleTimeoutMs * 2 })
       // What came with Open, before what comes next; not from inside a call of the core.
-      broker.clock.turn(() => {
+      this.#inTurn(() => {
         this.#hold(HOLD.login, false)
         this.#work()
       })
@@ -471,10 +471,32 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     try {
       while (this.#step());
     } catch (error) {
-      if (!(error instanceof ConnectionFault)) throw error
-      this.fail({ condition: error.condition, description: error.message })
+      this.#failed(error)
     }
     this.flush()
+  }
+
+  /** In a turn of its own, in which nobody else would catch what is thrown. */
+  #inTurn(run: () => void): void {
+    this.shared.broker.clock.turn(() => {
+      try {
+        run()
+      } catch (error) {
+        this.#failed(error)
+      }
+    })
+  }
+
+  /** What is no fault of the client's is ours: it ends this connection, and nothing else. */
+  #failed(error: unknown): void {
+    if (error instanceof ConnectionFault) {
+      this.fail({ condition: error.condition, description: error.message })
+      return
+    }
+    this.shared.log.error({ err: error, remote: this.remote }, 'amqp: a connection failed')
+    // What failed may fail again.
+    this.#unflushed.clear()
+    this.fail(errorOf(error))
   }
 
   /** Takes one header or frame; false: none is there, or it is not the time. */

@@ -1,6 +1,6 @@
 // Links that outlive their connection (parts 2.6.5, 2.6.13, 3.5.6), byte by byte: what is kept and for how long, what both sides say of it, and what is sent again.
-import { afterEach, describe, expect, it } from 'vitest'
-import { type FakeNode, type Got, openReceiver, openSender, type Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { amqpDefaults, type FakeNode, type Got, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, toValue, ubyte, uint } from './term.ts'
 
 afterEach(stopNodes)
@@ -315,6 +315,53 @@ describe('what a client received and has not settled when it goes', () => {
     again.send(0, 0x16, [uint(1), boolean(true)])
     await again.next(0x16)
     expect(await bodiesOn(node)).toEqual([])
+  })
+
+  it('begins with its first byte again where it has as many sections as a message may have, and ours before them', async () => {
+    const node = await startNode()
+    const sender = await node.begun('s')
+    await sends(sender, { timeout: 0 })
+    const sections = Buffer.concat(Array.from({ length: amqpDefaults.sectionsMax }, () => Buffer.from([0, 0x53, 0x75, 0xa0, 1, 65])))
+    send(sender, 0, 'x', sections)
+    await told(sender)
+    const raw = await node.begun('c')
+    await receives(raw)
+    credit(raw)
+    const { fields, payload } = await raw.next(0x14)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await receives(again, {}, { unsettled: pairs([[fields[2] ?? NULL, received(1, 1)]]) })
+    credit(again)
+    const got = await again.next(0x14)
+    expect(got.fields[7]).toEqual(received(0, 0))
+    expect(got.payload.length).toBe(payload.length)
+    expect(got.payload.subarray(-sections.length)).toEqual(sections)
+  })
+
+  it('ends the connection of who comes back, and nothing else, where sending it again fails in the broker', async () => {
+    const node = await startNode()
+    // One more than are resumed in one turn.
+    const count = 501
+    let translated = 0
+    vi.spyOn(node.core.core, 'translate').mockImplementation((message) => {
+      if (++translated === 2 * count) throw new Error('a mistake')
+      return { ...message, dialect: 'amqp', head: Buffer.alloc(0), body: value('x') }
+    })
+    const other = node.core.client()
+    const queue = node.core.core.address('queue', ['a'])
+    const raw = await node.begun('c')
+    await receives(raw)
+    for (let i = 0; i < count; i++) other.send(queue, String(i))
+    credit(raw, count)
+    const tags: Term[] = []
+    while (tags.length < count) tags.push((await raw.next(0x14)).fields[2] ?? NULL)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await receives(again, {}, { unsettled: pairs(tags.map((each) => [each, NULL] as const)) })
+    credit(again, count)
+    expect(Raw.condition(await again.next(0x18))).toBe('amqp:internal-error')
+    expect(node.faults).not.toEqual([])
+    await node.begun('d')
   })
 
   it('and is not named by its client when it comes back is given out again, uncounted', async () => {

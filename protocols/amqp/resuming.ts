@@ -1,10 +1,11 @@
 // What a receiver has unsettled when it comes back (part 2.6.13): which of our deliveries go on, which are over, and what of a message is missing.
 // Not here: sending and settling (outgoing-link.ts).
 import type { Delivery, Message } from '../../src/api.ts'
+import { DecodeFault } from './errors.ts'
 import { codeOf } from './outcome.ts'
 import { bytesOfTag } from './outbound.ts'
 import { TermReader } from './reader.ts'
-import { splitSections } from './sections.ts'
+import { type Section, splitSections } from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { described, list, type Term, uint } from './term.ts'
 
@@ -60,7 +61,10 @@ export function bytesOf({ head, body }: Message): number {
   return head.length + body.length
 }
 
-/** What of a message its receiver has not, by its own word (part 3.4.1, received), and where that begins. */
+/**
+ * What of a message its receiver has not, by its own word (part 3.4.1, received), and where that begins. One that cannot be divided begins with its first byte: with
+ * the sections that are ours it may have more than one that is taken, and what is stored may have been taken under other limits.
+ */
 export function missing(
   parts: readonly Uint8Array[],
   state: Term | undefined,
@@ -70,7 +74,13 @@ export function missing(
   // Within the header nobody is the wiser for having a part of it: it is written anew for each delivery.
   if (parts.length === 0 || place.section === 0) return { parts, from: received(0, 0) }
   const whole = Buffer.concat(parts)
-  const sections = splitSections(new TermReader(settings).over(whole), settings.sectionsMax)
+  let sections: readonly Section[]
+  try {
+    sections = splitSections(new TermReader(settings).over(whole), settings.sectionsMax)
+  } catch (error) {
+    if (!(error instanceof DecodeFault)) throw error
+    return { parts, from: received(0, 0) }
+  }
   const section = sections[place.section]
   if (section === undefined) return { parts: [], from: received(place.section, 0) }
   const offset = Math.min(place.offset, section.end - section.start)

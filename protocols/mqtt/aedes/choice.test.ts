@@ -13,6 +13,7 @@ describe('which engine a client gets', () => {
     ['another name', '100d 0004 4d515455', 'native'],
     ['the level of 3.1 with the name of 3.1.1', '100d 0004 4d515454 03', 'native'],
     ['a length of four bytes', '10ffffff7f', 'native'],
+    ['a CONNECT without a body', '1000', 'native'],
     ['an HTTP request', '474554202f', 'native'],
     ['CONNECT with wrong flags', '110d 0004 4d515454 04', 'native'],
   ])('is seen by its first bytes: %s', (_, bytes, engine) => {

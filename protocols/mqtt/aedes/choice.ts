@@ -80,6 +80,9 @@ export function engineFor(first: Buffer): keyof Engines | undefined {
   while (at < first.length && first[at] >= 128 && at < 4) at++
   // Longer than any CONNECT, if its length takes four bytes.
   if (at === 4) return 'native'
+  if (at === first.length) return undefined
+  // Too short to say a version: no more of it comes.
+  if (at === 1 && first[1] < SPOKEN[0].length) return 'native'
   const said = first.subarray(at + 1)
   let maybe = false
   for (const spoken of SPOKEN) {
