@@ -2,6 +2,7 @@
 // added by `modified` (part 3.4.5). With `group-first.ts` the only place where a head is changed on its way out.
 import type { Delivery } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
+import { DecodeFault } from './errors.ts'
 import { DIALECT } from './incoming-message.ts'
 import { annotationsAt } from './outbound.ts'
 import type { TermReader } from './reader.ts'
@@ -14,6 +15,21 @@ type Pairs = readonly (readonly [Term, Term])[]
 /** Has it more than its sender wrote? */
 export function isAnnotated({ dead, added }: Delivery): boolean {
   return dead !== undefined || added !== undefined
+}
+
+type HeadChange = (reader: TermReader, head: Uint8Array, delivery: Delivery) => Uint8Array
+
+/**
+ * A head goes in as it came, its maps unread: one that cannot be read goes out as it came too. If it ended its receiver instead, it would end whoever is
+ * given it next.
+ */
+export function changedHead(change: HeadChange, reader: TermReader, head: Uint8Array, delivery: Delivery): Uint8Array {
+  try {
+    return change(reader, head, delivery)
+  } catch (error) {
+    if (error instanceof DecodeFault) return head
+    throw error
+  }
 }
 
 export function annotatedHead(reader: TermReader, head: Uint8Array, { dead, added = [] }: Pick<Delivery, 'dead' | 'added'>): Uint8Array {

@@ -610,3 +610,29 @@ it('a filter or property that is a bomb of values costs its connection', async (
   raw.send(0, ATTACH, [text('r'), uint(0), boolean(true), undefined, undefined, source, addressTerm(0x29, 'me')])
   await closesWith(node, raw, 'amqp:decode-error')
 })
+
+describe('a message of which a map has a key without a value', () => {
+  const durable = bytes(0x00, 0x53, 0x70, 0xc0, 2, 1, 0x41)
+  const ofOneItem = (code: number): Buffer => bytes(0x00, 0x53, code, 0xc1, 2, 1, 0x40)
+  const inGroup = new TermWriter().term(described(0x73, list([...Array.from({ length: 10 }, () => undefined), text('g')]))).bytes()
+  const annotating = described(0x27, list([boolean(true), boolean(false), pairs([[symbol('x-opt-a'), uint(1)]])]))
+  const annotated = Buffer.concat([ofOneItem(0x72), DATA])
+
+  it.each([
+    ['its annotations, after a receiver added some', annotated, annotating],
+    ['its annotations, as a dead letter', annotated, described(0x25, list([]))],
+    ['its application properties, as the first of its group', Buffer.concat([inGroup, ofOneItem(0x74), DATA]), described(0x26, list([]))],
+  ])('goes out as it came where the broker would write to it: %s', async (_, payload, outcome) => {
+    const node = await startNode({}, { destinations: { groupFirst: true } })
+    const raw = await node.begun()
+    await sender(raw, 0, 'a')
+    transfer(raw, 0, 0, Buffer.concat([durable, payload]))
+    await raw.next(DISPOSITION)
+    await receiver(raw, 1, 'a')
+    expect((await raw.next(TRANSFER)).payload.subarray(-payload.length)).toEqual(payload)
+    raw.send(0, DISPOSITION, [boolean(true), uint(0), uint(0), boolean(true), outcome])
+    await receiver(raw, 2, 'ActiveMQ.DLQ')
+    expect((await raw.next(TRANSFER)).payload.subarray(-payload.length)).toEqual(payload)
+    await servesOthers(node)
+  })
+})

@@ -24,7 +24,7 @@ import type {
 } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
-import { annotatedHead, isAnnotated } from './annotated.ts'
+import { annotatedHead, changedHead, isAnnotated } from './annotated.ts'
 import { brokerError, errorOf } from './errors.ts'
 import type { Expiry } from './expiry.ts'
 import { groupFirstHead } from './group-first.ts'
@@ -375,8 +375,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
     const header = headerSection(message, delivery, wallMs)
     const { reader } = this.#channel.connection
-    let head = isAnnotated(delivery) ? annotatedHead(reader, message.head, delivery) : message.head
-    if (delivery.groupFirst) head = groupFirstHead(reader, head)
+    let { head } = message
+    if (isAnnotated(delivery)) head = changedHead(annotatedHead, reader, head, delivery)
+    if (delivery.groupFirst) head = changedHead(groupFirstHead, reader, head, delivery)
     // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
     const says = this.source.wildcard || message !== delivery.message
     return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]

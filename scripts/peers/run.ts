@@ -1,6 +1,6 @@
 // `npm run conformance:peers`: installs and starts the brokers beside ours that this machine offers, runs the suites against each and ours, and writes
 // docs/conformance from what was seen. `--only NAME,…`, `--suite NAME,…`, `--keep` (starts them, prints where they listen, waits for an interrupt),
-// `--write` (from the last runs, runs nothing), `--folder DIR` (what is installed and kept; BASCULE_PEERS).
+// `--confirm` (a failure stands only if the run before has it too), `--write` (from the last runs, runs nothing), `--folder DIR` (what is installed and kept; BASCULE_PEERS).
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import type { Report } from '../../conformance/report/report.ts'
 import { suites } from '../../conformance/suites.ts'
 import { type ProfileData, profileOf } from '../../conformance/target.ts'
 import { openOwn } from '../../src/cli/conformance-own.ts'
+import { confirmed } from './confirmed.ts'
 import { writeDocuments } from './documents.ts'
 import type { Peer, Running } from './peer.ts'
 import { peers } from './peers.ts'
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     parallel: { type: 'string', default: '16' },
     keep: { type: 'boolean' },
     write: { type: 'boolean' },
+    confirm: { type: 'boolean' },
   },
 })
 const { folder } = values
@@ -103,8 +105,10 @@ async function ask(peer: Peer): Promise<void> {
         gate: 'must',
         screen,
       })
-      writeFileSync(join(reports, `${peer.name} ${suite.name}.json`), json(report))
-      writeFileSync(join(reports, `${peer.name} ${suite.name}.html`), html(report, 'must'))
+      const file = join(reports, `${peer.name} ${suite.name}.json`)
+      const told = values.confirm === true && existsSync(file) ? confirmed(report, reportIn(file)) : report
+      writeFileSync(file, json(told))
+      writeFileSync(join(reports, `${peer.name} ${suite.name}.html`), html(told, 'must'))
     }
   } catch (error) {
     console.error(`${peer.name}:`, error)
@@ -115,13 +119,17 @@ async function ask(peer: Peer): Promise<void> {
   }
 }
 
+/** Written by this script, by the same code. */
+function reportIn(file: string): Report {
+  return JSON.parse(readFileSync(file, 'utf8')) as Report
+}
+
 function write(): void {
   const found = all.map((peer) => ({
     peer,
     reports: suites.flatMap(({ name }): Report[] => {
       const file = join(reports, `${peer.name} ${name}.json`)
-      // Written by this script, by the same code.
-      return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8')) as Report] : []
+      return existsSync(file) ? [reportIn(file)] : []
     }),
   }))
   writeDocuments(found.filter(({ reports: of }) => of.length > 0))

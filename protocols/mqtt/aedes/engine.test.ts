@@ -240,6 +240,54 @@ describe('aedes over the core', () => {
     expect(await raw.take(9)).toBe('200200009003000180')
   })
 
+  it('a filter that is repeated in one SUBSCRIBE is answered once: what aedes does, against [MQTT-3.8.4-5]', async () => {
+    node = await new Node(ENGINE).start()
+    const raw = await node.raw()
+    raw.send(`${CONNECT} 820a 0001 0001 74 00 0001 74 01`)
+    expect(await raw.take(9)).toBe('20020000' + '9003000101')
+    expect(await raw.silent()).toBe(true)
+  })
+
+  it('a topic of 100 levels goes there, and one more ends the connection', async () => {
+    node = await new Node(ENGINE).start()
+    const subscriber = await node.client()
+    const inbox = new Inbox(subscriber)
+    await subscriber.subscribeAsync('#')
+    const publisher = await node.client()
+    const ended = new Promise<void>((resolve) => {
+      publisher.once('close', () => resolve())
+    })
+    await publisher.publishAsync(Array(100).fill('l').join('/'), 'x', { qos: 1 })
+    await inbox.first(1)
+    publisher.publish(Array(101).fill('l').join('/'), 'y', { qos: 1 })
+    await ended
+    expect(inbox.texts).toEqual(['x'])
+  })
+
+  it.each([
+    ['aedes', 'native'],
+    ['native', 'aedes'],
+  ] as const)('a session goes on when the engine is changed from %s to %s, with what its client has half of', async (before, after) => {
+    const one = await new Node({ engine: before }).start()
+    node = one
+    let raw = await one.raw()
+    raw.send(`${CONNECT} 8206 0001 0001 74 02`)
+    await raw.take(9)
+    const publisher = await one.client()
+    await publisher.publishAsync('t', 'x', { qos: 2 })
+    const x = (await raw.take(8)).slice(10, 14)
+    await publisher.publishAsync('t', 'y', { qos: 1 })
+    const y = await raw.take(8)
+    raw.send(`5002${x}`)
+    expect(await raw.take(4)).toBe(`6202${x}`)
+    Object.assign(one.settings, { engine: after })
+    await one.restart()
+    raw = await one.raw()
+    raw.send(CONNECT)
+    expect(await raw.take(16)).toBe(`200201006202${x}${y.replace('32', '3a')}`)
+    expect(await raw.silent()).toBe(true)
+  })
+
   it('a client of MQTT 5 beside it has our own engine', async () => {
     node = await new Node(ENGINE).start()
     const five = await node.client({ protocolVersion: 5 })
