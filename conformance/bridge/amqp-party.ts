@@ -1,4 +1,6 @@
 // rhea as a party of the bridge: durable messages unless told otherwise, sender and receiver unsettled.
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import rhea, { type Connection, type ConnectionOptions, type EventContext } from 'rhea'
 import { refused } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
@@ -55,9 +57,26 @@ async function connect(trial: Trial): Promise<Connection> {
   const connection = container.connect({ host, port, hostname: host, reconnect: false, idle_time_out: 60_000, ...login } as ConnectionOptions)
   const quiet = ['connection_error', 'connection_close', 'disconnected', 'error', 'sender_error', 'receiver_error', 'session_error', 'protocol_error']
   for (const event of quiet) connection.on(event, () => {})
-  trial.after(() => connection.close())
+  // Its socket and timers end with an error of the socket alone: of a server that says nothing no event comes.
+  const { socket } = connection as unknown as Readonly<{ socket: Socket }>
+  trial.after(() => void socket.destroy(new Error('the trial is over')))
   await told(trial, connection, 'connection_open', 'open was not answered')
+  trial.after(() => closed(connection))
   return connection
+}
+
+/** In milliseconds: for the answer to a close, which nothing depends on. */
+const CLOSES_MS = 500
+
+async function closed(connection: Connection): Promise<void> {
+  const over = new AbortController()
+  const ends = new Promise<void>((resolve) => {
+    for (const event of ['connection_close', 'disconnected']) connection.once(event, () => resolve())
+  })
+  if (connection.is_closed()) return
+  connection.close()
+  await Promise.race([ends, sleep(CLOSES_MS, undefined, { signal: over.signal }).catch(() => {})])
+  over.abort()
 }
 
 function told(

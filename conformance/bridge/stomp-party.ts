@@ -61,14 +61,12 @@ function connect(trial: Trial): Promise<Stompit> {
   const login = trial.user === undefined ? {} : { login: trial.user, passcode: trial.password ?? '' }
   const connectHeaders = { 'accept-version': '1.2', host: '/', 'heart-beat': '0,0', ...login }
   return trial.within(
-    new Promise((resolve, reject) =>
-      stompit.connect({ host, port, connectHeaders }, (error, client) => {
-        if (error !== null) return reject(error)
-        client.on('error', () => {})
-        trial.after(() => client.destroy())
-        resolve(client)
-      }),
-    ),
+    new Promise((resolve, reject) => {
+      const client = stompit.connect({ host, port, connectHeaders }, (error) => (error === null ? resolve(client) : reject(error)))
+      client.on('error', () => {})
+      // A server that never says CONNECTED must not hold the process.
+      trial.after(() => client.destroy())
+    }),
     'CONNECTED did not come',
   )
 }
