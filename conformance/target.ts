@@ -61,6 +61,26 @@ export function addressesOf({ urls }: Target): Addresses {
   return Object.fromEntries(Object.entries(urls).map(([protocol, url]) => [protocol, addressOf(url)]))
 }
 
+/** How a protocol's URLs may begin: checks speak in the clear, and MQTT and STOMP over TCP alone. */
+const SCHEMES: Readonly<Record<ProtocolName, readonly string[]>> = {
+  mqtt: ['mqtt', 'tcp'],
+  amqp: ['amqp', 'tcp'],
+  stomp: ['stomp', 'tcp'],
+  ws: ['ws', 'http'],
+}
+
+/** What hinders the checks of this protocol from going to this URL, in a sentence. */
+export function wrongUrl(protocol: ProtocolName, url: string): string | undefined {
+  try {
+    addressOf(url)
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  const scheme = new URL(url).protocol.slice(0, -1)
+  const taken = SCHEMES[protocol]
+  return taken.includes(scheme) ? undefined : `${protocol} is tested at ${taken.map((each) => `${each}://`).join(' or ')}, not at ${scheme}://`
+}
+
 /** `mqtt://host:1883` and the like. Throws with a sentence. */
 export function addressOf(url: string): Address {
   let parsed: URL

@@ -2,6 +2,11 @@
 import { connect } from 'node:net'
 import { addressOf, type Target } from '../target.ts'
 
+/** Nobody listens there: the broker is not at fault, no check was tried. */
+export class NotReached extends Error {
+  override readonly name = 'NotReached'
+}
+
 /** Rejects with a sentence that names the first address at which nobody listens. */
 export async function reached({ urls }: Target, patienceMs: number): Promise<void> {
   for (const url of Object.values(urls)) {
@@ -11,7 +16,7 @@ export async function reached({ urls }: Target, patienceMs: number): Promise<voi
       const end = (sentence: string | undefined): void => {
         socket.destroy()
         if (sentence === undefined) resolve()
-        else reject(new Error(`${url} is not reached: ${sentence}`))
+        else reject(new NotReached(`${url} is not reached: ${sentence}`))
       }
       socket.once('connect', () => end(undefined))
       socket.once('timeout', () => end(`no answer in ${patienceMs} ms`))

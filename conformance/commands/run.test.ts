@@ -4,7 +4,7 @@ import { ask, check, fakeBroker, type FakeBroker, framings, suiteOf } from '../f
 import { mutant } from '../mutant.ts'
 import { fail, mustEqual } from '../outcome.ts'
 import { verdict } from '../report/report.ts'
-import { wantedBy } from './chosen.ts'
+import { filtersOf, wantedBy } from './chosen.ts'
 import { list } from './list.ts'
 import { mutants } from './mutants.ts'
 import { run, type RunCommand } from './run.ts'
@@ -31,6 +31,7 @@ const commandOf = (clauses: readonly Clause[], more: Partial<RunCommand> = {}): 
   again: false,
   verbose: false,
   gate: 'must',
+  faults: [],
   screen: { write: (text) => void (printed += text), terminal: false, columns: 80 },
   ...more,
 })
@@ -97,7 +98,7 @@ it('a target at which nobody listens is told before any check', async () => {
 it('mutants are told check by check, and doubts once more at the end', async () => {
   const shouts = mutant('shouts', () => ({ toClient: (frame) => Buffer.from(frame.toString().toUpperCase()) }))
   const { suites, screen } = commandOf([{ ...good, mutants: [shouts] }, { ...good, id: 'L-5' }, unseen])
-  const found = await mutants({ suites, framings, target: broker.target, wanted: () => true, patienceMs: 300, parallel: 1, screen })
+  const found = await mutants({ suites, framings, target: broker.target, wanted: () => true, patienceMs: 300, parallel: 1, faults: [], screen })
   expect(found).toEqual({ passed: 1, failed: 1 })
   expect(printed).toBe(
     'proven   lines L-1 by 1\nDOUBTFUL lines L-5: has no mutant\n\nDOUBTFUL lines L-5: has no mutant\n1 passed, 1 failed, 0 skipped\n',
@@ -121,4 +122,24 @@ it('clauses are chosen by parts of their identifiers and by slices, which togeth
     clauses.filter(wantedBy(filters, slice, [suite])).map(({ id }) => id)
   expect(ids(['-1', '-3'])).toEqual(['L-1', 'L-3'])
   expect([1, 2, 3].map((number) => ids([], { number, of: 3 }))).toEqual([['L-1', 'L-4'], ['L-2'], ['L-3']])
+})
+
+it('a whole identifier means that clause alone, whatever it begins; spaces and empty parts mean nothing', () => {
+  const suite = suiteOf(good, { ...bad, id: 'L-10' }, weak)
+  const ids = (filters: string): readonly string[] =>
+    suite.chapters.flatMap((chapter) => chapter.clauses.filter(wantedBy(filtersOf(filters), undefined, [suite]))).map(({ id }) => id)
+  expect(ids('L-1')).toEqual(['L-1'])
+  expect(ids('-1')).toEqual(['L-1', 'L-10'])
+  expect(ids(' L-1,, L-3 ,')).toEqual(['L-1', 'L-3'])
+  expect(filtersOf(' ,')).toEqual([])
+})
+
+it('what no check caught is told at the end and counts as failed', async () => {
+  const faults: string[] = []
+  const faulty = check('L-7', async () => void faults.push('it fell'))
+  await run(commandOf([faulty], { faults }))
+  expect(printed.endsWith('\n\nerror that no check caught: it fell\n\n1 passed, 1 failed, 0 skipped\n')).toBe(true)
+  const { suites, screen } = commandOf([])
+  const found = await mutants({ suites, framings, target: broker.target, wanted: () => true, patienceMs: 300, parallel: 1, faults, screen })
+  expect(found).toEqual({ passed: 0, failed: 1 })
 })

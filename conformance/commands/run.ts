@@ -22,6 +22,8 @@ export type RunCommand = Readonly<{
   verbose: boolean
   /** Failures of this level and of stricter ones count. */
   gate: Level
+  /** Faults of this process that no check caught, a line each, more while it runs: they count as failed. */
+  faults: readonly string[]
   screen: Screen
 }>
 
@@ -31,7 +33,7 @@ export function canRun({ protocols }: Suite, { urls }: Target): boolean {
 }
 
 export async function run(command: RunCommand): Promise<Report> {
-  const { suites, brokers, wanted, patienceMs, parallel, gate, screen } = command
+  const { suites, brokers, wanted, patienceMs, parallel, gate, faults, screen } = command
   const begun = Date.now()
   for (const { target } of brokers) await reached(target, patienceMs)
   const tasks = suites.flatMap((suite) => brokers.filter(({ target }) => canRun(suite, target)).map((broker) => ({ suite, broker })))
@@ -75,7 +77,9 @@ export async function run(command: RunCommand): Promise<Report> {
     }),
   }
   const { passed, failed, skipped } = verdict(report, gate)
-  screen.write(`\n${summary(report, gate)}\n${failedLines(report, gate)}${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+  screen.write(
+    `\n${summary(report, gate)}\n${failedLines(report, gate, faults)}${passed} passed, ${failed + faults.length} failed, ${skipped} skipped\n`,
+  )
   return report
 }
 
@@ -121,13 +125,14 @@ function lineOf(result: Result, { verbose, gate }: RunCommand): Readonly<{ text:
 }
 
 /** What counts against the broker, once more in a line each: of a long log often the end alone is read. */
-function failedLines(report: Report, gate: Level): string {
+function failedLines(report: Report, gate: Level, faults: readonly string[]): string {
   const lines = report.suites.flatMap(({ name, clauses }) =>
     clauses.flatMap(({ id, level, cells: [cell] }) => {
       const stands = cell === undefined ? undefined : standing(cell, level, gate)
       return stands === 'fail' || stands === 'error' ? [`${stands} ${name} ${id}: ${cell?.seen.split('\n')[0] ?? ''}\n`] : []
     }),
   )
+  lines.push(...faults.map((fault) => `error that no check caught: ${fault}\n`))
   return lines.length === 0 ? '' : `\n${lines.join('')}\n`
 }
 

@@ -112,6 +112,12 @@ export function verdict(report: Report, gate: Level): Readonly<{ passed: number;
   return { passed: pass, failed: fail + error, skipped: Object.values(rest).reduce((sum, each) => sum + each, 0) }
 }
 
+/** Whether of the broker under test anything was tried to its end: a run that tries nothing finds no fault. */
+export function triesAny({ suites }: Report): boolean {
+  const untried: readonly (Cell['outcome'] | undefined)[] = ['not supported', 'skipped', 'unchecked', undefined]
+  return suites.some(({ clauses }) => clauses.some(({ cells: [cell] }) => !untried.includes(cell?.outcome)))
+}
+
 /** Columns of several runs side by side; a clause that only some of them have gets empty cells of the others. */
 export function beside(reports: readonly Report[]): Report {
   const [first] = reports

@@ -103,6 +103,7 @@ async function ask(peer: Peer): Promise<void> {
         again: true,
         verbose: false,
         gate: 'must',
+        faults: strays.faults,
         screen,
       })
       const file = join(reports, `${peer.name} ${suite.name}.json`)

@@ -251,19 +251,19 @@ mutants shows of each check that it can fail: the broker stands behind a proxy t
   --name TEXT              how reports call the broker
   --reference aedes        the same beside a broker that runs in this process, in a column of its own; its failures do not count
   --suite NAME,…           only these suites
-  --filter ID,…            only clauses whose identifier has one of these in it
+  --filter ID,…            only these clauses; what is no whole identifier stands for all that have it in theirs
   --slice K/N              one Nth of the clauses
-  --level LEVEL            failures of this level and of stricter ones count: must, should or may (must)
+  --level LEVEL            failures of this level and of stricter ones count: must, should or may (must; without a target should)
   --patience MS            how long an answer may take (2000)
   --parallel N             checks under way at once (16)
   --again                  what failed is tried once more, half as many at once and with twice the patience; only what fails twice is told
-  --json FILE              everything; docs/conformance/report.schema.json says what is in it
+  --json FILE              of run, as the three that follow: everything; docs/conformance/report.schema.json says what is in it
   --junit FILE             one testcase a clause
   --html FILE              one page to read and filter
   --markdown FILE          tables, and what failed with its bytes
   --verbose                prints what went over the wires for each check, not for failures alone
 
-Exit code: 0 nothing failed that counts, 1 something did or could not be tried, 2 wrong usage.
+Exit code: 0 nothing failed that counts, 1 something did, or no check could be carried out, 2 wrong usage, or nobody listens at a target.
 `,
   user: `bascule user entry NAME [--cost N] [--iterations N]
 bascule user hash [--cost N]
