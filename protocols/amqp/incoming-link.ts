@@ -309,11 +309,11 @@ export class IncomingLink implements Replies, KeptLink {
 
   /**
    * What came on an earlier link of this name is not published again: it is answered, if it is remembered, and else not heard (part 2.7.5, resume).
-   * So is what its client said it has unsettled, was told of, and sends again without saying so. False: it is a new one.
+   * So is what its client said it has unsettled, was told of, and sends again without saying so. False: it is a new one, though its tag may be an old one's.
    */
   #resumed(id: number, { tag, resume, second }: Partial): boolean {
     const fate = this.#remembered?.get(tag)
-    if (!resume && (fate === undefined || fate.id !== NOBODY)) return false
+    if (!resume && (fate === undefined || fate.id !== NOBODY || !fate.named)) return false
     if (fate === undefined || id === NOBODY) {
       this.#remembered?.forget(tag)
       this.#decided()

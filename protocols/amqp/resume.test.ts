@@ -156,6 +156,20 @@ describe('what a client sent and lost the answer to', () => {
     expect(await told(again)).toEqual([0, true, 0x24n])
   })
 
+  it('leaves its tag to a new message where its client came back with a map that is incomplete and has it not', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    send(raw, 0, 'x', value('one'))
+    await told(raw)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await sends(again, {}, { unsettled: pairs([[tag('other'), NULL]]), incomplete: true })
+    send(again, 0, 'x', value('two'))
+    expect(await told(again)).toEqual([0, true, 0x24n])
+    expect(await bodiesOn(node)).toEqual(['one', 'two'])
+  })
+
   it('in a transaction that went with its connection is not answered in the next session, where its id is another delivery’s', async () => {
     const node = await startNode({}, { destinations: { limitMessages: 1 } })
     for (const name of ['a', 'b']) await sendRhea(await openSender(await node.rhea(), name), { body: 'first' })
