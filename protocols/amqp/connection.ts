@@ -357,8 +357,8 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     if (!link.receives) return
     const { source } = link
     if (source.durable && !source.lookup) this.#subscriber(source.queue, -1)
-    // With the connection goes the session that holds it.
-    if (source.temporary && !gone && !outlives(link.expiry)) this.letGo(source.queue)
+    // With the connection, or with a session of its own, goes what holds it.
+    if (source.temporary && !gone && !link.apart) this.letGo(source.queue)
   }
 
   /** Counts who takes from a durable subscription, here and on other connections. */

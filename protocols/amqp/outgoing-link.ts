@@ -87,6 +87,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   readonly #channel: Channel
   readonly #defaultOutcome: CoreOutcome
   #own: OwnSession | undefined
+  /** It takes by a session of its own, or did until its end: with that goes what holds its source. */
+  apart: boolean
   /** Among those that may be kept. */
   #hasPlace: boolean
   #doneUpTo: Ticket = 0
@@ -124,6 +126,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.expiry = expiry
     this.signature = signature
     this.#own = own
+    this.apart = own !== undefined
     this.#hasPlace = own !== undefined
     if (own !== undefined) {
       own.to = this
@@ -178,6 +181,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   inherit(link: OutgoingLink): readonly (readonly [Term, Term])[] {
     link.#channel.forgetUnsettled(link)
     this.#own = link.#own
+    this.apart = link.apart
     this.#hasPlace = link.#hasPlace
     link.#hasPlace = false
     this.#doneUpTo = link.#doneUpTo
@@ -315,6 +319,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   }
 
   #resumeOne({ delivery, state }: Resumption): void {
+    // Said of this delivery, not of the next of its entry.
+    this.#resumed?.delete(entryOfTag(delivery.ref, this.source.several !== undefined))
     const outcome = state === undefined ? undefined : readOutcome(state)
     const over = outcome !== undefined && isTerminal(outcome)
     const { broker } = this.#channel.connection.shared
@@ -460,7 +466,9 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     // In a transaction that is lost they stay in hand until its end: else a client could have a whole queue given to it.
     const free = open.transaction.doomed === undefined
     open.settled({ link: this, first, last, free })
-    if (free) this.#freed(last - first + 1)
+    if (!free) return
+    this.#bytesBack += this.#inHand?.settled(first, last) ?? 0
+    this.#freed(last - first + 1)
   }
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */

@@ -317,6 +317,22 @@ describe('what a client received and has not settled when it goes', () => {
     expect(await bodiesOn(node)).toEqual([])
   })
 
+  it('has the outcome that its client brings back once: what goes back to its queue comes again whole', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node, {}, 1)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    const modified = described(0x27, list([boolean(true), boolean(false)]))
+    await receives(again, {}, { unsettled: pairs([[tag(tags[0] ?? ''), modified]]) })
+    credit(again)
+    expect((await again.next(0x14)).fields[4]).toEqual(boolean(true))
+    const { fields, payload } = await again.next(0x14)
+    expect(fields[4]).toEqual(boolean(false))
+    expect(payload.toString()).toContain('body 0')
+    // Of the header the last field: delivery-count.
+    expect(payload[12]).toBe(1)
+  })
+
   it('begins with its first byte again where it has as many sections as a message may have, and ours before them', async () => {
     const node = await startNode()
     const sender = await node.begun('s')
@@ -523,6 +539,22 @@ describe('a terminus', () => {
     await receives(again, { address: 'topic://news' })
     credit(again)
     expect((await again.next(0x14)).payload.toString()).toContain('while away')
+  })
+
+  it('that is a shared volatile subscription stays with its other receivers when one that was kept is closed', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    const shared = { address: 'topic://news', capabilities: ['shared'] }
+    await receives(raw, shared, { name: 'sub|1', handle: 0 })
+    await receives(raw, { ...shared, timeout: 0 }, { name: 'sub|2' })
+    raw.send(0, 0x16, [uint(0)])
+    await raw.next(0x16)
+    await receives(raw, { ...shared, timeout: 0 }, { name: 'sub|1', handle: 0, unsettled: pairs([]) })
+    raw.send(0, 0x16, [uint(0), boolean(true)])
+    await raw.next(0x16)
+    credit(raw)
+    await sendRhea(await openSender(await node.rhea(), 'topic://news'), { body: 'for the other' })
+    expect((await raw.next(0x14)).payload.toString()).toContain('for the other')
   })
 
   it('is granted nothing where linksKept others may be kept, until one of them is no more', async () => {

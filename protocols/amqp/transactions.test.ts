@@ -70,14 +70,14 @@ class Client {
     await this.raw.next(FLOW)
   }
 
-  async receive(handle: number, address: string, credit = 100): Promise<void> {
+  async receive(handle: number, address: string, credit = 100, timeoutS = 0): Promise<void> {
     this.raw.send(0, ATTACH, [
       text(`r${handle}`),
       uint(handle),
       boolean(true),
       ubyte(0),
       ubyte(0),
-      addressTerm(0x28, address),
+      described(0x28, list([text(address), uint(0), symbol('link-detach'), uint(timeoutS)])),
       addressTerm(0x29, 'me'),
     ])
     await this.raw.next(ATTACH)
@@ -440,6 +440,23 @@ describe('dispositions in a transaction', () => {
     client.raw.socket.destroy()
     const again = await texts(node, 'a', 12)
     expect(new Set(again).size).toBe(12)
+  })
+
+  it.each([0, 60])('give a receiver whose link lives %i seconds longer than its connection room for more', async (timeout) => {
+    const node = await startNode({ prefetchBytes: 2048 })
+    const count = 6
+    const sender = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < count; i++) await sendRhea(sender, { body: `${i}`.padEnd(1000, '.') })
+    const client = await begun(node)
+    await client.receive(1, 'a', 100, timeout)
+    for (let i = 0; i < count; i++) {
+      await client.raw.next(TRANSFER)
+      const id = await client.declare()
+      client.settle(i, i, within(id, ACCEPTED))
+      expect((await client.discharge(id, i === 0)).code).toBe(0x24)
+    }
+    // The first was rolled back.
+    await client.raw.next(TRANSFER)
   })
 
   it('that reject or release do so with its discharge', async () => {
