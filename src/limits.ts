@@ -167,7 +167,7 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   addedBytesPerMessage: {
     unit: 'bytes',
-    reason: 'What consumers add to what is told of one message (annotations of AMQP’s modified); more is not kept.',
+    reason: 'What consumers add to what is told of one message (annotations of AMQP’s modified), and 256 bytes for each time; more is not kept.',
     reachedBy: 'src/core/added.test.ts',
   },
   addedBytes: { unit: 'bytes', reason: 'The same of all messages; it is kept in memory.', reachedBy: 'src/core/added.test.ts' },

@@ -81,8 +81,8 @@ describe('what a consumer adds', () => {
   })
 
   it.each([
-    ['addedBytesPerMessage', { addedBytesPerMessage: 5 }],
-    ['addedBytes', { addedBytes: 5 }],
+    ['addedBytesPerMessage', { addedBytesPerMessage: 517 }],
+    ['addedBytes', { addedBytes: 517 }],
   ])('is not kept beyond %s', async (_, limits) => {
     const { node, taker } = await withOne({ limits })
     for (const [i, text] of ['one', 'two', '33'].entries()) {
@@ -90,5 +90,14 @@ describe('what a consumer adds', () => {
       await node.settled()
     }
     expect(taker.deliveries.map(textsOf)).toEqual([undefined, ['test one'], ['test one'], ['test one', 'test 33']])
+  })
+
+  it('counts 256 bytes more for each time, so that tiny ones are not many', async () => {
+    const { node, taker } = await withOne({ limits: { addedBytesPerMessage: 257 * 3 } })
+    for (let tag = 1; tag <= 5; tag++) {
+      taker.consumer.settle(tag, tag, adding('x'), false)
+      await node.settled()
+    }
+    expect(taker.deliveries.map(({ added }) => added?.length ?? 0)).toEqual([0, 1, 2, 3, 3, 3])
   })
 })
