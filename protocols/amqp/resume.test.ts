@@ -620,6 +620,26 @@ describe('a terminus', () => {
     }
   })
 
+  it('that waits for the end of its connection counts there no more when its client comes back on another one', async () => {
+    const node = await startNode({ linksMax: 2 })
+    await sendRhea(await openSender(await node.rhea(), 'a'), { body: 'x' })
+    const asked = { policy: 'connection-close' }
+    const raw = await node.begun('c')
+    const other = await node.begun('c')
+    for (const [i, name] of ['one', 'two'].entries()) {
+      await receives(raw, { ...asked, address: name }, { name, handle: i })
+      raw.send(0, 0x16, [uint(i)])
+      await raw.next(0x16)
+      await receives(other, { ...asked, address: name }, { name, handle: i, unsettled: pairs([]) })
+    }
+    await receives(raw, asked)
+    credit(raw)
+    await raw.next(0x14)
+    raw.send(0, 0x16, [uint(1)])
+    await raw.next(0x16)
+    expect(await bodiesOn(node)).toEqual([])
+  })
+
   it('is given up at once where linksKept others are kept', async () => {
     const node = await startNode({ linksKept: 1 })
     const fill = await openSender(await node.rhea(), 'a')
