@@ -1,6 +1,8 @@
 // Links that outlive their connection (parts 2.6.5, 2.6.13, 3.5.6), byte by byte: what is kept and for how long, what both sides say of it, and what is sent again.
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Delivery } from '../../src/api.ts'
 import { amqpDefaults, type FakeNode, type Got, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { InHand } from './resuming.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, toValue, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
 
@@ -504,6 +506,33 @@ describe('what a client received and has not settled when it goes', () => {
     raw.send(0, 0x15, [boolean(true), uint(0), uint(more), boolean(true), accepted])
     await raw.next(0x14)
     expect(fields[1]).toEqual(uint(0))
+  })
+
+  it('is told as far as a frame has room, and found behind that where its client names it', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node, {}, 60)
+    await lost(node, raw)
+    const again = await node.opened('c', [uint(512)])
+    again.send(0, 0x11, [undefined, uint(0), uint(1000), uint(1000)])
+    await again.next(0x11)
+    const last = tag(tags[59] ?? '')
+    const attach = await receives(again, {}, { incomplete: true, unsettled: pairs([[last, NULL]]) })
+    const known = unsettledOf(attach).map(([name]) => name)
+    expect(attach.fields[8]).toEqual(boolean(true))
+    expect(known.length).toBeGreaterThan(10)
+    expect(known).toEqual(tags.slice(0, known.length).map((each) => each.toString('latin1')))
+    credit(again)
+    expect((await again.next(0x14)).fields[2]).toEqual(last)
+  })
+
+  it('has no more said of it than a frame has room for, however many there are', () => {
+    const hand = new InHand()
+    const message = { head: Buffer.alloc(0), body: Buffer.alloc(1) }
+    for (let i = 1; i <= 1_000; i++) hand.given({ tag: i, ref: { queue: 1, sequence: i }, attempts: 1, message } as unknown as Delivery)
+    const { ours, forgotten } = hand.compare({ unsettled: [], incomplete: true }, false, 512)
+    expect(forgotten).toEqual([])
+    expect(ours.length).toBeGreaterThan(20)
+    expect(ours.length).toBeLessThan(40)
   })
 
   it('with an incomplete map of its client’s stays, and nothing new comes', async () => {
