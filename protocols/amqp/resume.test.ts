@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { amqpDefaults, type FakeNode, type Got, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, toValue, ubyte, uint } from './term.ts'
+import { TermWriter } from './writer.ts'
 
 afterEach(stopNodes)
 
@@ -153,6 +154,52 @@ describe('what a client sent and lost the answer to', () => {
     await again.next(0x13)
     send(again, 0, 'z', Buffer.alloc(0), RESUME)
     expect(await told(again)).toEqual([0, true, 0x24n])
+  })
+
+  it('leaves its tag to a new message where its client came back with a map that is incomplete and has it not', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    send(raw, 0, 'x', value('one'))
+    await told(raw)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await sends(again, {}, { unsettled: pairs([[tag('other'), NULL]]), incomplete: true })
+    send(again, 0, 'x', value('two'))
+    expect(await told(again)).toEqual([0, true, 0x24n])
+    expect(await bodiesOn(node)).toEqual(['one', 'two'])
+  })
+
+  it('in a transaction that went with its connection is not answered in the next session, where its id is another delivery’s', async () => {
+    const node = await startNode({}, { destinations: { limitMessages: 1 } })
+    for (const name of ['a', 'b']) await sendRhea(await openSender(await node.rhea(), name), { body: 'first' })
+    const raw = await node.begun('c')
+    const coordinator = described(0x30, list([symbols(['amqp:local-transactions'])]))
+    const me = terminus(0x28, { timeout: 0, address: 'me' })
+    raw.send(0, 0x12, [text('t'), uint(0), boolean(false), undefined, undefined, me, coordinator, undefined, undefined, uint(0)])
+    await raw.next(0x12)
+    await raw.next(0x13)
+    await sends(raw, {}, { handle: 1 })
+    send(raw, 5, 'declare', new TermWriter().term(described(0x77, described(0x31, list([])))).bytes())
+    const declared = (await raw.next(0x15)).fields[4]
+    const id = declared?.type === 'described' && declared.value.type === 'terms' ? declared.value.value[0] : undefined
+    const within = described(0x34, list([id, accepted]))
+    raw.send(0, 0x14, [uint(1), uint(0), tag('x'), uint(0), boolean(false), boolean(false), undefined, within], value('waits for room'))
+    await settledDown(raw, 0)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await sends(again, { address: 'b', timeout: 0 }, { name: 'other' })
+    const fields = [text('s'), uint(1), boolean(false), undefined, ubyte(0), me, terminus(0x29, {}), pairs([]), undefined, uint(0)]
+    again.send(0, 0x12, fields)
+    await again.next(0x12)
+    send(again, 0, 'new', value('waits for room too'))
+    await settledDown(again, 0)
+    expect(await bodiesOn(node)).toEqual(['first'])
+    // Credit comes when nothing waits any more.
+    await again.next(0x13)
+    await node.core.settled()
+    await settledDown(again, 0)
+    expect(again.frames.filter(({ code }) => code === 0x15)).toEqual([])
   })
 
   it('with rcv-settle-mode second is known until its sender has settled it, and no longer', async () => {
