@@ -54,7 +54,7 @@ function addTo(live: Live, queue: Queue, row: number, addition: Addition): void 
   const { addedBytes, addedBytesPerMessage } = live.settings.limits
   const earlier = (state.added.get(row) ?? []).reduce((sum, each) => sum + addedBytesOf(each), 0)
   const bytes = addedBytesOf(addition)
-  if (earlier + bytes > addedBytesPerMessage || state.addedBytes + bytes > addedBytes) return
+  if (earlier + bytes > addedBytesPerMessage || state.addedBytes + live.transactions.addedBytes + bytes > addedBytes) return
   if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) {
     state.add(row, addition)
     return
