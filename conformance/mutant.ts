@@ -11,6 +11,8 @@ export type Edit = Readonly<{
   toClient?: (frame: Buffer) => Edited
   /** From the client to the broker. */
   toBroker?: (frame: Buffer) => Edited
+  /** From the client to the broker, as it comes and before it is cut into frames. */
+  arrives?: (bytes: Buffer) => 'close' | undefined
   /** The broker closed the connection: false, and the client does not learn of it. */
   brokerClosed?: () => boolean
   /** The client closed the connection: false, and the broker does not learn of it while the proxy runs. */

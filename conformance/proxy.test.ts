@@ -38,6 +38,12 @@ it('what is not edited goes through as it came', async () => {
   ).toBe('abc\nd\n')
 })
 
+it('what comes from the client can be seen before it is cut into frames', async () => {
+  const pieces = mutant('wants frames whole', () => ({ arrives: (bytes) => (bytes.at(-1) === 10 ? undefined : 'close') }))
+  expect(await talk(pieces, ['AB\n'], 'ab\n')).toBe('ab\n')
+  expect(await talk(pieces, ['A'], 'ab\n')).toBe('closed')
+})
+
 it('a frame is seen whole, however it was cut on its way', async () => {
   const frames: string[] = []
   const sees = mutant('sees', () => ({ toBroker: (frame) => void frames.push(frame.toString()) }))

@@ -24,6 +24,7 @@ export async function openProxy(broker: Address, framing: Framing, mutant: Mutan
     }
     const edit = editOf({ toClient: (bytes) => write(client, bytes), toBroker: (bytes) => write(upstream, bytes), close })
     const split = framing()
+    if (edit.arrives !== undefined) client.on('data', (bytes: Buffer) => (edit.arrives?.(bytes) === 'close' ? close() : undefined))
     pass(upstream, client, split.toClient, edit.toClient)
     pass(client, upstream, split.toBroker, edit.toBroker)
     upstream.on('close', () => {

@@ -152,12 +152,12 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   transactionBytes: {
     unit: 'bytes',
-    reason: 'Bytes of the messages sent in one transaction; one more dooms it.',
+    reason: 'Bytes of the messages sent in one transaction, and of the reasons of what it rejects; one more dooms it.',
     reachedBy: 'src/core/transactions.test.ts',
   },
   transactionTotalBytes: {
     unit: 'bytes',
-    reason: 'Bytes of the messages sent in all open transactions together.',
+    reason: 'The same of all open transactions together.',
     reachedBy: 'src/core/transactions.test.ts',
   },
   transactionAgeMs: {
@@ -167,10 +167,14 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   addedBytesPerMessage: {
     unit: 'bytes',
-    reason: 'What consumers add to what is told of one message (annotations of AMQP’s modified); more is not kept.',
+    reason: 'What consumers add to what is told of one message (annotations of AMQP’s modified), and 256 bytes for each time; more is not kept.',
     reachedBy: 'src/core/added.test.ts',
   },
-  addedBytes: { unit: 'bytes', reason: 'The same of all messages; it is kept in memory.', reachedBy: 'src/core/added.test.ts' },
+  addedBytes: {
+    unit: 'bytes',
+    reason: 'The same of all messages, and of what open transactions would add; it is kept in memory.',
+    reachedBy: 'src/core/added.test.ts',
+  },
   temporariesPerSession: {
     unit: 'queues',
     reason: 'Temporary queues and topics of one connection; further ones are refused.',

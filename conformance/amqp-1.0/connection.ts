@@ -6,7 +6,7 @@ import { described, list, ulong } from '../clients/amqp-value.ts'
 import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
-import { bytes, changes, closesAt, edits, ignores, never, silent } from './mutants.ts'
+import { changes, closesAt, edits, ignores, never, silent } from './mutants.ts'
 import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, Session } from './session.ts'
 
 export const connection: Chapter = {
@@ -327,15 +327,30 @@ export const connection: Chapter = {
       id: 'AMQP-2.4.6-c',
       level: 'must',
       says: 'A client that goes without close is gone: a container of the same name can connect again.',
-      how: 'A connection that breaks, and the same container id on the next.',
+      how: 'A connection that breaks, and the same container id on the next, where a session begins.',
       async run(trial) {
         const first = await opened(trial)
         first.destroy()
         const second = await opened(trial)
+        second.send({ kind: 'begin' })
+        await second.next('begin')
         second.send({ kind: 'close' })
         await second.next('close')
       },
-      mutants: [bytes('sends no frame of AMQP', (raw) => (raw[5] === 0 && raw[0] === 0 ? [] : undefined))],
+      mutants: [
+        edits('keeps the name of a container that is gone', () => {
+          const seen = new Set<string>()
+          return ({ toClient }) => ({
+            toBroker: (piece) => {
+              if (piece.kind !== 'open' || piece.containerId === undefined) return undefined
+              if (!seen.has(piece.containerId)) return void seen.add(piece.containerId)
+              toClient({ kind: 'open', containerId: 'broker' })
+              toClient({ kind: 'close', error: { kind: 'error', condition: 'amqp:invalid-field' } })
+              return 'drop'
+            },
+          })
+        }),
+      ],
     },
   ],
 }

@@ -2,7 +2,7 @@
 import type { Chapter } from '../check.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { message, textOfBody } from './message.ts'
-import { changes, never, sees } from './mutants.ts'
+import { changes, edits, is, never, sees } from './mutants.ts'
 import { endsOn, refusing } from './refusals.ts'
 import { begun, covers, queueSource } from './session.ts'
 
@@ -99,7 +99,18 @@ export const dispositions: Chapter = {
         const { state } = await sender.outcome(sender.transfer(message('x'), { batchable: true }))
         mustEqual(state?.kind, 'accepted', 'the outcome')
       },
-      mutants: [noDispositions],
+      mutants: [
+        edits('never answers what is batchable', () => () => {
+          const batched = new Set<number>()
+          return {
+            toBroker: (piece) => {
+              if (is(piece, 'transfer') && piece.batchable === true && piece.deliveryId !== undefined) batched.add(piece.deliveryId)
+              return undefined
+            },
+            toClient: (piece) => (is(piece, 'disposition') && batched.has(piece.first ?? -1) ? 'drop' : undefined),
+          }
+        }),
+      ],
     },
     {
       id: 'AMQP-2.7.5-f',

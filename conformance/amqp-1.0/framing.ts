@@ -4,7 +4,7 @@ import { toValue } from '../clients/amqp-composite.ts'
 import { frame } from '../clients/amqp-framing.ts'
 import { described, list, raw, string, ulong } from '../clients/amqp-value.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
-import { bytes, changes, closesAt, edits, ignores, never } from './mutants.ts'
+import { bytes, changes, edits, ignores, needsWhole } from './mutants.ts'
 import { closesOn } from './refusals.ts'
 import { authenticated, begun, openOf, opened, Session } from './session.ts'
 
@@ -162,7 +162,7 @@ export const framing: Chapter = {
         }
         await wire.next('open')
       },
-      mutants: [never('open'), closesAt('open')],
+      mutants: [needsWhole],
     },
     {
       id: 'AMQP-2.3.2-e',

@@ -29,12 +29,13 @@ import {
   headerOf,
   message,
   properties,
+  SECTIONS,
   section,
   sectionOf,
   sectionsOf,
   textOfBody,
 } from './message.ts'
-import { changes, edits, never } from './mutants.ts'
+import { answers, changes, edits, never } from './mutants.ts'
 import { refusing } from './refusals.ts'
 import { begun, conditionOf, type Receiver } from './session.ts'
 
@@ -281,7 +282,19 @@ export const messages: Chapter = {
           'the body of the message',
         )
       },
-      mutants: [never('disposition'), never('transfer')],
+      mutants: [
+        answers('rejects a message that has delivery annotations', 'transfer', ({ deliveryId, payload }) =>
+          payload.subarray(0, 3).equals(Buffer.of(0, 0x53, SECTIONS.deliveryAnnotations))
+            ? {
+                kind: 'disposition',
+                role: true,
+                ...(deliveryId === undefined ? {} : { first: deliveryId }),
+                settled: true,
+                state: { kind: 'rejected' },
+              }
+            : undefined,
+        ),
+      ],
     },
     {
       id: 'AMQP-3.2.3-a',

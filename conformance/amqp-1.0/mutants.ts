@@ -106,6 +106,11 @@ export function deafFrom(kind: ReceivedKind): Mutant {
   })
 }
 
+/** A broker that takes what comes at once for whole: less than a header is none. */
+export const needsWhole: Mutant = mutant('closes on a header that comes in pieces', () => ({
+  arrives: (raw) => (raw.length < 8 ? 'close' : undefined),
+}))
+
 /** Only the bytes: what is no frame too. */
 export const bytes = (says: string, toClient: (raw: Buffer) => Edited): Mutant => mutant(says, () => ({ toClient }))
 

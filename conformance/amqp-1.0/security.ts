@@ -7,7 +7,7 @@ import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
-import { bytes, changes, edits, never } from './mutants.ts'
+import { answers, bytes, changes, edits, ignores, never, sees } from './mutants.ts'
 import { initialResponse, openOf } from './session.ts'
 
 /** After the headers of SASL, and the broker's mechanisms. */
@@ -97,7 +97,7 @@ export const security: Chapter = {
         wire.send(undefined, { type: 1 })
         await refuses(wire, 'after an empty SASL frame')
       },
-      mutants: [neverCloses],
+      mutants: [neverCloses, ignores('empty')],
     },
     {
       id: 'AMQP-5.3.1-c',
@@ -109,7 +109,14 @@ export const security: Chapter = {
         wire.send({ kind: 'saslInit', mechanism, initialResponse: Buffer.concat([Buffer.alloc(600, 0x61), initialResponse(trial)]) })
         await refuses(wire, 'after a SASL frame of more than 512 bytes')
       },
-      mutants: [neverCloses],
+      mutants: [
+        neverCloses,
+        sees('takes no notice of what is too much', 'saslInit', ({ mechanism, initialResponse: all }) => ({
+          kind: 'saslInit',
+          ...(mechanism === undefined ? {} : { mechanism }),
+          ...(all === undefined ? {} : { initialResponse: all.length > 512 ? all.subarray(600) : all }),
+        })),
+      ],
     },
     {
       id: 'AMQP-5.3.1-d',
@@ -185,7 +192,12 @@ export const security: Chapter = {
         wire.send({ kind: 'saslInit' })
         await refuses(wire, 'after sasl-init without a mechanism')
       },
-      mutants: [neverCloses],
+      mutants: [
+        neverCloses,
+        answers('logs in without a mechanism', 'saslInit', ({ mechanism }) =>
+          mechanism === undefined ? { kind: 'saslOutcome', code: 0 } : undefined,
+        ),
+      ],
     },
     {
       id: 'AMQP-5.3.3.3-a',
@@ -227,7 +239,7 @@ export const security: Chapter = {
         wire.send({ kind: 'saslResponse', response: initialResponse(trial) })
         await refuses(wire, 'after sasl-response without sasl-init')
       },
-      mutants: [neverCloses],
+      mutants: [neverCloses, answers('takes it for sasl-init', 'saslResponse', () => ({ kind: 'saslOutcome', code: 0 }))],
     },
     {
       id: 'AMQP-5.3.3.5-a',
@@ -288,7 +300,7 @@ export const security: Chapter = {
         second.wire.send(frame(described(ulong(0x4f), list([])), { type: 1 }))
         await refuses(second.wire, 'after an unknown SASL frame')
       },
-      mutants: [neverCloses],
+      mutants: [neverCloses, ignores('open'), ignores('unreadable')],
     },
     {
       id: 'AMQP-5.3-b',

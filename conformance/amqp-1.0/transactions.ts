@@ -92,12 +92,6 @@ export const transactions: Chapter = {
       mutants: [postsAtOnce],
     },
     {
-      id: 'AMQP-4.1-d',
-      level: 'must',
-      says: 'On the control link itself no work in a transaction is done.',
-      unchecked: 'It binds controllers.',
-    },
-    {
       id: 'AMQP-4.2-a',
       level: 'must',
       says: 'A declare is answered by declared, with the identifier of the transaction, of at most 32 octets.',

@@ -5,7 +5,7 @@ import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
-import { bytes, changes, edits, never } from './mutants.ts'
+import { bytes, changes, edits, needsWhole, never } from './mutants.ts'
 import { authenticated, openOf } from './session.ts'
 
 /** Sends a header that no broker takes; answers the version in the one that comes back, after which the connection must end. */
@@ -115,7 +115,7 @@ export const version: Chapter = {
         mustEqual(answer.protocol, SASL, 'the protocol of the header that came back')
         await wire.next('saslMechanisms')
       },
-      mutants: [silentAboutHeaders, never('saslMechanisms')],
+      mutants: [needsWhole],
     },
     {
       id: 'AMQP-2.2-g',

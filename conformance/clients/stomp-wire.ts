@@ -17,7 +17,7 @@ export class StompWire {
   readonly version: Version
   /** When bytes came, in milliseconds of this process. */
   readonly heardAtMs: number[] = []
-  /** Line ends that came between frames, but for the first behind each frame, which may be its own. */
+  /** Line ends that came between frames, but for those that came together with the frame before them, or the first behind it: they may be its own. */
   readonly beats: Inbox<Buffer>
   readonly trial: Trial
   readonly #name: string
@@ -35,7 +35,8 @@ export class StompWire {
     const split = splitter()
     socket.on('data', (bytes: Buffer) => {
       this.heardAtMs.push(performance.now())
-      for (const raw of split(bytes)) this.#received(raw)
+      let behindFrame = false
+      for (const raw of split(bytes)) behindFrame = this.#received(raw, behindFrame) || behindFrame
     })
     socket.on('error', () => {})
     socket.on('close', () => {
@@ -120,24 +121,26 @@ export class StompWire {
     this.#socket.destroy()
   }
 
-  #received(raw: Buffer): void {
+  /** Answers whether it is a frame. `behindFrame`: one came before it in the same bytes. */
+  #received(raw: Buffer, behindFrame: boolean): boolean {
     const frame = readFrame(raw)
     this.trial.line(`${this.#name} ← ${shown(raw)}`)
     if (frame === undefined) {
-      if (this.#behindFrame) this.#behindFrame = false
-      else this.beats.put(raw)
-      return
+      if (!behindFrame && !this.#behindFrame) this.beats.put(raw)
+      this.#behindFrame = false
+      return false
     }
     this.#behindFrame = true
     const unreadable = whyUnreadable(raw)
     if (unreadable !== undefined) {
       this.inbox.spoil(`a frame came that cannot be read (${unreadable}): ${shown(raw)}`)
-      return
+      return true
     }
     const headers = escapes(frame.command, this.version)
       ? frame.headers.map(([name, value]): Header => [unescape(name, this.version), unescape(value, this.version)])
       : frame.headers
     this.inbox.put({ ...frame, headers, raw })
+    return true
   }
 }
 

@@ -6,7 +6,7 @@ import { string, u16 } from '../mqtt/bytes.ts'
 import { together } from '../mqtt/closes.ts'
 import { answers, changes, edits, is, never, sees } from '../mqtt/mutants.ts'
 import { mutant, neverCloses } from '../mutant.ts'
-import { mustBe, mustEqual, notSupported } from '../outcome.ts'
+import { mustBe, mustEqual, notSupported, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { alwaysClean, connackOf, neverClean } from './connect.ts'
 import { acceptsAnyConnect, refuses } from './closes.ts'
@@ -105,7 +105,7 @@ export const identifier: Chapter = {
       id: 'MQTT-3.1.3-5',
       level: 'must',
       says: 'Client identifiers of 1 to 23 digits and Latin letters are allowed.',
-      how: 'CONNECT with one letter, and with 23 letters and digits until all 62 were there.',
+      how: 'CONNECT with CleanSession 1 and one letter, which ends the session of a client of that name, and with 23 letters and digits until all 62 were there.',
       async run(trial) {
         const [first = ''] = LETTERS[Number.parseInt(clientId(trial), 36) % 62] ?? 'Z'
         const name = clientId(trial, '')
@@ -174,6 +174,7 @@ export const identifier: Chapter = {
       how: 'Long and unusual identifiers, each of them well-formed: each is accepted, or refused so.',
       async run(trial) {
         const name = clientId(trial)
+        let refused = 0
         for (const id of [name.padEnd(24, 'x'), name.padEnd(300, 'x'), `${name}/+#$`, `${name} ä€😀`]) {
           const wire = await MqttWire.open(trial, 4)
           wire.send(connectPacket(trial, { clientId: id }))
@@ -181,9 +182,21 @@ export const identifier: Chapter = {
           if (returnCode === 0) continue
           mustEqual(returnCode, 2, `the return code of CONNACK for the identifier ${id}`)
           await wire.closed('after return code 2')
+          refused++
         }
+        if (refused === 0) skip('no identifier was refused')
       },
+      mends: edits('refuses long identifiers', () => ({ toClient }) => ({
+        toBroker: (sent) => {
+          if (!is(sent, 'connect') || sent.clientId.length <= 23) return undefined
+          toClient({ cmd: 'connack', returnCode: 2, sessionPresent: false })
+          return 'close'
+        },
+      })),
       mutants: [
+        answers('leaves the connection open', 'connect', (sent) =>
+          sent.clientId.length > 23 ? { cmd: 'connack', returnCode: 2, sessionPresent: false } : undefined,
+        ),
         edits('closes on an identifier that it does not want', () => () => ({
           toBroker: (sent) => (is(sent, 'connect') && sent.clientId.length > 23 ? 'close' : undefined),
         })),
@@ -310,6 +323,12 @@ export const identifier: Chapter = {
           }
         }),
       ],
+    },
+    {
+      id: 'MQTT311 3.1.4-a',
+      level: 'should',
+      says: 'Who sends no CONNECT within a reasonable time is disconnected.',
+      unchecked: 'The specification gives no time, and what brokers take for reasonable is more than a check can wait.',
     },
   ],
 }

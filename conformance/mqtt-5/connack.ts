@@ -1,8 +1,9 @@
 // MQTT 5.0, 3.2: CONNACK.
+import type { IConnectPacket } from 'mqtt-packet'
 import type { Chapter } from '../check.ts'
 import { MqttWire, type Received } from '../clients/mqtt-wire.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
-import { changes, edits, sees } from '../mqtt/mutants.ts'
+import { answers, changes, edits, is, sees } from '../mqtt/mutants.ts'
 import { mutant, neverCloses } from '../mutant.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
@@ -338,8 +339,15 @@ function abilities(): Chapter['clauses'] {
             `a will of QoS 2 was accepted, and CONNACK says that the Maximum QoS is ${answer.properties?.maximumQoS}`,
           )
         wire.send({ cmd: 'disconnect', reasonCode: 0 })
+        if (accepted) skip('the server takes QoS 2')
       },
-      mutants: [adds('a Maximum QoS of 1', 'connack', ID.maximumQos, Buffer.of(1))],
+      mends: refusesWill('refuses a will of QoS 2', ({ qos }) => qos === 2, 0x9b),
+      mutants: [
+        adds('a Maximum QoS of 1', 'connack', ID.maximumQos, Buffer.of(1)),
+        answers('leaves the connection open', 'connect', ({ will }) =>
+          will?.qos === 2 ? { cmd: 'connack', reasonCode: 0x9b, sessionPresent: false } : undefined,
+        ),
+      ],
     },
     {
       id: 'MQTT-3.2.2-13',
@@ -355,8 +363,15 @@ function abilities(): Chapter['clauses'] {
         if (!accepted) await wire.closed('after refusing will retain')
         else mustBe(answer.properties?.retainAvailable !== false, 'will retain was accepted, and CONNACK has Retain Available 0')
         wire.send({ cmd: 'disconnect', reasonCode: 0 })
+        if (accepted) skip('the server retains messages')
       },
-      mutants: [adds('Retain Available 0', 'connack', ID.retainAvailable, Buffer.of(0))],
+      mends: refusesWill('refuses will retain', ({ retain }) => retain === true, 0x9a),
+      mutants: [
+        adds('Retain Available 0', 'connack', ID.retainAvailable, Buffer.of(0)),
+        answers('leaves the connection open', 'connect', ({ will }) =>
+          will?.retain === true ? { cmd: 'connack', reasonCode: 0x9a, sessionPresent: false } : undefined,
+        ),
+      ],
     },
     {
       id: 'MQTT5 3.2.2.3.5-a',
@@ -432,4 +447,15 @@ function flags(says: string, change: (flags: number) => number): ReturnType<type
 async function smallRefusals(trial: Trial, maximum = 8): Promise<void> {
   for (const { raw } of await refusals(trial, 2, [ID.maximumPacketSize, u32(maximum)]))
     mustBe(raw.length <= maximum, `a CONNACK of ${raw.length} bytes was sent to a client that takes ${maximum}`)
+}
+
+/** A broker that refuses such wills, and closes. */
+function refusesWill(says: string, such: (will: NonNullable<IConnectPacket['will']>) => boolean, reasonCode: number): ReturnType<typeof edits> {
+  return edits(says, () => ({ toClient }) => ({
+    toBroker: (each) => {
+      if (!is(each, 'connect') || each.will === undefined || !such(each.will)) return undefined
+      toClient({ cmd: 'connack', reasonCode, sessionPresent: false })
+      return 'close'
+    },
+  }))
 }

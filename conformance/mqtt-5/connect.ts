@@ -381,7 +381,8 @@ function keepAlive(): Chapter['clauses'] {
     const { wire, connack } = await opened(trial, { keepalive })
     const seconds = connack.properties?.serverKeepAlive ?? keepalive
     const begun = performance.now()
-    await wire.inbox.untilEnd('the connection of a silent client was left open', seconds * 1500 + trial.patienceMs)
+    // The specification has no word on how long it may take to notice: a server that looks every few seconds is right too.
+    await wire.inbox.untilEnd('the connection of a silent client was left open', seconds * 1500 + 5 * trial.patienceMs)
     const silent = performance.now() - begun
     if (silent < seconds * 1000 - 100)
       fail(`the connection was closed after ${Math.round(silent)} ms of silence, which is less than the Keep Alive of ${seconds} s`)
@@ -391,7 +392,7 @@ function keepAlive(): Chapter['clauses'] {
       id: 'MQTT-3.1.2-22',
       level: 'must',
       says: 'Who is silent for one and a half times the Keep Alive is disconnected.',
-      how: 'Keep Alive 1, then nothing: the connection ends within 1.5 s and the patience of this run, not before 1 s.',
+      how: 'Keep Alive 1, then nothing: the connection ends within 1.5 s and five times the patience of this run, not before 1 s.',
       run: (trial) => closesInTime(trial, 1),
       mutants: [neverCloses, closesAtOnce()],
     },
@@ -399,7 +400,7 @@ function keepAlive(): Chapter['clauses'] {
       id: 'MQTT-3.2.2-22',
       level: 'must',
       says: 'Without a Server Keep Alive, the Keep Alive of CONNECT is the one that counts.',
-      how: 'Keep Alive 2, then nothing: the connection ends within 3 s and the patience of this run, not before 2 s.',
+      how: 'Keep Alive 2, then nothing: the connection ends within 3 s and five times the patience of this run, not before 2 s.',
       run: (trial) => closesInTime(trial, 2),
       mutants: [
         sees('never minds the Keep Alive', 'connect', (connect) => ({ ...connect, keepalive: 0 })),

@@ -93,7 +93,7 @@ export const ending: Chapter = {
       id: 'MQTT-3.14.0-1',
       level: 'must',
       says: 'A server sends DISCONNECT only after a CONNACK with a reason code below 0x80.',
-      how: 'CONNECTs that are refused, and packets before CONNECT: no DISCONNECT comes.',
+      how: 'CONNECTs that are refused, and packets before CONNECT: no DISCONNECT comes, but a CONNACK or the end of the connection.',
       async run(trial) {
         const cases: Record<string, Buffer> = {
           'a CONNECT with its reserved flag set': connectBytes(trial, { flags: 3 }),
@@ -109,12 +109,15 @@ export const ending: Chapter = {
             const came = await whatComes(trial, wire)
             const accepted = came.some((each) => each.cmd === 'connack' && each.reasonCode === 0)
             mustBe(accepted || disconnects(came).length === 0, `DISCONNECT was sent after ${why}, and there was no CONNACK that accepts`)
+            const answered = wire.inbox.ended || came.some((each) => each.cmd === 'connack')
+            mustBe(answered, `after ${why} there was neither a CONNACK nor the end of the connection`)
           }),
         )
       },
       mutants: [
         changes('refuses with DISCONNECT', 'connack', ({ reasonCode }) => packet(0xe0, reasonCode ?? 0x80)),
         changes('sends DISCONNECT behind the CONNACK that refuses', 'connack', (_, raw) => Buffer.concat([raw, packet(0xe0, 0x81)])),
+        mutant('never says a word', () => ({ toClient: () => [], brokerClosed: () => false })),
       ],
     },
     {

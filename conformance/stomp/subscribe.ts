@@ -40,12 +40,6 @@ export function subscribing(version: Version): Chapter {
         mutants: [never('MESSAGE'), ignores('SUBSCRIBE')],
       },
       refused('b', version === '1.0' ? 'should' : 'must', 'without destination', () => ({ id: '1' })),
-      ...only(version, ['1.2', '1.1'], () => ({
-        id: id('c'),
-        level: 'must',
-        says: 'SUBSCRIBE has an id.',
-        unchecked: 'It binds clients; a server may as well give a name itself.',
-      })),
       {
         id: id('d'),
         level: version === '1.0' ? 'should' : 'must',
@@ -249,12 +243,6 @@ export function unsubscribing(version: Version): Chapter {
         },
         mutants: [takes('ends another', 'UNSUBSCRIBE', (frame) => withHeader(frame, 'id', 'stays')), ignores('UNSUBSCRIBE')],
       },
-      ...only(version, ['1.2', '1.1'], () => ({
-        id: id('c'),
-        level: 'must',
-        says: 'UNSUBSCRIBE names an existing subscription by its id.',
-        unchecked: 'It binds clients; what a server does with an unknown id is not said.',
-      })),
       {
         id: id('d'),
         level: 'may',

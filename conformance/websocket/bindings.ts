@@ -119,12 +119,6 @@ export const overMqtt: Chapter = {
     },
     answersIn('MQTT-6.0.0-1-b', mqtt, 'What a server says in MQTT', [OPCODE.binary]),
     ...unaligned('MQTT-6.0.0-2', mqtt, 'an MQTT packet'),
-    {
-      id: 'MQTT-6.0.0-3',
-      level: 'must',
-      says: 'A client of MQTT names `mqtt` among its subprotocols.',
-      unchecked: 'It binds clients.',
-    },
     named('MQTT-6.0.0-4', 'must', 'mqtt', 'MQTT'),
   ],
 }

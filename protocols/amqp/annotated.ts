@@ -35,17 +35,15 @@ export function changedHead(change: HeadChange, reader: TermReader, head: Uint8A
 export function annotatedHead(reader: TermReader, head: Uint8Array, { dead, added = [] }: Pick<Delivery, 'dead' | 'added'>): Uint8Array {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
   const place = annotationsAt(splitSections(reader.over(bytes), SECTIONS_MAX))
-  let all: Pairs = place.found ? pairsOf(reader.over(bytes, place.value, place.end).term()) : []
-  for (const addition of added) if (addition.dialect === DIALECT) all = merged(all, pairsOf(reader.over(Buffer.from(addition.bytes)).term()))
-  if (dead !== undefined) all = [...all, ...ofDead(dead)]
+  const own: Pairs = place.found ? pairsOf(reader.over(bytes, place.value, place.end).term()) : []
+  // Part 3.4.5: a key that is there already has the new value. All of them at once: a message may have many, and have been given back often.
+  const newest = new Map<string, Pairs[number]>()
+  for (const { dialect, bytes: more } of added)
+    if (dialect === DIALECT) for (const pair of pairsOf(reader.over(Buffer.from(more)).term())) newest.set(keyOf(pair[0]), pair)
+  if (dead !== undefined) for (const pair of ofDead(dead)) newest.set(keyOf(pair[0]), pair)
+  const all = [...own.filter(([key]) => !newest.has(keyOf(key))), ...newest.values()]
   const written = section(new TermWriter(head.length + 256), MESSAGE_ANNOTATIONS).term(pairs(all))
   return Buffer.concat([bytes.subarray(0, place.start), written.bytes(), bytes.subarray(place.end)])
-}
-
-/** Part 3.4.5: a key that is there already has the new value. */
-function merged(all: Pairs, more: Pairs): Pairs {
-  const replaced = new Set(more.map(([key]) => keyOf(key)))
-  return [...all.filter(([key]) => !replaced.has(keyOf(key))), ...more]
 }
 
 function ofDead({ reason, origin }: NonNullable<Delivery['dead']>): Pairs {

@@ -328,7 +328,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     if (!outlives(link.expiry) || this.#keptHere.size >= this.shared.settings.linksMax) return false
     const key = this.linkKey(link.attach.name, link.receives)
     link.suspend()
-    kept.keep(key, link)
+    kept.keep(key, link, () => this.#keptHere.delete(key))
     if (beginsWith(link.expiry, leaving)) kept.begin(key)
     else this.#keptHere.set(key, { link, channel })
     return true
@@ -336,7 +336,6 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
 
   /** A link that its client left is attached again, here or elsewhere. */
   takeKept(key: string, signature: string): KeptLink | undefined {
-    this.#keptHere.delete(key)
     return this.shared.kept.take(key, signature)
   }
 

@@ -1,8 +1,10 @@
 // Bytes that a client of good will never sends: each ends what it should, with the right condition, and nothing else. After each the node serves others.
 import { afterEach, describe, expect, it } from 'vitest'
+import { annotatedHead } from './annotated.ts'
 import { AMQP_HEADER, SASL_HEADER } from './codec.ts'
-import { addressTerm, type FakeNode, type Got, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { addressTerm, amqpDefaults, type FakeNode, type Got, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
 import { frame } from './frames.ts'
+import { TermReader } from './reader.ts'
 import { boolean, described, list, pairs, symbol, type Term, text, ubyte, uint } from './term.ts'
 import { TermWriter } from './writer.ts'
 
@@ -635,4 +637,14 @@ describe('a message of which a map has a key without a value', () => {
     expect((await raw.next(TRANSFER)).payload.subarray(-payload.length)).toEqual(payload)
     await servesOthers(node)
   })
+})
+
+it('many annotations of a message, and as many times that some were added, are merged in no time', () => {
+  const annotations = (count: number, name: string): Buffer =>
+    new TermWriter().term(pairs(Array.from({ length: count }, (_, i) => [symbol(`${name}${i}`), uint(i)] as const))).bytes()
+  const head = Buffer.concat([bytes(0x00, 0x53, 0x72), annotations(40_000, 'x-opt-')])
+  const added = Array.from({ length: 4_000 }, (_, i) => ({ dialect: 'amqp', bytes: annotations(1, `x-opt-more-${i}-`) }))
+  const before = performance.now()
+  expect(annotatedHead(new TermReader(amqpDefaults), head, { dead: undefined, added }).length).toBeGreaterThan(head.length)
+  expect(performance.now() - before).toBeLessThan(2000)
 })

@@ -56,8 +56,8 @@ type Partial = {
 
 /** Whom to answer, once it is done: a delivery, as accepted; one that belongs to a transaction (or ends it), in a state that says more; or one that is remembered. */
 type Due = number | Stated | Fate
-/** `settled`: by us, whatever the link has. */
-type Stated = Readonly<{ id: number; state: Buffer; open: OpenTransaction | undefined; settled: boolean }>
+/** `settled`: by us, whatever the link has. `channel`: in which it has its id. */
+type Stated = Readonly<{ id: number; state: Buffer; open: OpenTransaction | undefined; settled: boolean; channel: Channel }>
 
 export class IncomingLink implements Replies, KeptLink {
   readonly expiry: Expiry
@@ -271,7 +271,7 @@ export class IncomingLink implements Replies, KeptLink {
       this.#refuse(id, UNKNOWN_ID)
       return
     }
-    const due: Due = open === undefined ? this.#dueOf(id, partial) : { id, state: open.accepted, open, settled: false }
+    const due: Due = open === undefined ? this.#dueOf(id, partial) : { id, state: open.accepted, open, settled: false, channel: this.#channel }
     if (partial.format !== 0) {
       this.#refuse(due, fault('unsupported', `Message format ${partial.format} is not offered, only 0.`))
       return
@@ -304,16 +304,16 @@ export class IncomingLink implements Replies, KeptLink {
   #dueOf(id: number, { tag, second }: Partial): Due {
     if (id === NOBODY || this.#coordinator !== undefined) return id
     if (this.#remembered !== undefined) return this.#remembered.begin(id, tag, ACCEPTED_BYTES)
-    return second === (this.attach.receiverSettles === 1) ? id : { id, state: ACCEPTED_BYTES, open: undefined, settled: true }
+    return second === (this.attach.receiverSettles === 1) ? id : { id, state: ACCEPTED_BYTES, open: undefined, settled: true, channel: this.#channel }
   }
 
   /**
    * What came on an earlier link of this name is not published again: it is answered, if it is remembered, and else not heard (part 2.7.5, resume).
-   * So is what its client said it has unsettled, was told of, and sends again without saying so. False: it is a new one.
+   * So is what its client said it has unsettled, was told of, and sends again without saying so. False: it is a new one, though its tag may be an old one's.
    */
   #resumed(id: number, { tag, resume, second }: Partial): boolean {
     const fate = this.#remembered?.get(tag)
-    if (!resume && (fate === undefined || fate.id !== NOBODY)) return false
+    if (!resume && (fate === undefined || fate.id !== NOBODY || !fate.named)) return false
     if (fate === undefined || id === NOBODY) {
       this.#remembered?.forget(tag)
       this.#decided()
@@ -363,7 +363,7 @@ export class IncomingLink implements Replies, KeptLink {
       this.#refuse(id, decision)
       return
     }
-    const due: Due = { id, state: decision.state, open: decision.open, settled: false }
+    const due: Due = { id, state: decision.state, open: decision.open, settled: false, channel: this.#channel }
     if (decision.ticket < 0) this.#parked.push(0, due)
     else this.#owe(decision.ticket, due)
   }
@@ -455,15 +455,22 @@ export class IncomingLink implements Replies, KeptLink {
     }
     if (this.#over) return
     const second = this.attach.receiverSettles === 1 && !(typeof due !== 'number' && due.settled)
-    if (typeof due !== 'number' && due.id !== NOBODY) {
-      this.#channel.tell(due.id, due.state, !second, this)
+    const id = this.#idOf(due)
+    if (id === NOBODY) this.#decided()
+    else if (typeof due !== 'number') {
+      this.#channel.tell(id, due.state, !second, this)
       if (!second) this.#decided()
-    } else if (typeof due !== 'number' || due === NOBODY) this.#decided()
-    else if (second) this.#channel.acceptFirst(due, this)
+    } else if (second) this.#channel.acceptFirst(id, this)
     else {
-      this.#channel.accept(due)
+      this.#channel.accept(id)
       this.#decided()
     }
+  }
+
+  /** Under which its client knows it here. What came in another session has its id there: here that is another delivery, or none. */
+  #idOf(due: number | Stated): number {
+    if (typeof due === 'number') return due
+    return due.channel === this.#channel ? due.id : NOBODY
   }
 
   #decideFate(fate: Fate, state: Term): void {
@@ -485,7 +492,7 @@ export class IncomingLink implements Replies, KeptLink {
     const open = typeof due === 'number' ? undefined : due.open
     open?.transaction.doom(brokerError('invalid', error.description))
     if (this.#over) return
-    const id = typeof due === 'number' ? due : due.id
+    const id = this.#idOf(due)
     if (id !== NOBODY) {
       if (open === undefined && this.#coordinator !== undefined && !knowsRejected(this.attach.source?.outcomes)) {
         this.#fail(error)

@@ -11,7 +11,7 @@ export interface KeptLink {
   drop(): void
 }
 
-type Held = Readonly<{ link: KeptLink; cancel: () => void }>
+type Held = Readonly<{ link: KeptLink; cancel: () => void; gone: () => void }>
 
 export class KeptLinks {
   readonly #broker: Pick<Broker, 'schedule'>
@@ -37,10 +37,10 @@ export class KeptLinks {
     this.#places--
   }
 
-  /** Its time begins with `begin`. One of the same name that is kept already goes. */
-  keep(key: string, link: KeptLink): void {
+  /** Its time begins with `begin`. One of the same name that is kept already goes. `gone`: it is kept no more, for whatever reason. */
+  keep(key: string, link: KeptLink, gone: () => void): void {
     this.remove(key)
-    this.#held.set(key, { link, cancel: () => {} })
+    this.#held.set(key, { link, cancel: () => {}, gone })
   }
 
   /** Unless another one of its name is kept by now. */
@@ -60,16 +60,20 @@ export class KeptLinks {
       this.remove(key)
       return undefined
     }
-    held.cancel()
-    this.#held.delete(key)
+    this.#letGo(key, held)
     return held.link
   }
 
   remove(key: string): void {
     const held = this.#held.get(key)
     if (held === undefined) return
-    held.cancel()
-    this.#held.delete(key)
+    this.#letGo(key, held)
     held.link.drop()
+  }
+
+  #letGo(key: string, { cancel, gone }: Held): void {
+    cancel()
+    this.#held.delete(key)
+    gone()
   }
 }

@@ -107,10 +107,9 @@ const REASON_CHARACTERS = 1000
 function reasonOf(error: Term | undefined): string {
   if (error?.type !== 'described' || error.value.type !== 'terms') return 'rejected by the receiver'
   const [condition, description] = error.value.value
-  return [textOf(condition), textOf(description)]
-    .filter((part) => part !== undefined && part !== '')
-    .join(': ')
-    .slice(0, REASON_CHARACTERS)
+  const reason = [textOf(condition), textOf(description)].filter((part) => part !== undefined && part !== '').join(': ')
+  // A copy: a slice of a string keeps all of it, and this may be kept until a transaction ends.
+  return reason.length <= REASON_CHARACTERS ? reason : Buffer.from(reason.slice(0, REASON_CHARACTERS)).toString()
 }
 
 function isTrue(term: Term | undefined): boolean {

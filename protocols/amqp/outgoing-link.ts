@@ -195,7 +195,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.#bytesBack = link.#bytesBack
     if (this.#own !== undefined) this.#own.to = this
     if (this.#inHand === undefined) return []
-    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach.unsettled, this.attach.incomplete, this.source.several !== undefined)
+    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach, this.source.several !== undefined, this.#channel.connection.frameBytesOut)
     // Nobody knows whether it came, or what became of it: it is given out again.
     for (const delivery of forgotten) this.#settleInHand(delivery.tag, delivery.tag, RELEASED, false)
     this.#toResume = toResume

@@ -6,8 +6,11 @@
 import { NULL, type Term } from './term.ts'
 import { TermWriter } from './writer.ts'
 
-/** One delivery. `id`: under which its client knows it now, or `NOBODY`. `decided`: the state that it has, once it has one. */
-export type Fate = { id: number; readonly tag: string; readonly state: Buffer; readonly open: undefined; decided: Term | undefined }
+/**
+ * One delivery. `id`: under which its client knows it now, or `NOBODY`. `named`: by its client, as unsettled, when it came back. `decided`: the state that it has,
+ * once it has one.
+ */
+export type Fate = { id: number; readonly tag: string; named: boolean; readonly state: Buffer; readonly open: undefined; decided: Term | undefined }
 
 /** Stands for a delivery of which nobody is told. */
 export const NOBODY = -1
@@ -32,7 +35,7 @@ export class Remembered {
 
   begin(id: number, tag: string, state: Buffer): Fate {
     this.forget(tag)
-    const fate: Fate = { id, tag, state, open: undefined, decided: undefined }
+    const fate: Fate = { id, tag, named: false, state, open: undefined, decided: undefined }
     this.#fates.set(tag, fate)
     return fate
   }
@@ -61,7 +64,8 @@ export class Remembered {
     const ours: (readonly [Term, Term])[] = []
     for (const fate of [...this.#fates.values()]) {
       fate.id = NOBODY
-      if (!theirs.has(fate.tag) && !incomplete) this.forget(fate.tag)
+      fate.named = theirs.has(fate.tag)
+      if (!fate.named && !incomplete) this.forget(fate.tag)
       else ours.push([{ type: 'binary', value: Buffer.from(fate.tag, 'latin1') }, fate.decided ?? NULL])
     }
     return ours

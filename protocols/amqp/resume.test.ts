@@ -1,7 +1,10 @@
 // Links that outlive their connection (parts 2.6.5, 2.6.13, 3.5.6), byte by byte: what is kept and for how long, what both sides say of it, and what is sent again.
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Delivery } from '../../src/api.ts'
 import { amqpDefaults, type FakeNode, type Got, openReceiver, openSender, Raw, sendRhea, startNode, stopNodes } from './fake-node.ts'
+import { InHand } from './resuming.ts'
 import { boolean, described, list, pairs, symbol, symbols, type Term, text, toValue, ubyte, uint } from './term.ts'
+import { TermWriter } from './writer.ts'
 
 afterEach(stopNodes)
 
@@ -153,6 +156,52 @@ describe('what a client sent and lost the answer to', () => {
     await again.next(0x13)
     send(again, 0, 'z', Buffer.alloc(0), RESUME)
     expect(await told(again)).toEqual([0, true, 0x24n])
+  })
+
+  it('leaves its tag to a new message where its client came back with a map that is incomplete and has it not', async () => {
+    const node = await startNode()
+    const raw = await node.begun('c')
+    await sends(raw)
+    send(raw, 0, 'x', value('one'))
+    await told(raw)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await sends(again, {}, { unsettled: pairs([[tag('other'), NULL]]), incomplete: true })
+    send(again, 0, 'x', value('two'))
+    expect(await told(again)).toEqual([0, true, 0x24n])
+    expect(await bodiesOn(node)).toEqual(['one', 'two'])
+  })
+
+  it('in a transaction that went with its connection is not answered in the next session, where its id is another delivery’s', async () => {
+    const node = await startNode({}, { destinations: { limitMessages: 1 } })
+    for (const name of ['a', 'b']) await sendRhea(await openSender(await node.rhea(), name), { body: 'first' })
+    const raw = await node.begun('c')
+    const coordinator = described(0x30, list([symbols(['amqp:local-transactions'])]))
+    const me = terminus(0x28, { timeout: 0, address: 'me' })
+    raw.send(0, 0x12, [text('t'), uint(0), boolean(false), undefined, undefined, me, coordinator, undefined, undefined, uint(0)])
+    await raw.next(0x12)
+    await raw.next(0x13)
+    await sends(raw, {}, { handle: 1 })
+    send(raw, 5, 'declare', new TermWriter().term(described(0x77, described(0x31, list([])))).bytes())
+    const declared = (await raw.next(0x15)).fields[4]
+    const id = declared?.type === 'described' && declared.value.type === 'terms' ? declared.value.value[0] : undefined
+    const within = described(0x34, list([id, accepted]))
+    raw.send(0, 0x14, [uint(1), uint(0), tag('x'), uint(0), boolean(false), boolean(false), undefined, within], value('waits for room'))
+    await settledDown(raw, 0)
+    await lost(node, raw)
+    const again = await node.begun('c')
+    await sends(again, { address: 'b', timeout: 0 }, { name: 'other' })
+    const fields = [text('s'), uint(1), boolean(false), undefined, ubyte(0), me, terminus(0x29, {}), pairs([]), undefined, uint(0)]
+    again.send(0, 0x12, fields)
+    await again.next(0x12)
+    send(again, 0, 'new', value('waits for room too'))
+    await settledDown(again, 0)
+    expect(await bodiesOn(node)).toEqual(['first'])
+    // Credit comes when nothing waits any more.
+    await again.next(0x13)
+    await node.core.settled()
+    await settledDown(again, 0)
+    expect(again.frames.filter(({ code }) => code === 0x15)).toEqual([])
   })
 
   it('with rcv-settle-mode second is known until its sender has settled it, and no longer', async () => {
@@ -459,6 +508,33 @@ describe('what a client received and has not settled when it goes', () => {
     expect(fields[1]).toEqual(uint(0))
   })
 
+  it('is told as far as a frame has room, and found behind that where its client names it', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node, {}, 60)
+    await lost(node, raw)
+    const again = await node.opened('c', [uint(512)])
+    again.send(0, 0x11, [undefined, uint(0), uint(1000), uint(1000)])
+    await again.next(0x11)
+    const last = tag(tags[59] ?? '')
+    const attach = await receives(again, {}, { incomplete: true, unsettled: pairs([[last, NULL]]) })
+    const known = unsettledOf(attach).map(([name]) => name)
+    expect(attach.fields[8]).toEqual(boolean(true))
+    expect(known.length).toBeGreaterThan(10)
+    expect(known).toEqual(tags.slice(0, known.length).map((each) => each.toString('latin1')))
+    credit(again)
+    expect((await again.next(0x14)).fields[2]).toEqual(last)
+  })
+
+  it('has no more said of it than a frame has room for, however many there are', () => {
+    const hand = new InHand()
+    const message = { head: Buffer.alloc(0), body: Buffer.alloc(1) }
+    for (let i = 1; i <= 1_000; i++) hand.given({ tag: i, ref: { queue: 1, sequence: i }, attempts: 1, message } as unknown as Delivery)
+    const { ours, forgotten } = hand.compare({ unsettled: [], incomplete: true }, false, 512)
+    expect(forgotten).toEqual([])
+    expect(ours.length).toBeGreaterThan(20)
+    expect(ours.length).toBeLessThan(40)
+  })
+
   it('with an incomplete map of its client’s stays, and nothing new comes', async () => {
     const node = await startNode()
     const { raw, tags } = await given(node)
@@ -571,6 +647,26 @@ describe('a terminus', () => {
       expect(await grants('two')).toBe(60)
       node.core.clock.advance(61_000)
     }
+  })
+
+  it('that waits for the end of its connection counts there no more when its client comes back on another one', async () => {
+    const node = await startNode({ linksMax: 2 })
+    await sendRhea(await openSender(await node.rhea(), 'a'), { body: 'x' })
+    const asked = { policy: 'connection-close' }
+    const raw = await node.begun('c')
+    const other = await node.begun('c')
+    for (const [i, name] of ['one', 'two'].entries()) {
+      await receives(raw, { ...asked, address: name }, { name, handle: i })
+      raw.send(0, 0x16, [uint(i)])
+      await raw.next(0x16)
+      await receives(other, { ...asked, address: name }, { name, handle: i, unsettled: pairs([]) })
+    }
+    await receives(raw, asked)
+    credit(raw)
+    await raw.next(0x14)
+    raw.send(0, 0x16, [uint(1)])
+    await raw.next(0x16)
+    expect(await bodiesOn(node)).toEqual([])
   })
 
   it('is given up at once where linksKept others are kept', async () => {

@@ -4,6 +4,7 @@ import type { Delivery, Message } from '../../src/api.ts'
 import { DecodeFault } from './errors.ts'
 import { codeOf } from './outcome.ts'
 import { bytesOfTag } from './outbound.ts'
+import type { Attach } from './performatives.ts'
 import { TermReader } from './reader.ts'
 import { type Section, splitSections } from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
@@ -36,21 +37,32 @@ export class InHand {
     return bytes
   }
 
-  /** `forgotten`: their receiver does not know them. `ours`: what we say of all others, which can be sent again from their first byte. */
-  compare(theirs: readonly (readonly [Term, Term])[] | undefined, incomplete: boolean, ofSeveral: boolean) {
+  /**
+   * `forgotten`: their receiver does not know them. `ours`: what we say of all others, which can be sent again from their first byte; where that is more than a
+   * frame of `frameBytes` has room for, not all of it.
+   */
+  compare({ unsettled, incomplete }: Pick<Attach, 'unsettled' | 'incomplete'>, ofSeveral: boolean, frameBytes: number) {
     const states = new Map<string, Term>()
-    for (const [tag, state] of theirs ?? []) if (tag.type === 'binary') states.set(Buffer.from(tag.value).toString('hex'), state)
+    for (const [tag, state] of unsettled ?? []) if (tag.type === 'binary') states.set(Buffer.from(tag.value).toString('hex'), state)
     const forgotten: Delivery[] = []
     const toResume: Resumption[] = []
     const ours: (readonly [Term, Term])[] = []
+    const oursMax = Math.ceil(frameBytes / PAIR_BYTES_MIN)
     for (const delivery of this.#deliveries.values()) {
+      // There may be many: a tag is made only while something asks for it.
+      const sought = toResume.length < states.size
+      if (!sought && !incomplete) {
+        forgotten.push(delivery)
+        continue
+      }
+      if (!sought && ours.length === oursMax) break
       const tag = bytesOfTag(delivery, ofSeveral)
       const state = states.get(tag.toString('hex'))
       if (state === undefined && !incomplete) {
         forgotten.push(delivery)
         continue
       }
-      ours.push([{ type: 'binary', value: tag }, received(0, 0)])
+      if (ours.length < oursMax) ours.push([{ type: 'binary', value: tag }, FIRST_BYTE])
       if (state !== undefined) toResume.push({ delivery, state: state.type === 'null' ? undefined : state })
     }
     return { forgotten, toResume, ours }
@@ -72,14 +84,14 @@ export function missing(
 ): Readonly<{ parts: readonly Uint8Array[]; from: Term }> {
   const place = placeOf(state)
   // Within the header nobody is the wiser for having a part of it: it is written anew for each delivery.
-  if (parts.length === 0 || place.section === 0) return { parts, from: received(0, 0) }
+  if (parts.length === 0 || place.section === 0) return { parts, from: FIRST_BYTE }
   const whole = Buffer.concat(parts)
   let sections: readonly Section[]
   try {
     sections = splitSections(new TermReader(settings).over(whole), settings.sectionsMax)
   } catch (error) {
     if (!(error instanceof DecodeFault)) throw error
-    return { parts, from: received(0, 0) }
+    return { parts, from: FIRST_BYTE }
   }
   const section = sections[place.section]
   if (section === undefined) return { parts: [], from: received(place.section, 0) }
@@ -96,3 +108,7 @@ function placeOf(state: Term | undefined): Readonly<{ section: number; offset: n
 function received(section: number, offset: number): Term {
   return described(0x23, list([uint(section), { type: 'uint64', value: BigInt(offset) }]))
 }
+
+const FIRST_BYTE = received(0, 0)
+/** Of what we say of a delivery: a tag of eight bytes, and `FIRST_BYTE`. */
+const PAIR_BYTES_MIN = 18

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { CoreNode, PERMANENT } from '../../test/support/core.ts'
 import type { Addition, Delivery, Outcome } from '../api.ts'
+import { joined } from './live-transaction.ts'
 
 const adding = (text: string, changes: Partial<Extract<Outcome, { kind: 'modified' }>> = {}): Outcome => ({
   kind: 'modified',
@@ -81,8 +82,8 @@ describe('what a consumer adds', () => {
   })
 
   it.each([
-    ['addedBytesPerMessage', { addedBytesPerMessage: 5 }],
-    ['addedBytes', { addedBytes: 5 }],
+    ['addedBytesPerMessage', { addedBytesPerMessage: 517 }],
+    ['addedBytes', { addedBytes: 517 }],
   ])('is not kept beyond %s', async (_, limits) => {
     const { node, taker } = await withOne({ limits })
     for (const [i, text] of ['one', 'two', '33'].entries()) {
@@ -90,5 +91,39 @@ describe('what a consumer adds', () => {
       await node.settled()
     }
     expect(taker.deliveries.map(textsOf)).toEqual([undefined, ['test one'], ['test one'], ['test one', 'test 33']])
+  })
+
+  it('counts 256 bytes more for each time, so that tiny ones are not many', async () => {
+    const { node, taker } = await withOne({ limits: { addedBytesPerMessage: 257 * 3 } })
+    for (let tag = 1; tag <= 5; tag++) {
+      taker.consumer.settle(tag, tag, adding('x'), false)
+      await node.settled()
+    }
+    expect(taker.deliveries.map(({ added }) => added?.length ?? 0)).toEqual([0, 1, 2, 3, 3, 3])
+  })
+
+  it.each([
+    ['addedBytesPerMessage', { addedBytesPerMessage: 300 }, 'x'.repeat(100), 0],
+    ['addedBytes, with what those of other messages add', { addedBytes: 257 * 2 }, 'x', 2],
+  ])('is not kept in an open transaction beyond %s', async (_, limits, text, kept) => {
+    const node = new CoreNode({ limits })
+    const client = node.client()
+    const queue = node.queue('q')
+    client.session.declare(queue, PERMANENT)
+    for (let i = 0; i < 5; i++) client.send(queue, String(i), { durable: true })
+    const taker = client.consume(queue)
+    await node.settled()
+    for (const how of ['rollback', 'commit'] as const) {
+      const transaction = client.session.begin()
+      if (transaction === undefined) throw new Error('refused')
+      const first = taker.deliveries.length - 4
+      for (let i = 0; i < 5; i++) expect(taker.consumer.settleIn(transaction, first + i, first + i, adding(text))).toBeGreaterThan(0)
+      expect(joined(transaction).addedBytes).toBe(kept * (256 + text.length))
+      transaction[how]()
+      await node.settled()
+      if (how === 'rollback') taker.consumer.settle(first, first + 4, { kind: 'released', afterMs: 0 }, false)
+      await node.settled()
+    }
+    expect(taker.deliveries.slice(-5).filter(({ added }) => added !== undefined)).toHaveLength(kept)
   })
 })

@@ -3,6 +3,7 @@
 import type { BrokerError, Outcome, Ticket, Transaction } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
+import { addedBytesOf } from './additions.ts'
 import { ENTRY_FLAG, FLAGS, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
@@ -18,6 +19,8 @@ export class LiveTransaction implements Transaction {
   doomed: BrokerError | undefined
   over = false
   bytes = 0
+  /** What its settlements add to their messages. */
+  addedBytes = 0
   /** Topics that may have a retained message only at the commit. */
   retaining = 0
   readonly #live: Live
@@ -87,9 +90,13 @@ export class LiveTransaction implements Transaction {
   // ---- Settlements
 
   /** An entry in a consumer's hands is settled by this. */
-  claim(queue: Queue, row: number, outcome: Outcome): CodedError | undefined {
-    const refusal = this.refusal(0)
+  claim(queue: Queue, row: number, said: Outcome): CodedError | undefined {
+    const reasonBytes = said.kind === 'rejected' ? said.reason.length : 0
+    const refusal = this.refusal(reasonBytes)
     if (refusal !== undefined) return refusal
+    const outcome = this.#kept(said)
+    this.bytes += reasonBytes
+    this.#live.transactions.bytes += reasonBytes
     const { entries } = this.#live.state
     const sequence = entries.double(row, SEQUENCE)
     const flags = entries.get(row, FLAGS)
@@ -110,6 +117,21 @@ export class LiveTransaction implements Transaction {
     this.#durable.push(durable)
     if (this.#parked > 0) for (const session of this.#parkedBy) this.#live.retry(session)
     return undefined
+  }
+
+  /** What is added is in memory from now on. As outside of a transaction it is not kept beyond its bounds. */
+  #kept(outcome: Outcome): Outcome {
+    if (outcome.kind !== 'modified' || outcome.added === undefined) return outcome
+    const { transactions, state, settings } = this.#live
+    const { addedBytes, addedBytesPerMessage } = settings.limits
+    const bytes = addedBytesOf(outcome.added)
+    if (bytes > addedBytesPerMessage || state.addedBytes + transactions.addedBytes + bytes > addedBytes) {
+      const { kind, failed, elsewhere, afterMs } = outcome
+      return { kind, failed, elsewhere, afterMs }
+    }
+    this.addedBytes += bytes
+    transactions.addedBytes += bytes
+    return outcome
   }
 
   /** The last run is complete: if it is one that a commit simply takes away, the journal learns of it as it is. */

@@ -1,6 +1,7 @@
 // What an outcome does to an entry that its consumer has in hand: away, back to its place, or to the dead-letter queue.
 import type { Addition, Outcome } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
+import { addedBytesOf } from './additions.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
@@ -51,9 +52,9 @@ function addTo(live: Live, queue: Queue, row: number, addition: Addition): void 
   const { state } = live
   const { entries } = state
   const { addedBytes, addedBytesPerMessage } = live.settings.limits
-  const earlier = (state.added.get(row) ?? []).reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const { length } = addition.bytes
-  if (earlier + length > addedBytesPerMessage || state.addedBytes + length > addedBytes) return
+  const earlier = (state.added.get(row) ?? []).reduce((sum, each) => sum + addedBytesOf(each), 0)
+  const bytes = addedBytesOf(addition)
+  if (earlier + bytes > addedBytesPerMessage || state.addedBytes + live.transactions.addedBytes + bytes > addedBytes) return
   if ((entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0) {
     state.add(row, addition)
     return

@@ -1,6 +1,7 @@
 // Everything the broker knows: queues, entries, messages, bindings, retained messages, sessions. Changed by `apply.ts` and, for what
 // is not durable, by the live core. No sockets, no consumers' decisions, no time: the same facts give the same durable state.
 import type { Addition, QueueOptions } from '../api.ts'
+import { addedBytesOf } from './additions.ts'
 import type { CoreAddress } from './addresses.ts'
 import { type Binding, RouteSets, type Via, Vias } from './bindings.ts'
 import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from './entries.ts'
@@ -199,11 +200,11 @@ export class State {
 
   add(row: number, addition: Addition): void {
     this.added.set(row, [...(this.added.get(row) ?? []), addition])
-    this.addedBytes += addition.bytes.length
+    this.addedBytes += addedBytesOf(addition)
   }
 
   #forgetAdded(row: number): void {
-    for (const { bytes } of this.added.get(row) ?? []) this.addedBytes -= bytes.length
+    for (const addition of this.added.get(row) ?? []) this.addedBytes -= addedBytesOf(addition)
     this.added.delete(row)
   }
 

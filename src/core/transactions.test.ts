@@ -514,6 +514,26 @@ describe('a transaction', () => {
     expect(next.commit()).toBeGreaterThan(0)
   })
 
+  it.each([
+    ['transactionBytes', { transactionBytes: 3_000 }],
+    ['transactionTotalBytes', { transactionTotalBytes: 3_000 }],
+  ])('rejects for reasons of no more than %s', async (name, limits) => {
+    const { node, client } = await start({ limits })
+    for (let i = 0; i < 4; i++) client.send(node.queue('q'), String(i))
+    const taker = client.consume(node.queue('q'))
+    await node.settled()
+    const rejected: Outcome = { kind: 'rejected', reason: 'x'.repeat(1_000) }
+    const transaction = begin(client)
+    for (let tag = 1; tag <= 3; tag++) expect(taker.consumer.settleIn(transaction, tag, tag, rejected)).toBeGreaterThan(0)
+    expect(taker.consumer.settleIn(transaction, 4, 4, rejected)).toBe(0)
+    expect(client.session.refusal?.message).toContain(`limits.${name}`)
+    expect(transaction.commit()).toBe(0)
+    await node.settled()
+    const next = begin(client)
+    for (let tag = 1; tag <= 3; tag++) expect(taker.consumer.settleIn(next, tag, tag, rejected)).toBeGreaterThan(0)
+    expect(next.commit()).toBeGreaterThan(0)
+  })
+
   it('counts against the limit of its queues before it is seen, and waits for room as long as that can come', async () => {
     const { node, client } = await start({ destinations: { limitMessages: 3 } })
     client.send(node.queue('q'), 'there')

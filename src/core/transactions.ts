@@ -32,8 +32,10 @@ export class Transactions {
   readonly #forgettings: { readonly record: TransactionRecord; readonly steps: Generator<void, void, void> }[] = []
   readonly #budget: Budget = { left: 0 }
   #cancel: (() => void) | undefined
-  /** Bytes sent in those that are open. */
+  /** Bytes sent in those that are open, and of the reasons of what they reject. */
   bytes = 0
+  /** What those that are open would add to messages. */
+  addedBytes = 0
   /** Places on queues that will be taken at commits. */
   entries = 0
   /** Messages sent in those that are open that a topic will retain. */
@@ -83,6 +85,7 @@ export class Transactions {
     if (!this.#open.delete(transaction.record.number)) return
     transaction.session.transactions--
     this.bytes -= transaction.bytes
+    this.addedBytes -= transaction.addedBytes
     this.retaining -= transaction.retaining
   }
 

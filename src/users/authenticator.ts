@@ -42,6 +42,8 @@ export class Authenticator implements LogIns {
   /** Digest of a log-in that is being checked: whoever comes with the same meanwhile gets the same answer. */
   readonly #checking = new Map<string, Promise<boolean>>()
   readonly #line: CheckLine
+  /** Mechanism and user, where it was said that there is no verifier: anybody may ask for it at any rate. */
+  readonly #warned = new Set<string>()
   readonly #verifiers: ReadonlyMap<Mechanism, ReadonlyMap<string, Verifier>>
   /** Of what the configuration keeps secret, so that both nodes of a pair make the same of it. */
   readonly #decoySecret: Uint8Array
@@ -83,7 +85,8 @@ export class Authenticator implements LogIns {
     return new ScramLogin({
       verifierOf: (user) => {
         const verifier = verifiers.get(user)
-        if (verifier === undefined && this.#hashes.has(user)) {
+        if (verifier === undefined && this.#hashes.has(user) && !this.#warned.has(`${mechanism} ${user}`)) {
+          this.#warned.add(`${mechanism} ${user}`)
           log?.warn({ user, remote, mechanism }, 'a user has no verifier of this mechanism and cannot log in by it: see bascule user entry')
         }
         return verifier ?? decoyOf(mechanism, like.iterations, like.salt.length, this.#decoySecret, user)

@@ -130,12 +130,14 @@ describe('a log-in by SCRAM', () => {
     expect(salts.size).toBe(1)
   })
 
-  it('of a user without a verifier goes as that of nobody, and is logged', async () => {
+  it('of a user without a verifier goes as that of nobody, and is logged once for each mechanism', async () => {
     const { begin, warned } = start({ users: [...users, plain] as typeof users })
     expect(await send(begin(), 'n,,n=carl,r=mine')).toMatch(/^r=mine/)
     expect(warned).toMatchObject([{ user: 'carl' }])
-    await send(begin(), 'n,,n=eve,r=mine')
+    for (const name of ['eve', 'carl', 'carl']) await send(begin(), `n,,n=${name},r=mine`)
     expect(warned).toHaveLength(1)
+    for (let i = 0; i < 2; i++) await send(begin('SCRAM-SHA-512'), 'n,,n=carl,r=mine')
+    expect(warned).toMatchObject([{ mechanism: 'SCRAM-SHA-256' }, { mechanism: 'SCRAM-SHA-512' }])
   })
 })
 

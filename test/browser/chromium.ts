@@ -51,8 +51,10 @@ export async function openBrowser(program: string): Promise<Browser> {
     })
   return {
     async run(url, expression) {
-      const { targetId } = await call('Target.createTarget', { url })
+      const { targetId } = await call('Target.createTarget', { url: 'about:blank' })
       const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true })
+      // Answered when the page is the one of this address; before, an expression would be evaluated in the blank one.
+      await call('Page.navigate', { url }, String(sessionId))
       const loaded = `new Promise((resolve) => (document.readyState === 'complete' ? resolve() : addEventListener('load', () => resolve())))`
       const { result, exceptionDetails } = await call(
         'Runtime.evaluate',
