@@ -15,7 +15,7 @@ export function conformanceOfOurs(): string {
   })
   return `${[
     '# Where our own broker departs',
-    'Generated from its profile by `npm run generate`. Everything else that can be checked is kept: `bascule conformance run --level should` fails on what stands neither here nor in the specification.',
+    'Generated from its profile by `npm run generate`. Everything else that can be checked is kept: `bascule conformance run --level should` fails on what stands neither here nor in the specification. One must is kept by a setting that is not the default: AMQP-3.2.10-a by `amqp.unknownAnnotations: refuse`; see [AMQP](../protocols/amqp.md).',
     rows.length === 0 ? 'Nowhere.' : table(['suite', 'clause', 'level', 'what a server does', 'why ours does not'], rows),
   ].join('\n\n')}\n`
 }

@@ -39,7 +39,8 @@ const bascule: Peer = {
   name: 'bascule',
   title: 'Bascule',
   home: '',
-  settings: 'In the process of the suite.',
+  settings:
+    'In the process of the suite, with a user, anonymous access, `mqtt.receiveMaximum: 200` and `amqp.unknownAnnotations: refuse` (its default departs from AMQP-3.2.10-a).',
   install: () => undefined,
   async start() {
     const { close, ...own } = await openOwn()

@@ -268,8 +268,9 @@ export class Connection implements Replies {
         this.#refusedSettlement(unsettled, consumer)
         return
       }
-      // A leader that was succeeded cannot commit it; what became of the message, its successor knows.
-      if (!this.#options.deposed(this.term.epoch)) open.work.claim(place, sent.durable)
+      // Of a leader that was succeeded nobody hears whether it was committed: what it wrote before its successor read counts, and no more.
+      if (this.#options.deposed(this.term.epoch)) this.#asked(place)
+      else open.work.claim(place, sent.durable)
       open.claimed.push({ ...unsettled, consumer })
       history.trace(`${this.#options.name} settles ${tag} in ${open.work.name}`)
       consumer.grant(1, 0)
@@ -286,9 +287,7 @@ export class Connection implements Replies {
     const ticket = consumer.settle(tag, tag, { kind: 'accepted' }, answered)
     consumer.grant(1, 0)
     if (ticket === 0) return this.#refusedSettlement(unsettled, consumer)
-    place.settled = 'asked'
-    place.epoch = this.term.epoch
-    place.batch = Number.POSITIVE_INFINITY
+    this.#asked(place)
     if (answered) this.#waiting.push({ ticket, places: [place] })
     const { journal, process } = this.term
     process.clock.turn(() => {
@@ -296,6 +295,13 @@ export class Connection implements Replies {
       if (place.settled === 'asked' && place.epoch === this.term.epoch) place.batch = journal.gathering
     })
     history.trace(`${this.#options.name} settles ${tag}${answered ? ' answered' : ''}`)
+  }
+
+  #asked(place: Place): void {
+    place.settled = 'asked'
+    place.epoch = this.term.epoch
+    // Not known yet by which one, if any.
+    place.batch = Number.POSITIVE_INFINITY
   }
 
   /** What it has in hand is its own, unless the transaction it is to join cannot take it. */
