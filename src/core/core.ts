@@ -1,5 +1,20 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, LogIns, Message, Replies, Session } from '../api.ts'
+import type {
+  Address,
+  Broker,
+  BrokerError,
+  Canonical,
+  Clock,
+  Dialect,
+  Figures,
+  Identity,
+  Kind,
+  Log,
+  LogIns,
+  Message,
+  Replies,
+  Session,
+} from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -157,6 +172,15 @@ export class Core implements Broker {
       known.set(message, made)
     }
     return made.message
+  }
+
+  canonical(message: Message): Canonical | undefined {
+    try {
+      return this.#dialects.get(message.dialect)?.toCanonical(message)
+    } catch (error) {
+      this.#live.log.error({ err: error, from: message.dialect }, 'a message could not be read')
+      return undefined
+    }
   }
 
   /** A mistake in a dialect costs the message its way into that protocol, not the broker its life. */
