@@ -13,6 +13,7 @@ import { bytesOf, isOver, type Job, nextOf } from './job.ts'
 import type { Live } from './live.ts'
 import { PIECE_BYTES, Publisher } from './publish.ts'
 import { REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import type { LiveSession } from './session.ts'
 
 /** A firing that found its destination full is tried again after this. */
@@ -78,7 +79,7 @@ export class Jobs {
       const wrong = checkCron(plan.cron, destinations.cronTimeZone, nowMs)
       if (wrong !== undefined) return wrong
     }
-    if (!live.facts.admit(FACT.job, writeJob(live.facts.writer.reset(), job), 'publish')) return new CodedError('full', 'the journal is full')
+    if (!live.facts.admit(FACT.job, writeJob(live.facts.writer.reset(), job), 'publish')) return journalFull()
     this.#arm(job)
     return undefined
   }
