@@ -444,8 +444,9 @@ export interface Session {
   /**
    * Keeps the message, durably whatever its own durability, and publishes it as the plan says, until it is done. What is due while no node leads is
    * made up for by one publish. `Message.deliverAtMs` is not looked at; each copy expires as long after its publish as this one would after now.
+   * In a transaction: from its commit on, if there is one; times count from now, and those before the commit are made up for by one publish.
    */
-  repeat(to: Address, message: Message, plan: Plan): Ticket
+  repeat(to: Address, message: Message, plan: Plan, transaction?: Transaction): Ticket
   /** Makes the queue if it is not there. An existing one keeps its options. */
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
