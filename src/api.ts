@@ -541,6 +541,8 @@ export interface Broker {
    * keeping where it comes often. Queues among them must be there; it retains nothing.
    */
   composite(parts: readonly Address[]): Address
+  /** The queue by which a consumer of all queues that match gets what is sent to virtual topics, to be declared for it; undefined: they are not such. */
+  virtualQueue(pattern: Pattern): Address | undefined
   /** More parts than this are refused at the publish: to be looked at before anything is made for them. */
   readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */

@@ -97,9 +97,12 @@ function listSource(taker: Taker, source: Wanted, name: string): Prepared | Amqp
 function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
   if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
   const { selector, selectorFilter } = source.filters
-  // No queue has this name; it stands for those that match.
+  const virtual = connection.shared.broker.virtualQueue(pattern)
+  const ticket = virtual === undefined ? 0 : connection.session.declare(virtual, PERMANENT)
+  if (virtual !== undefined && ticket === 0) return errorOf(connection.session.refusal)
+  // No other queue has this name; it stands for those that match.
   const queue = connection.shared.broker.address('queue', [])
-  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket: 0 }
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket }
 }
 
 function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {

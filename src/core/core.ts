@@ -1,5 +1,20 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, LogIns, Message, Replies, Session } from '../api.ts'
+import type {
+  Address,
+  Broker,
+  BrokerError,
+  Clock,
+  Dialect,
+  Figures,
+  Identity,
+  Kind,
+  Log,
+  LogIns,
+  Message,
+  Pattern,
+  Replies,
+  Session,
+} from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -18,6 +33,7 @@ import { REASON, type Recorded } from './recorder.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 import { noTemporary } from './temporary.ts'
+import { virtualQueueOf } from './virtual-topics.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -134,6 +150,11 @@ export class Core implements Broker {
 
   get compositeMax(): number {
     return this.#live.settings.limits.compositeParts
+  }
+
+  virtualQueue(pattern: Pattern): Address | undefined {
+    const queue = virtualQueueOf(this.#live.settings.destinations, pattern)
+    return queue === undefined ? undefined : this.address(queue.kind, queue.path)
   }
 
   composite(parts: readonly Address[]): Address {
