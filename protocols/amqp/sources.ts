@@ -23,8 +23,8 @@ import type { Terminus } from './terminus.ts'
 type Taker = Readonly<{ connection: AmqpConnection; own: Session | undefined }>
 type Wanted = Terminus & Readonly<{ filters: Filters }>
 
-/** `patterns`: to be bound once the queue is consumed. */
-export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket }>
+/** `patterns`: to be bound once the queue is consumed; `retroactive`: with what their topics retain. */
+export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket; retroactive?: boolean }>
 
 /** `own`: of a link that may outlive its connection, which then takes from it. */
 export function prepareSource(connection: AmqpConnection, attach: Attach, own?: Session): Prepared | AmqpError {
@@ -40,6 +40,7 @@ export function prepareSource(connection: AmqpConnection, attach: Attach, own?: 
   const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
   return {
     ...prepared,
+    retroactive: asked.retroactive,
     source: { ...prepared.source, address: source.dynamic ? prepared.source.address : (source.address ?? ''), exclusive, priority: asked.priority },
   }
 }
@@ -259,7 +260,16 @@ export function bindSource(session: Session, prepared: Prepared, settled: boolea
   const settle = settled ? 'settled' : 'unsettled'
   let last: Ticket = ticket
   for (const pattern of patterns) {
-    const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
+    const binding: Binding = {
+      pattern,
+      queue,
+      tag: 0,
+      settle,
+      absent: 'keep',
+      retained: prepared.retroactive === true ? 'always' : 'never',
+      selector,
+      noLocal,
+    }
     last = session.bind(binding)
     if (last === 0) return undefined
   }
