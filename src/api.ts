@@ -557,6 +557,8 @@ export interface Broker {
   selectorFault(text: string): BrokerError | undefined
   /** `message` in another dialect, made once per message and dialect while it is in use; undefined: that dialect cannot represent it. */
   translate(message: Message, dialect: string): Message | undefined
+  /** What every dialect is translated by, for a front end whose clients may ask for other forms than its dialect's; made anew by every call. */
+  canonical(message: Message): Canonical | undefined
   /** For keep-alives and the like: coarse (250 ms), shared, cheap by the ten thousand. The answer cancels it. */
   schedule(delayMs: number, run: () => void): () => void
   figures(): Figures

@@ -327,6 +327,10 @@ export class FakeBroker implements Broker {
     return this.translations.get(message)
   }
 
+  canonical(): undefined {
+    return undefined
+  }
+
   schedule(delayMs: number, run: () => void): () => void {
     return this.clock.after(delayMs, run)
   }

@@ -1172,6 +1172,9 @@ class PlayedCore implements Broker, Session {
   translate(message: Message): Message | undefined {
     return message.dialect === 'impossible' ? undefined : { ...message, dialect: 'stomp', body: Buffer.from('translated') }
   }
+  canonical(): undefined {
+    return undefined
+  }
   schedule(delayMs: number, run: () => void): () => void {
     return this.clock.after(delayMs, run)
   }

@@ -3,6 +3,7 @@ import type {
   Address,
   Broker,
   BrokerError,
+  Canonical,
   Clock,
   Dialect,
   Figures,
@@ -140,7 +141,7 @@ export class Core implements Broker {
   async stop(): Promise<void> {
     this.#compaction?.stop()
     this.#live.transactions.stop()
-    for (const session of [...this.#live.sessions]) session.detach()
+    for (const session of [...this.#live.intake.sessions]) session.detach()
     this.#live.stop()
   }
 
@@ -180,6 +181,15 @@ export class Core implements Broker {
     return made.message
   }
 
+  canonical(message: Message): Canonical | undefined {
+    try {
+      return this.#dialects.get(message.dialect)?.toCanonical(message)
+    } catch (error) {
+      this.#live.log.error({ err: error, from: message.dialect }, 'a message could not be read')
+      return undefined
+    }
+  }
+
   /** A mistake in a dialect costs the message its way into that protocol, not the broker its life. */
   #convert(from: Dialect, to: Dialect, message: Message): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined {
     try {
@@ -209,10 +219,10 @@ export class Core implements Broker {
   }
 
   figures(): Figures {
-    const { counters, state, sessions } = this.#live
+    const { counters, state, intake } = this.#live
     counters.connections = this.#wires.connections
     counters.connectionsTotal = this.#wires.connectionsTotal
-    counters.sessionsOpen = sessions.size
+    counters.sessionsOpen = intake.sessions.size
     counters.sessions = state.sessionByNumber.size
     counters.bindings = state.bindingCount
     counters.queues = state.queueByNumber.size
@@ -237,7 +247,7 @@ export class Core implements Broker {
   /** `digest` at an instant at which everything is committed: no client is read until it has come. */
   async settledDigest(): Promise<Readonly<{ batch: number; digest: string }>> {
     const live = this.#live
-    live.hold(true)
+    live.intake.hold(true)
     try {
       for (let attempt = 0; attempt < DIGEST_ATTEMPTS_MAX; attempt++) {
         live.facts.flushGone()
@@ -247,7 +257,7 @@ export class Core implements Broker {
         await new Promise<void>((resolve) => this.clock.turn(resolve))
       }
     } finally {
-      live.hold(false)
+      live.intake.hold(false)
     }
     throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
   }

@@ -206,7 +206,7 @@ export class LiveTransaction implements Transaction {
       const row = queue.alive ? entries.find(queue.slot, this.#orphans[at]) : 0
       if (row === 0) continue
       entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
-      this.#live.putBack(queue, row, 0)
+      this.#live.places.putBack(queue, row, 0)
     }
   }
 

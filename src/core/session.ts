@@ -93,7 +93,7 @@ export class LiveSession implements Session {
     this.principal = who.principal
     this.remote = who.remote
     this.origin = originOf(record, who)
-    this.order = ++live.sessionsOpened
+    this.order = ++live.intake.opened
   }
 
   /** For management. */
@@ -470,7 +470,7 @@ export class LiveSession implements Session {
   /** Consumers and waiting calls end; nothing is answered any more. */
   detach(): void {
     this.over = true
-    this.#live.sessions.delete(this)
+    this.#live.intake.sessions.delete(this)
     this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()

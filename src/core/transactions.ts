@@ -145,7 +145,7 @@ export class Transactions {
     for (const queue of bases.keys()) {
       queue.gate ??= new Gate()
       queue.gate.ahead.push(unfolding)
-      live.tellSequence(queue)
+      live.places.tellSequence(queue)
     }
     live.wake()
   }
@@ -159,7 +159,7 @@ export class Transactions {
     const each = (index: number): void =>
       record.eachTarget(index, DIRECT, (queue) => {
         if (counted) this.expect(queue, record.rows[index], -1)
-        live.hasRoom(queue)
+        live.places.hasRoom(queue)
         this.#closeGate(queue)
       })
     this.#forgettings.push({ record, steps: forget(live.state, record, this.#budget, each) })
@@ -207,7 +207,7 @@ export class Transactions {
     const { entries } = live.state
     for (const row of behind) {
       if (entries.get(row, STATE) !== STATE_OF.removed && entries.double(row, SEQUENCE) >= until) gate.behind.push(row)
-      else live.commitEntry(row)
+      else live.places.commitEntry(row)
     }
     if (queue.alive && queue.policy.whenFull === 'drop-oldest' && isLimited(queue)) this.#trim(queue)
     this.#closeGate(queue)
