@@ -1154,6 +1154,7 @@ class PlayedCore implements Broker, Session {
   // Broker
   address = address
   compositeMax = 100
+  virtualQueue(): undefined {}
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }

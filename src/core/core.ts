@@ -12,6 +12,7 @@ import type {
   Log,
   LogIns,
   Message,
+  Pattern,
   Replies,
   Session,
 } from '../api.ts'
@@ -34,6 +35,7 @@ import { journalFull } from './refusals.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 import { noTemporary } from './temporary.ts'
+import { virtualQueueOf } from './virtual-topics.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -150,6 +152,11 @@ export class Core implements Broker {
 
   get compositeMax(): number {
     return this.#live.settings.limits.compositeParts
+  }
+
+  virtualQueue(pattern: Pattern): Address | undefined {
+    const queue = virtualQueueOf(this.#live.settings.destinations, pattern)
+    return queue === undefined ? undefined : this.address(queue.kind, queue.path)
   }
 
   composite(parts: readonly Address[]): Address {

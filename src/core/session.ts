@@ -135,10 +135,10 @@ export class LiveSession implements Session {
     }
   }
 
-  repeat(address: Address, message: Message, plan: Plan): Ticket {
+  repeat(address: Address, message: Message, plan: Plan, transaction?: Transaction): Ticket {
     if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
-    const refusal = this.#live.jobs?.add(own(address), message, plan)
-    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
+    const refusal = this.#live.jobs?.add(own(address), message, plan, transaction)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(this.refusalOf({ transaction }, refusal))
   }
 
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
@@ -148,7 +148,7 @@ export class LiveSession implements Session {
   }
 
   /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
-  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+  refusalOf({ transaction }: Pick<PublishOptions, 'transaction'>, error = new CodedError('internal', 'refused without a reason')): CodedError {
     if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
     return error
   }

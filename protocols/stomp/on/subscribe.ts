@@ -174,8 +174,11 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { session } = connection
   const { target } = request
   if (target.kind === 'pattern' && target.of === 'queue') {
-    // No queue has this name; it stands for those that match.
-    return { queue: connection.broker.address('queue', []), temporary: false, ticket: 0, pattern: { pattern: target.pattern } }
+    const virtual = connection.broker.virtualQueue(target.pattern)
+    const ticket = virtual === undefined ? 0 : session.declare(virtual, PERMANENT)
+    if (virtual !== undefined && ticket === 0) return undefined
+    // No other queue has this name; it stands for those that match.
+    return { queue: connection.broker.address('queue', []), temporary: false, ticket, pattern: { pattern: target.pattern } }
   }
   if (target.kind === 'list') return prepareList(connection, request, target.targets, number)
   if (target.kind === 'address' && target.address.kind === 'queue') {
