@@ -9,7 +9,8 @@ import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { changes, closesAt, edits, ignores, is, never, silent } from './mutants.ts'
-import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, Session } from './session.ts'
+import { bearing } from './refusals.ts'
+import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, refusedBy, Session } from './session.ts'
 
 export const connection: Chapter = {
   title: '2.4 Connections',
@@ -79,10 +80,9 @@ export const connection: Chapter = {
       async run(trial) {
         const wire = await opened(trial)
         wire.send(openOf(trial))
-        const { error } = await wire.next('close')
-        mustBe(error !== undefined, 'close came without an error after a second open')
+        await refusedBy(wire, 'after a second open', 'close')
       },
-      mutants: [never('close'), silent('close')],
+      mutants: bearing('close'),
     },
     {
       id: 'AMQP-2.4.2-a',
@@ -204,6 +204,19 @@ export const connection: Chapter = {
         mustEqual((await wire.next('close')).channel, 0, 'the channel of close')
       },
       mutants: [changes('sends close on channel 1', 'close', ({ raw }) => Buffer.concat([raw.subarray(0, 7), Buffer.of(1), raw.subarray(8)]))],
+    },
+    {
+      id: 'AMQP-2.4.3-e',
+      level: 'must',
+      says: 'Who closes a connection because of what came writes a close before, with a code that says why.',
+      how: 'A frame that says that its size is 7.',
+      async run(trial) {
+        const { wire } = await begun(trial)
+        wire.send(Buffer.from('000000070200000000000000', 'hex'))
+        const { error } = await wire.next('close')
+        mustBe(error !== undefined, 'close came without an error after a frame that says that its size is 7')
+      },
+      mutants: [never('close'), closesAt('close'), silent('close')],
     },
     {
       id: 'AMQP-2.4.4-a',
@@ -341,10 +354,9 @@ export const connection: Chapter = {
       async run(trial) {
         const wire = await opened(trial)
         wire.send({ ...receiverOf(trial, 'q'), handle: 0 }, { channel: 3 })
-        const { error } = await wire.next('close')
-        mustBe(error !== undefined, 'close came without an error after attach on a channel without a session')
+        await refusedBy(wire, 'after attach on a channel without a session', 'close')
       },
-      mutants: [never('close'), silent('close')],
+      mutants: bearing('close'),
     },
     {
       id: 'AMQP-2.4.6-c',

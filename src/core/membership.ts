@@ -84,7 +84,7 @@ export class Membership {
     else this.#continue(record, keepMs, will)
     const session = new LiveSession(live, this, record, resumed, replies, identity)
     record.live = session
-    live.join(session)
+    live.intake.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
     session.opened = live.batches.ticket(session, record.recorded && live.facts.uncommitted)
     return session

@@ -93,7 +93,7 @@ export class LiveSession implements Session {
     this.principal = who.principal
     this.remote = who.remote
     this.origin = originOf(record, who)
-    this.order = ++live.sessionsOpened
+    this.order = ++live.intake.opened
   }
 
   /** For management. */
@@ -148,10 +148,10 @@ export class LiveSession implements Session {
     }
   }
 
-  repeat(address: Address, message: Message, plan: Plan): Ticket {
+  repeat(address: Address, message: Message, plan: Plan, transaction?: Transaction): Ticket {
     if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
-    const refusal = this.#live.jobs?.add(own(address), message, plan)
-    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
+    const refusal = this.#live.jobs?.add(own(address), message, plan, transaction)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(this.refusalOf({ transaction }, refusal))
   }
 
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
@@ -161,7 +161,7 @@ export class LiveSession implements Session {
   }
 
   /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
-  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+  refusalOf({ transaction }: Pick<PublishOptions, 'transaction'>, error = new CodedError('internal', 'refused without a reason')): CodedError {
     if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
     return error
   }
@@ -470,7 +470,7 @@ export class LiveSession implements Session {
   /** Consumers and waiting calls end; nothing is answered any more. */
   detach(): void {
     this.over = true
-    this.#live.sessions.delete(this)
+    this.#live.intake.sessions.delete(this)
     this.#live.transactions.sessionOver(this)
     for (const consumer of [...this.#consumers]) consumer.close()
     if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
