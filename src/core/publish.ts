@@ -17,6 +17,7 @@ import { rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { type Found, Reach } from './reach.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import type { LiveSession } from './session.ts'
 
 /** Bodies beyond this travel in pieces of this size. */
@@ -95,7 +96,7 @@ export class Publisher {
         this.#tooLarge = undefined
         return this.#refuse(error)
       }
-      if (row < 0) return this.#refuse(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
+      if (row < 0) return this.#refuse(journalFull())
     } else if (options.note !== 0) session.record.notes.add(options.note)
     const written =
       record || (this.#transaction === undefined ? this.#forgetRetained(to, options, keeps) : this.#forgetLater(this.#transaction, to, options))

@@ -8,6 +8,7 @@ import type { Live } from './live.ts'
 import type { LiveTransaction } from './live-transaction.ts'
 import type { Queue } from './queue.ts'
 import { REASON } from './recorder.ts'
+import { noQueue } from './refusals.ts'
 import type { Reached } from './route-filter.ts'
 import type { LiveSession } from './session.ts'
 import { gather, type Spread, spreadOf } from './spread.ts'
@@ -61,7 +62,7 @@ export class Reach {
   #toQueue(to: CoreAddress, message: Message, bytes: number): Found {
     const live = this.#live
     const queue = live.findQueue(to)
-    if (queue === undefined) return to.temporary ? noTemporary(to) : new CodedError('not-found', `there is no queue ${to.path.join('.')}`)
+    if (queue === undefined) return to.temporary ? noTemporary(to) : noQueue(to.path)
     this.queue = queue
     this.bySet = false
     this.set = undefined
