@@ -31,6 +31,7 @@ import { anyQueueNamed } from './named.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 import { noTemporary } from './temporary.ts'
@@ -305,7 +306,7 @@ export class Core implements Broker {
     if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
-    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
+    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw journalFull()
     live.journal.urge()
     await live.journal.drained()
     return true

@@ -14,6 +14,7 @@ import type { Live } from './live.ts'
 import { joined } from './live-transaction.ts'
 import { PIECE_BYTES, Publisher } from './publish.ts'
 import { REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import type { LiveSession } from './session.ts'
 
 /** A firing that found its destination full is tried again after this. */
@@ -85,7 +86,7 @@ export class Jobs {
     const fact = writeJob(live.facts.writer.reset(), job)
     const told =
       transaction === undefined ? live.facts.admit(FACT.job, fact, 'publish') : live.facts.defer(transaction.record.number, FACT.job, fact, 'publish')
-    if (!told) return new CodedError('full', 'the journal is full')
+    if (!told) return journalFull()
     this.#next = job.number + 1
     if (transaction === undefined) this.#arm(job)
     else transaction.scheduled(job.number, bytesOf(job))
