@@ -11,6 +11,7 @@ const protocols: readonly ProtocolSection[] = [
   {
     name: 'mqtt',
     port: 1883,
+    portTls: 8883,
     schema: {
       type: 'object',
       properties: {
