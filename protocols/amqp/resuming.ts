@@ -1,8 +1,8 @@
 // What a receiver has unsettled when it comes back (part 2.6.13): which of our deliveries go on, which are over, and what of a message is missing.
 // Not here: sending and settling (outgoing-link.ts).
-import type { Delivery, Message } from '../../src/api.ts'
+import type { Delivery, Message, Outcome as CoreOutcome } from '../../src/api.ts'
 import { DecodeFault } from './errors.ts'
-import { codeOf } from './outcome.ts'
+import { codeOf, isTerminal, readOutcome } from './outcome.ts'
 import { bytesOfTag } from './outbound.ts'
 import type { Attach } from './performatives.ts'
 import { TermReader } from './reader.ts'
@@ -67,6 +67,17 @@ export class InHand {
     }
     return { forgotten, toResume, ours }
   }
+}
+
+/** What a client says became of deliveries that it brings back from an earlier connection, by the part of their tags that stays with an entry. */
+export function saidOf({ unsettled }: Pick<Attach, 'unsettled'>): Map<string, CoreOutcome> | undefined {
+  const said = new Map<string, CoreOutcome>()
+  for (const [tag, state] of unsettled ?? []) {
+    if (tag.type !== 'binary' || state.type === 'null') continue
+    const outcome = readOutcome(state)
+    if (isTerminal(outcome)) said.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
+  }
+  return said.size === 0 ? undefined : said
 }
 
 export function bytesOf({ head, body }: Message): number {

@@ -14,9 +14,9 @@ import { formatAddress, kindOf, NAMESPACE, parseNode, parseNodes } from './addre
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import { type Filters, NO_FILTERS, readFilters } from './filters.ts'
-import type { Source } from './outgoing-link.ts'
 import type { Attach } from './performatives.ts'
 import { readOptions } from './options.ts'
+import type { Source } from './source.ts'
 import type { Terminus } from './terminus.ts'
 
 /** Whose session takes: the link's own, or the connection's. */
@@ -58,7 +58,7 @@ function namedSource(taker: Taker, attach: Attach, source: Wanted, name: string)
 function queueSource({ connection, own }: Taker, source: Wanted, queue: Address, name: string): Prepared | AmqpError {
   const { selector, selectorFilter } = source.filters
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy', selector, filter: selectorFilter }
-  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
+  const ticket = isTemporary(queue) ? connection.nodes.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
   return ticket === 0 ? errorOf((own ?? connection.session).refusal) : { source: taken, patterns: NONE, ticket }
 }
 
@@ -165,13 +165,13 @@ function sharedQueue(connection: AmqpConnection, attach: Attach, durable: boolea
 }
 
 function hold({ connection, own }: Taker, queue: Address): boolean {
-  return own === undefined ? connection.hold(queue) : own.hold(queue, 0) !== 0
+  return own === undefined ? connection.nodes.hold(queue) : own.hold(queue, 0) !== 0
 }
 
 function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: Filters): Prepared | AmqpError {
   const { connection } = taker
   const session = taker.own ?? connection.session
-  const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
+  const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.nodes.number())], NAMESPACE)
   const ticket = session.declare(queue, backlog(connection))
   if (ticket === 0 || !hold(taker, queue)) return errorOf(session.refusal)
   return {
@@ -195,9 +195,9 @@ function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: F
 
 /** A node of the client's own (part 3.5.3): the broker names it, and any protocol can send to it while the link is there. */
 function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', { filters }: Wanted): Prepared | AmqpError {
-  const node = connection.temporary(kind)
+  const node = connection.nodes.temporary(kind)
   const name = formatAddress(node) ?? ''
-  const ticket = connection.makeTemporary(node)
+  const ticket = connection.nodes.makeTemporary(node)
   if (ticket === 0) return errorOf(connection.session.refusal)
   const { selector, selectorFilter } = filters
   if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, patterns: NONE, ticket }

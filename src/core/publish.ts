@@ -2,15 +2,14 @@
 // Nothing is promised here: the ticket is answered when the fact's batch is committed.
 import type { Message, PublishOptions } from '../api.ts'
 import { CodedError } from '../errors.ts'
-import { FACT, MESSAGE_FIXED, MESSAGE_FLAG } from '../journal/facts.ts'
+import { FACT, MESSAGE_FLAG } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
-import { FACT_BYTES_MAX } from '../journal/journal.ts'
 import { beyond, type CoreAddress } from './addresses.ts'
-import { newMessageFact } from './apply.ts'
 import { DIRECT, type RouteSet, type Via } from './bindings.ts'
 import { NEXT, STATE, STATE_OF } from './entries.ts'
 import { groupBucket } from './group-buckets.ts'
 import type { Job } from './job.ts'
+import { MessageFactWriter } from './message-fact.ts'
 import { type Held, MESSAGE_ROW_FLAG, rankOf, REFERENCES } from './messages.ts'
 import type { Live } from './live.ts'
 import { joined, type LiveTransaction } from './live-transaction.ts'
@@ -40,7 +39,7 @@ export class Publisher {
   firing: Job | undefined
   /** A fact tells of what was placed last. */
   recorded = false
-  readonly #fact = newMessageFact()
+  readonly #writer = new MessageFactWriter()
   #tooLarge: CodedError | undefined
   // What the current publish reaches.
   #durable: readonly Queue[] = NONE
@@ -293,13 +292,10 @@ export class Publisher {
       if (this.#set === undefined) return -1
     }
     for (const queue of this.#durable) if (queue.next !== queue.replayNext && !live.facts.writeSequence(queue, 'publish')) return -1
-    const address = to.encoded
-    const groupBytes = message.group === '' ? 0 : Buffer.byteLength(message.group)
-    const bodyBytes = pieces === undefined ? message.body.length : 4 + 12 * pieces.length
     const transaction = this.#transaction
-    const extras = transaction === undefined ? 0 : 12
-    const size = MESSAGE_FIXED + extras + address.length + groupBytes + message.head.length + bodyBytes
-    if (size > FACT_BYTES_MAX || groupBytes > 0xffff) {
+    const writer = this.#writer
+    const size = writer.measure(message, to, pieces, transaction !== undefined)
+    if (size < 0) {
       this.#tooLarge = new CodedError('too-large', `headers of ${message.head.length} bytes are too long`)
       return -1
     }
@@ -307,64 +303,28 @@ export class Publisher {
     const at = journal.admit(FACT.message, size, 'publish')
     if (at < 0) return -1
     live.facts.admitted()
-    const { buffer } = journal
-    const fact = this.#fact
+    const { firing } = this
+    const { fact } = writer
     fact.flags = (this.#bySet ? MESSAGE_FLAG.toSet : 0) | (keeps ? MESSAGE_FLAG.retain : 0) | (pieces === undefined ? 0 : MESSAGE_FLAG.large)
     if (transaction !== undefined) fact.flags |= MESSAGE_FLAG.transaction
     if (message.groupEnds) fact.flags |= MESSAGE_FLAG.groupEnds
-    const { firing } = this
     if (firing !== undefined) fact.flags |= MESSAGE_FLAG.job
-    buffer[at] = fact.flags
-    buffer[at + 1] = message.priority
-    buffer.writeUInt16LE(dialect, at + 2)
-    buffer.writeDoubleLE(nowMs, at + 4)
-    buffer.writeDoubleLE(expiresAtMs, at + 12)
-    buffer.writeDoubleLE(message.deliverAtMs, at + 20)
-    buffer.writeUInt32LE(this.#set?.number ?? this.#queue?.number ?? 0, at + 28)
-    const told = session.record.recorded ? session.record.number : 0
-    buffer.writeUInt32LE(firing?.number ?? told, at + 32)
-    const note = firing === undefined ? options.note : firing.fired + 1
-    buffer.writeUInt32LE(note, at + 36)
-    buffer.writeUInt16LE(address.length, at + 40)
-    buffer.writeUInt16LE(groupBytes, at + 42)
-    buffer.writeUInt32LE(message.head.length, at + 44)
-    buffer.writeUInt32LE(bodyBytes, at + 48)
-    let next = at + MESSAGE_FIXED
+    fact.acceptedAtMs = nowMs
+    fact.expiresAtMs = expiresAtMs
+    fact.deliverAtMs = message.deliverAtMs
+    fact.set = this.#set
+    fact.queue = this.#queue
+    fact.session = firing?.number ?? session.record.number
+    fact.origin = session.origin
+    fact.note = firing === undefined ? options.note : firing.fired + 1
     fact.transaction = transaction?.record.number ?? 0
     fact.ordinal = transaction?.record.count ?? 0
-    if (transaction !== undefined) {
-      next = buffer.writeDoubleLE(fact.transaction, next)
-      next = buffer.writeUInt32LE(fact.ordinal, next)
-    }
-    buffer.set(address, next)
-    next += address.length
-    const groupAt = next
-    if (groupBytes > 0) next += buffer.write(message.group, next)
-    if (message.head.length > 0) buffer.set(message.head, next)
-    next += message.head.length
-    if (pieces === undefined) buffer.set(message.body, next)
-    else {
-      next = buffer.writeUInt32LE(pieces.length, next)
-      for (const piece of pieces) {
-        next = buffer.writeUInt32LE(piece.segment, next)
-        next = buffer.writeUInt32LE(piece.offset, next)
-        next = buffer.writeUInt32LE(piece.length, next)
-      }
-    }
-    fact.rank = rankOf(message.priority, groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
     fact.segment = journal.segment
     fact.offset = journal.offset
     fact.length = size
-    fact.expiresAtMs = expiresAtMs
-    fact.deliverAtMs = message.deliverAtMs
-    fact.address = to
-    fact.set = this.#set
-    fact.queue = this.#queue
-    fact.acceptedAtMs = nowMs
-    fact.session = firing?.number ?? session.record.number
-    fact.origin = session.origin
-    fact.note = note
-    fact.pieces = pieces
+    writer.dialect = dialect
+    writer.session = firing !== undefined || session.record.recorded ? fact.session : 0
+    writer.write(journal.buffer, at, message)
     const row = live.apply.message(fact)
     if (row > 0) live.batches.keep(row, { message, to, acceptedAtMs: nowMs })
     return row

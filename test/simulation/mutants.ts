@@ -104,6 +104,7 @@ export const mutants: readonly Mutant[] = [
         from: "    file = await disk.open(claimPath(directory, epoch), 'read')\n",
         to: "    file = await disk.open(`${directory}/epochs/lock`, 'read').catch(() => disk.open(claimPath(directory, epoch), 'read'))\n",
       },
+      { file: 'src/failover/watch.ts', from: "verdict === 'free' && (await inodeAt(disk, claimPath(directory, epoch))) !== inode", to: 'inode < 0' },
     ],
   },
   {
