@@ -119,7 +119,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     },
   })
   const closeManagement = async (): Promise<void> => {
-    await Promise.all(managements.map(({ close }) => close()))
+    await Promise.all(managements.map((each) => each.close()))
     credentials?.close()
   }
   try {

@@ -44,6 +44,7 @@ export async function loadSettings(sources: Sources, protocols: readonly Protoco
   }
   const settings = toSettings(tree, protocols)
   checkTogether(settings, new Set(tlsListenerNames(protocols)))
+  checkAsked(sources.flags, settings)
   return settings
 }
 
@@ -77,16 +78,16 @@ function toSettings(tree: Overlay, protocols: readonly Pick<Protocol, 'name'>[])
   }
   // The schema, or the flags' own checks, have established every field.
   const settings = { ...defaults, ...(rest as Partial<Settings>), protocols: sections }
-  return { ...settings, listeners: placed(settings) }
+  return { ...settings, listeners: placed(settings, new Set(tlsListenerNames(protocols))) }
 }
 
-function placed(settings: Settings): Settings['listeners'] {
+function placed(settings: Settings, tlsListeners: ReadonlySet<string>): Settings['listeners'] {
   const listeners: Record<string, ListenerSettings> = {}
   for (const [name, listener] of Object.entries(settings.listeners)) {
     const port = settings.ports === 'free' || listener.port === 0 ? 0 : listener.port + settings.portOffset
     if (port > 65_535) throw new ConfigurationError(`port ${port} of listener ${name} is beyond 65535: choose a smaller portOffset`)
-    // What a file does not say of a listener over TLS is decided by whether there is a certificate.
-    const { enabled = settings.tls.certificate !== '' }: Partial<ListenerSettings> = listener
+    // A certificate of nobody's would only look like safety: without one nothing listens for TLS.
+    const enabled = listener.enabled && (settings.tls.certificate !== '' || !tlsListeners.has(name))
     listeners[name] = { ...listener, enabled, port }
   }
   return listeners
@@ -103,10 +104,8 @@ function checkTogether(settings: Settings, tlsListeners: ReadonlySet<string>): v
   if (journal.segmentBytes * 4 > journal.bytesMax) throw new ConfigurationError('journal.bytesMax must be at least four times journal.segmentBytes')
   for (const [name, { enabled, host }] of Object.entries(listeners)) {
     if (!enabled) continue
-    const overTls = tlsListeners.has(name)
-    if (overTls && tls.certificate === '') throw new ConfigurationError(`listener ${name} wants a certificate: see tls.certificate and tls.key`)
     if (insecure || isLoopback(host)) continue
-    if (!overTls)
+    if (!tlsListeners.has(name))
       throw new ConfigurationError(
         `listener ${name} would open ${host} to the network without TLS: listen on 127.0.0.1, let clients come over TLS (docs/how-to/tls.md), or pass --insecure if you mean it`,
       )
@@ -115,6 +114,13 @@ function checkTogether(settings: Settings, tlsListeners: ReadonlySet<string>): v
         `listener ${name} would open ${host} to everybody who reaches it: write down users (docs/how-to/users.md), or pass --insecure if you mean it`,
       )
   }
+}
+
+/** Who asks for a listener by a flag is told why it is not there. */
+function checkAsked({ listeners }: Overlay, settings: Settings): void {
+  for (const [name, asked] of Object.entries(isTree(listeners) ? listeners : {}))
+    if (isTree(asked) && asked.enabled === true && !settings.listeners[name]?.enabled)
+      throw new ConfigurationError(`listener ${name} needs a certificate: see tls.certificate and tls.key (docs/how-to/tls.md)`)
 }
 
 function checkTls({ certificate, key, ca, clientCertificates, certificateLogin }: TlsSettings): void {

@@ -248,10 +248,10 @@ function listener(what: string, port: number): Schema {
   })
 }
 
-/** Open if there is a certificate, unless it is said: then there must be one. */
+/** Open only where there is a certificate. */
 function tlsListener(what: string, port: number): Schema {
   return section(`Listener of ${what}, over TLS.`, {
-    enabled: { type: 'boolean', description: 'Whether it listens. If this is not said: as soon as there is `tls.certificate`.' },
+    enabled: { type: 'boolean', default: true, description: 'Whether it listens, if there is `tls.certificate`.' },
     host: {
       type: 'string',
       pattern: '.',

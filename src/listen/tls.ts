@@ -66,6 +66,8 @@ export class Handshakes {
     const begun = { socket, secured }
     this.#begun.set(ends, begun)
     socket.once('close', () => this.#over(ends, begun))
+    // Whoever leaves within the hand-shake has nothing to be told; later it is the wire that decides.
+    socket.allowHalfOpen = false
     this.#server.emit('connection', socket)
   }
 
@@ -99,6 +101,9 @@ export class Handshakes {
       socket.destroy()
       return
     }
+    socket.allowHalfOpen = true
+    // Of a record that is none the library only tells: the socket would stay.
+    socket.on('error', () => socket.destroy())
     begun.secured(socket)
   }
 }
