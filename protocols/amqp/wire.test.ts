@@ -310,7 +310,11 @@ describe('the beginning', () => {
   })
 
   it('names the other nodes of a pair as Qpid’s clients read them', () => {
-    const broker = { node: 'a', version: '1', pairAddresses: (protocol: string, secure: boolean) => (protocol !== 'amqp' ? [] : secure ? ['one:5671'] : ['one:5672', '[::1]:5673']) }
+    const broker = {
+      node: 'a',
+      version: '1',
+      pairAddresses: (protocol: string, secure: boolean) => (protocol !== 'amqp' ? [] : secure ? ['one:5671'] : ['one:5672', '[::1]:5673']),
+    }
     const propertiesOf = (secure: boolean): unknown => {
       const bytes = openFrame({ shared: { broker, settings: amqpDefaults }, secure } as never)
       const term = toValue(new TermReader(amqpDefaults).over(bytes, 8).term())

@@ -295,6 +295,7 @@ export class FakeBroker implements Broker {
   translations = new Map<Message, Message>()
 
   compositeMax = 100
+  virtualQueue(): undefined {}
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }
@@ -324,6 +325,10 @@ export class FakeBroker implements Broker {
 
   translate(message: Message): Message | undefined {
     return this.translations.get(message)
+  }
+
+  canonical(): undefined {
+    return undefined
   }
 
   schedule(delayMs: number, run: () => void): () => void {

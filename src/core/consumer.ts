@@ -268,7 +268,7 @@ export class CoreConsumer implements Consumer {
         // The transaction's now: its end decides.
         this.#claims--
         entries.set(row, OWNER, 0)
-      } else if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
+      } else if (entries.get(row, STATE) === STATE_OF.locked) live.places.putBack(queue, row, 0)
     }
   }
 
