@@ -232,14 +232,10 @@ export class IncomingLink implements Replies, KeptLink {
 
   #publish(due: Due, to: Address, incoming: Incoming, again: boolean): void {
     const options = (typeof due === 'number' ? undefined : due.open?.options) ?? OUTSIDE
-    if (incoming.plan !== undefined && options !== OUTSIDE) {
-      this.#verdicts.refuse(due, fault('unsupported', 'A message that is sent again and again cannot be part of a transaction.'))
-      return
-    }
     const ticket =
       incoming.plan === undefined
         ? this.session.publish(to, incoming.message, options[to.kind === 'queue' ? 'no' : incoming.retain])
-        : this.session.repeat(to, incoming.message, incoming.plan)
+        : this.session.repeat(to, incoming.message, incoming.plan, options.no.transaction)
     if (ticket > 0) this.#verdicts.owe(ticket, due)
     else if (ticket < 0) this.#verdicts.park(due)
     else if (again && this.session.refusal?.code === 'not-found' && this.#declare(to)) {

@@ -23,8 +23,8 @@ import type { Terminus } from './terminus.ts'
 type Taker = Readonly<{ connection: AmqpConnection; own: Session | undefined }>
 type Wanted = Terminus & Readonly<{ filters: Filters }>
 
-/** `patterns`: to be bound once the queue is consumed. */
-export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket }>
+/** `patterns`: to be bound once the queue is consumed; `retroactive`: with what their topics retain. */
+export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket; retroactive?: boolean }>
 
 /** `own`: of a link that may outlive its connection, which then takes from it. */
 export function prepareSource(connection: AmqpConnection, attach: Attach, own?: Session): Prepared | AmqpError {
@@ -40,6 +40,7 @@ export function prepareSource(connection: AmqpConnection, attach: Attach, own?: 
   const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
   return {
     ...prepared,
+    retroactive: asked.retroactive,
     source: { ...prepared.source, address: source.dynamic ? prepared.source.address : (source.address ?? ''), exclusive, priority: asked.priority },
   }
 }
@@ -97,9 +98,12 @@ function listSource(taker: Taker, source: Wanted, name: string): Prepared | Amqp
 function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
   if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
   const { selector, selectorFilter } = source.filters
-  // No queue has this name; it stands for those that match.
+  const virtual = connection.shared.broker.virtualQueue(pattern)
+  const ticket = virtual === undefined ? 0 : connection.session.declare(virtual, PERMANENT)
+  if (virtual !== undefined && ticket === 0) return errorOf(connection.session.refusal)
+  // No other queue has this name; it stands for those that match.
   const queue = connection.shared.broker.address('queue', [])
-  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket: 0 }
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket }
 }
 
 function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -256,7 +260,16 @@ export function bindSource(session: Session, prepared: Prepared, settled: boolea
   const settle = settled ? 'settled' : 'unsettled'
   let last: Ticket = ticket
   for (const pattern of patterns) {
-    const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
+    const binding: Binding = {
+      pattern,
+      queue,
+      tag: 0,
+      settle,
+      absent: 'keep',
+      retained: prepared.retroactive === true ? 'always' : 'never',
+      selector,
+      noLocal,
+    }
     last = session.bind(binding)
     if (last === 0) return undefined
   }

@@ -295,6 +295,7 @@ export class FakeBroker implements Broker {
   translations = new Map<Message, Message>()
 
   compositeMax = 100
+  virtualQueue(): undefined {}
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }

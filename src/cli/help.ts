@@ -173,13 +173,14 @@ Exit code: 0 ended, 1 no such message, not reached or not active, 2 wrong usage.
 `,
   send: `bascule send URL DESTINATION [BODY] [flags]
 
-Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://;
-a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
+Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or
+stomp+ws://; a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
 Without BODY standard input is sent.
 
   --lines                  each line of standard input is a message
   --count N                each message so many times
-  --header NAME=VALUE      a header (STOMP), or a field of the properties or an application property (AMQP); may be repeated
+  --header NAME=VALUE      a header (STOMP), or a field of the properties or an application property (AMQP), or a property of PUBLISH or a
+                           user property (MQTT 5); may be repeated
   --volatile               not durable, QoS 0
 
 Exit code: 0 acknowledged, 1 refused or not reached, 2 wrong usage.

@@ -12,6 +12,7 @@ import type {
   Log,
   LogIns,
   Message,
+  Pattern,
   Replies,
   Session,
 } from '../api.ts'
@@ -30,9 +31,11 @@ import { anyQueueNamed } from './named.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 import { noTemporary } from './temporary.ts'
+import { virtualQueueOf } from './virtual-topics.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -149,6 +152,11 @@ export class Core implements Broker {
 
   get compositeMax(): number {
     return this.#live.settings.limits.compositeParts
+  }
+
+  virtualQueue(pattern: Pattern): Address | undefined {
+    const queue = virtualQueueOf(this.#live.settings.destinations, pattern)
+    return queue === undefined ? undefined : this.address(queue.kind, queue.path)
   }
 
   composite(parts: readonly Address[]): Address {
@@ -298,7 +306,7 @@ export class Core implements Broker {
     if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
-    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
+    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw journalFull()
     live.journal.urge()
     await live.journal.drained()
     return true

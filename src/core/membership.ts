@@ -10,6 +10,7 @@ import type { Live } from './live.ts'
 import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import { LiveSession } from './session.ts'
 import { removeLater } from './temporary.ts'
 import { bindVirtual } from './virtual-topics.ts'
@@ -95,8 +96,7 @@ export class Membership {
     const durable = keepMs > 0 || will !== undefined
     const record = new SessionRecord(durable ? live.state.nextSession : this.#nextVolatile++, identity.protocol, identity.clientId, keepMs, will)
     if (durable) {
-      if (!live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'publish'))
-        throw new CodedError('full', 'the journal is full')
+      if (!live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'publish')) throw journalFull()
       const recorded = live.state.sessionByNumber.get(record.number)
       if (recorded !== undefined) return recorded
     }

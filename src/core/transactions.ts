@@ -40,6 +40,9 @@ export class Transactions {
   entries = 0
   /** Messages sent in those that are open that a topic will retain. */
   retaining = 0
+  /** Messages of those that are open that will be sent again and again. */
+  jobs = 0
+  jobBytes = 0
   /** An entry that is placed now is one of a committed transaction. */
   placing = false
 
@@ -87,6 +90,8 @@ export class Transactions {
     this.bytes -= transaction.bytes
     this.addedBytes -= transaction.addedBytes
     this.retaining -= transaction.retaining
+    this.jobs -= transaction.jobs.length
+    this.jobBytes -= transaction.jobBytes
   }
 
   sessionOver(session: LiveSession): void {

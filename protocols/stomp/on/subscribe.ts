@@ -127,7 +127,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const wanted = header(frame, 'activemq.prefetchSize') ?? positive(header(frame, 'prefetch-count'))
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
-  if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
+  if (!/^-?\d{1,3}$/.test(priority) || Number(priority) < -128 || Number(priority) > 127)
+    return invalid('The header activemq.priority is not a number from -128 to 127.')
   const transformation = header(frame, TRANSFORMATION)
   const transform = transformation === undefined ? undefined : connection.shared.transformations.named(transformation)
   if (transformation !== undefined && transform === undefined)
@@ -160,7 +161,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
     priority: Number(priority),
     browser,
-    selector: selector.trim() === '' ? undefined : selector,
+    // All headers are text: beside a number they are read as one, as ActiveMQ does for STOMP.
+    selector: selector.trim() === '' ? undefined : CONVERTING + selector,
     noLocal,
     transform,
   }
@@ -174,8 +176,11 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { session } = connection
   const { target } = request
   if (target.kind === 'pattern' && target.of === 'queue') {
-    // No queue has this name; it stands for those that match.
-    return { queue: connection.broker.address('queue', []), temporary: false, ticket: 0, pattern: { pattern: target.pattern } }
+    const virtual = connection.broker.virtualQueue(target.pattern)
+    const ticket = virtual === undefined ? 0 : session.declare(virtual, PERMANENT)
+    if (virtual !== undefined && ticket === 0) return undefined
+    // No other queue has this name; it stands for those that match.
+    return { queue: connection.broker.address('queue', []), temporary: false, ticket, pattern: { pattern: target.pattern } }
   }
   if (target.kind === 'list') return prepareList(connection, request, target.targets, number)
   if (target.kind === 'address' && target.address.kind === 'queue') {
@@ -264,4 +269,5 @@ function invalid(sentence: string): Fault {
   return { code: 'invalid', sentence }
 }
 
+const CONVERTING = 'convert_string_expressions:'
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const
