@@ -67,14 +67,12 @@ export const identifier: Chapter = {
         await subscribe(one.wire, trial.name('t'), 1)
         await leave(one.wire)
         const two = await durable(trial, 'two')
-        mustEqual(two.sessionPresent, false, 'Session Present for a client that was never here')
         await subscribe(two.wire, trial.name('other'), 1)
         const from = await connected(trial, 'sender')
         await publish(from, trial.name('t'), 'for one', { qos: 1 })
         await publish(from, trial.name('other'), 'end', { qos: 1 })
         mustEqual((await takeUntil(two.wire, 'end')).length, 0, "the number of the other client's messages")
         const again = await durable(trial, 'one')
-        mustEqual(again.sessionPresent, true, 'Session Present for a client that has a session')
         mustEqual(text(await take(again.wire)), 'for one', 'the message of the session')
       },
       mutants: [
