@@ -16,7 +16,7 @@ import { writeQueue } from './cold-facts.ts'
 import { DEADLINE, Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Dispatch } from './dispatch.ts'
-import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, STATE, STATE_OF } from './entries.ts'
+import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, OWNER, STATE, STATE_OF } from './entries.ts'
 import { EXPIRES, SEGMENT } from './messages.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
@@ -210,10 +210,12 @@ export class Live implements StateHooks {
       return
     }
     const queue = this.state.queueOf(row)
-    if (queue.gate !== undefined && this.transactions.holds(queue, row)) return
+    const passed = entries.get(row, OWNER) !== 0
+    if (!passed && queue.gate !== undefined && this.transactions.holds(queue, row)) return
     queue.held.unlink(row)
     queue.pending--
     this.#settleIn(queue, row)
+    if (passed) this.dispatch.keep(queue, row)
   }
 
   placed(queue: Queue, row: number): void {
@@ -259,7 +261,7 @@ export class Live implements StateHooks {
     const state = entries.get(row, STATE)
     if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.deadlines.clear(row, DEADLINE.expiry)
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
-    else if (state === STATE_OF.locked) this.dispatch.forget(row)
+    else if (state === STATE_OF.locked || state === STATE_OF.pending) this.dispatch.forget(row)
     // Its message group may be another's turn now.
     if (queue.groups !== undefined && queue.readyCount !== 0) this.touch(queue)
     this.hasRoom(queue)
