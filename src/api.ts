@@ -451,8 +451,9 @@ export interface Session {
   /**
    * Keeps the message, durably whatever its own durability, and publishes it as the plan says, until it is done. What is due while no node leads is
    * made up for by one publish. `Message.deliverAtMs` is not looked at; each copy expires as long after its publish as this one would after now.
+   * In a transaction: from its commit on, if there is one; times count from now, and those before the commit are made up for by one publish.
    */
-  repeat(to: Address, message: Message, plan: Plan): Ticket
+  repeat(to: Address, message: Message, plan: Plan, transaction?: Transaction): Ticket
   /** Makes the queue if it is not there. An existing one keeps its options. */
   declare(queue: Address, options: QueueOptions): Ticket
   /** Removes the queue, its bindings and messages. */
@@ -547,6 +548,8 @@ export interface Broker {
    * keeping where it comes often. Queues among them must be there; it retains nothing.
    */
   composite(parts: readonly Address[]): Address
+  /** The queue by which a consumer of all queues that match gets what is sent to virtual topics, to be declared for it; undefined: they are not such. */
+  virtualQueue(pattern: Pattern): Address | undefined
   /** More parts than this are refused at the publish: to be looked at before anything is made for them. */
   readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
@@ -561,6 +564,8 @@ export interface Broker {
   selectorFault(text: string): BrokerError | undefined
   /** `message` in another dialect, made once per message and dialect while it is in use; undefined: that dialect cannot represent it. */
   translate(message: Message, dialect: string): Message | undefined
+  /** What every dialect is translated by, for a front end whose clients may ask for other forms than its dialect's; made anew by every call. */
+  canonical(message: Message): Canonical | undefined
   /** For keep-alives and the like: coarse (250 ms), shared, cheap by the ten thousand. The answer cancels it. */
   schedule(delayMs: number, run: () => void): () => void
   figures(): Figures

@@ -146,7 +146,7 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   transactionMessages: {
     unit: 'messages',
     reason: 'Messages sent and settled in one transaction; one more dooms it: it can only be rolled back.',
-    // A queue's numbers jump by 2^20 at a takeover, and half of that may have been given out untold (core/live.ts).
+    // A queue's numbers jump by 2^20 at a takeover, and half of that may have been given out untold (core/places.ts).
     most: 500_000,
     reachedBy: 'src/core/transactions.test.ts',
   },

@@ -71,6 +71,25 @@ describe('a virtual topic', () => {
   })
 })
 
+it.each(['STOMP', 'AMQP'])('a wildcard over virtual topics is a queue of its application, %s', async (protocol) => {
+  const node = await startNode()
+  const use = async (): Promise<() => Promise<unknown>> => {
+    if (protocol === 'AMQP') {
+      const inbox = await openReceiver(await node.rhea(), 'queue://Consumer.app.VirtualTopic.>')
+      return async () => (await inbox.next()).message?.body
+    }
+    const client = await StompClient.connect(node.ports.stomp)
+    await client.ask('SUBSCRIBE', { id: '1', destination: '/queue/Consumer.app.VirtualTopic.>', ack: 'client' })
+    return async () => (await client.message()).text
+  }
+  await use()
+  await node.restart()
+  const again = await StompClient.connect(node.ports.stomp)
+  for (const name of ['a', 'b.c']) await again.ask('SEND', { destination: `/topic/VirtualTopic.${name}`, persistent: 'true' }, name)
+  const next = await use()
+  expect([await next(), await next()]).toEqual(['a', 'b.c'])
+})
+
 describe('a forward', () => {
   it('lets MQTT fill a queue and watch one', async () => {
     const forward = [

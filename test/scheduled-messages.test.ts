@@ -49,6 +49,26 @@ describe('a STOMP client', () => {
     expect(came).toBe(3)
   })
 
+  it('repeats one that was sent in a transaction from its commit on, and none of one that was rolled back', async () => {
+    const node = await startNode()
+    const client = await StompClient.connect(node.ports.stomp)
+    await client.ask('SUBSCRIBE', { id: '1', destination: '/queue/q' })
+    const schedule = { AMQ_SCHEDULED_DELAY: '1000', AMQ_SCHEDULED_PERIOD: '1000', AMQ_SCHEDULED_REPEAT: '1' }
+    for (const end of ['ABORT', 'COMMIT']) {
+      await client.ask('BEGIN', { transaction: 't' })
+      await client.ask('SEND', { destination: '/queue/q', ...schedule, transaction: 't' }, `again ${end}`)
+      await client.ask('SEND', { destination: '/queue/q', AMQ_SCHEDULED_DELAY: '1000', transaction: 't' }, `later ${end}`)
+      await client.ask(end, { transaction: 't' })
+    }
+    const came: string[] = []
+    for (let second = 0; second < 3; second++) {
+      await pass(node, 1_001)
+      await client.ask('SEND', { destination: '/queue/q' }, 'mark')
+      for (let { text } = await client.message(); text !== 'mark'; { text } = await client.message()) came.push(text)
+    }
+    expect(came.toSorted()).toEqual(['again COMMIT', 'again COMMIT', 'later COMMIT'])
+  })
+
   it('repeats one by cron', async () => {
     const node = await startNode({}, { destinations: { cronTimeZone: 'UTC' } })
     const client = await StompClient.connect(node.ports.stomp)

@@ -161,7 +161,7 @@ export const attach: Chapter = {
     endsOn(
       {
         id: 'AMQP-2.7.7-a',
-        level: 'must',
+        level: 'should',
         says: 'Detach of a handle that has no link ends the session with unattached-handle.',
         how: 'Detach of handle 9.',
       },

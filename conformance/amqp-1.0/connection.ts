@@ -1,4 +1,5 @@
 // AMQP 1.0, 2.4: connections: opening, pipelining, closing, idle time-outs.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chapter } from '../check.ts'
 import { toValue } from '../clients/amqp-composite.ts'
 import { AMQP, frame, header, SASL } from '../clients/amqp-framing.ts'
@@ -6,8 +7,10 @@ import { described, list, ulong } from '../clients/amqp-value.ts'
 import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
-import { changes, closesAt, edits, ignores, never, silent } from './mutants.ts'
-import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, Session } from './session.ts'
+import type { Trial } from '../trial.ts'
+import { changes, closesAt, edits, ignores, is, never, silent } from './mutants.ts'
+import { bearing } from './refusals.ts'
+import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, refusedBy, Session } from './session.ts'
 
 export const connection: Chapter = {
   title: '2.4 Connections',
@@ -77,10 +80,9 @@ export const connection: Chapter = {
       async run(trial) {
         const wire = await opened(trial)
         wire.send(openOf(trial))
-        const { error } = await wire.next('close')
-        mustBe(error !== undefined, 'close came without an error after a second open')
+        await refusedBy(wire, 'after a second open', 'close')
       },
-      mutants: [never('close'), silent('close')],
+      mutants: bearing('close'),
     },
     {
       id: 'AMQP-2.4.2-a',
@@ -204,6 +206,19 @@ export const connection: Chapter = {
       mutants: [changes('sends close on channel 1', 'close', ({ raw }) => Buffer.concat([raw.subarray(0, 7), Buffer.of(1), raw.subarray(8)]))],
     },
     {
+      id: 'AMQP-2.4.3-e',
+      level: 'must',
+      says: 'Who closes a connection because of what came writes a close before, with a code that says why.',
+      how: 'A frame that says that its size is 7.',
+      async run(trial) {
+        const { wire } = await begun(trial)
+        wire.send(Buffer.from('000000070200000000000000', 'hex'))
+        const { error } = await wire.next('close')
+        mustBe(error !== undefined, 'close came without an error after a frame that says that its size is 7')
+      },
+      mutants: [never('close'), closesAt('close'), silent('close')],
+    },
+    {
       id: 'AMQP-2.4.4-a',
       level: 'must',
       says: 'When both close at once, each takes the other’s close for the answer to its own.',
@@ -283,13 +298,34 @@ export const connection: Chapter = {
       id: 'AMQP-2.4.5-e',
       level: 'should',
       says: 'A client that is silent for longer than the broker’s own threshold is told by a close with an error.',
-      unchecked: 'The thresholds of brokers are minutes, and a client cannot shorten them.',
+      how: 'Open, and silence for four times the idle-time-out that the broker asks for, if that is five seconds or less: close comes, with an error.',
+      async run(trial) {
+        const { wire, idleMs } = await asked(trial)
+        await wire.inbox.untilEnd(`the connection was left open after a silence of ${4 * idleMs} ms`, 4 * idleMs + trial.patienceMs)
+        const { error } = await wire.next('close')
+        mustBe(error?.kind === 'error', 'the close says no error')
+      },
+      mutants: [silent('close'), never('close')],
     },
     {
       id: 'AMQP-2.4.5-f',
       level: 'should',
       says: 'The idle-time-out that the broker asks for is half of what it really waits.',
-      unchecked: 'The thresholds of brokers are minutes, and a client cannot shorten them.',
+      how: 'Open, and silence for 1.8 times the idle-time-out that the broker asks for, if that is five seconds or less: a session begins still.',
+      async run(trial) {
+        const { wire, idleMs } = await asked(trial)
+        await sleep(1.8 * idleMs)
+        mustBe(!wire.inbox.ended, 'the connection was closed before twice the idle-time-out was over')
+        await Session.begin(wire)
+      },
+      mutants: [
+        edits('waits no longer than it asks for', () => ({ close }) => ({
+          toClient: (piece) => {
+            if (is(piece, 'open') && piece.idleTimeOut !== undefined) setTimeout(close, piece.idleTimeOut * 1.1)
+            return undefined
+          },
+        })),
+      ],
     },
     {
       id: 'AMQP-2.4.6-a',
@@ -318,10 +354,9 @@ export const connection: Chapter = {
       async run(trial) {
         const wire = await opened(trial)
         wire.send({ ...receiverOf(trial, 'q'), handle: 0 }, { channel: 3 })
-        const { error } = await wire.next('close')
-        mustBe(error !== undefined, 'close came without an error after attach on a channel without a session')
+        await refusedBy(wire, 'after attach on a channel without a session', 'close')
       },
-      mutants: [never('close'), silent('close')],
+      mutants: bearing('close'),
     },
     {
       id: 'AMQP-2.4.6-c',
@@ -365,3 +400,14 @@ function sees0(): ReturnType<typeof edits> {
     },
   }))
 }
+
+/** A connection, and the idle-time-out that the broker asks for, where it is short enough to be waited for. */
+async function asked(trial: Trial): Promise<Readonly<{ wire: AmqpWire; idleMs: number }>> {
+  const { wire, open } = await openedWith(trial)
+  const idleMs = open.idleTimeOut ?? 0
+  if (idleMs === 0) skip('the broker asks for no idle-time-out')
+  if (idleMs > IDLE_MS_MAX) skip(`the broker asks for an idle-time-out of ${idleMs} ms, which is too long to wait for`)
+  return { wire, idleMs }
+}
+
+const IDLE_MS_MAX = 5_000

@@ -3,8 +3,8 @@ import type { Chapter } from '../check.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { message, textOfBody } from './message.ts'
 import { changes, edits, is, never, sees } from './mutants.ts'
-import { endsOn, refusing } from './refusals.ts'
-import { begun, covers, queueSource } from './session.ts'
+import { bearing, endsOn } from './refusals.ts'
+import { begun, covers, queueSource, refusedBy } from './session.ts'
 
 const noDispositions = never('disposition')
 
@@ -23,10 +23,9 @@ export const dispositions: Chapter = {
         const bytes = message('mixed up')
         sender.transfer(bytes.subarray(0, 4), { more: true })
         session.transfer({ kind: 'transfer', handle: sender.handle, deliveryId: 1 }, bytes.subarray(4))
-        const { error } = await session.wire.nextOf('detach', 'end', 'close')
-        mustBe(error !== undefined, 'no error came')
+        await refusedBy(session.wire, 'after such a transfer', 'detach', 'end', 'close')
       },
-      mutants: refusing('detach', []),
+      mutants: bearing('detach'),
     },
     {
       id: 'AMQP-2.7.5-b',
@@ -38,10 +37,9 @@ export const dispositions: Chapter = {
         const sender = await session.sender('q')
         await sender.credit()
         session.transfer({ kind: 'transfer', handle: sender.handle, messageFormat: 0 }, message('x'))
-        const { error } = await session.wire.nextOf('detach', 'end', 'close')
-        mustBe(error !== undefined, 'no error came')
+        await refusedBy(session.wire, 'after such a transfer', 'detach', 'end', 'close')
       },
-      mutants: refusing('detach', []),
+      mutants: bearing('detach'),
     },
     {
       id: 'AMQP-2.7.5-c',
@@ -129,7 +127,7 @@ export const dispositions: Chapter = {
     endsOn(
       {
         id: 'AMQP-2.7.5-g',
-        level: 'must',
+        level: 'should',
         says: 'A transfer with a handle that has no link ends the session with unattached-handle.',
         how: 'A transfer with handle 9.',
       },
@@ -167,11 +165,11 @@ export const dispositions: Chapter = {
         await receiver.next()
         receiver.accept(await receiver.next())
         await receiver.next()
-        await receiver.detach()
-        const again = await session.receiver('q', { name: trial.name('again') })
+        await session.end()
+        const again = await (await begun(trial, {}, { containerId: trial.name('other') })).receiver('q', { name: trial.name('again') })
         again.credit(3)
         const texts = [textOfBody((await again.next()).payload), textOfBody((await again.next()).payload)]
-        mustEqual(texts.join(), 'a,c', 'what came again')
+        mustEqual(texts.toSorted().join(), 'a,c', 'what came again')
         await again.nothing('the second message was accepted')
       },
       mutants: [

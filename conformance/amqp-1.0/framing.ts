@@ -5,8 +5,8 @@ import { frame } from '../clients/amqp-framing.ts'
 import { described, list, raw, string, ulong } from '../clients/amqp-value.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import { bytes, changes, edits, ignores, needsWhole } from './mutants.ts'
-import { closesOn } from './refusals.ts'
-import { authenticated, begun, openOf, opened, Session } from './session.ts'
+import { refusedOn, refusing } from './refusals.ts'
+import { authenticated, begun, closesWith, openOf, opened, Session } from './session.ts'
 
 const FRAMING = 'amqp:connection:framing-error'
 const DECODE = 'amqp:decode-error'
@@ -21,42 +21,34 @@ function spoiled(at: number, ...others: readonly number[]): Buffer {
 export const framing: Chapter = {
   title: '2.3 Framing',
   clauses: [
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.1-a',
         level: 'must',
-        says: 'A frame whose size is below that of its header is malformed: the connection ends, by framing-error or decode-error.',
+        says: 'A frame whose size is below that of its header is malformed: the connection ends.',
         how: 'A frame that says that its size is 7.',
       },
       ({ wire }) => wire.send(spoiled(0, 0, 0, 0, 7)),
-      FRAMING,
-      DECODE,
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.1-b',
         level: 'must',
-        says: 'A frame whose data offset is below 2 is malformed: the connection ends, by framing-error or decode-error.',
+        says: 'A frame whose data offset is below 2 is malformed: the connection ends.',
         how: 'A frame with data offset 1.',
       },
       ({ wire }) => wire.send(spoiled(4, 1)),
-      FRAMING,
-      DECODE,
-      DECODE,
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.1-c',
         level: 'must',
-        says: 'A frame whose data offset points behind its end has no body to be read: the connection ends, by framing-error or decode-error.',
+        says: 'A frame whose data offset points behind its end has no body to be read: the connection ends.',
         how: 'A frame with data offset 255.',
       },
       ({ wire }) => wire.send(spoiled(4, 255)),
-      FRAMING,
-      DECODE,
-      DECODE,
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.1-d',
         level: 'should',
@@ -65,7 +57,7 @@ export const framing: Chapter = {
       },
       ({ wire }) => wire.send(spoiled(5, 200)),
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.1-e',
         level: 'should',
@@ -120,34 +112,46 @@ export const framing: Chapter = {
         bytes('counts its frames too short', (piece) => (piece[5] === 0 && piece[10] === 0x18 ? resized(piece, -1) : undefined)),
       ],
     },
-    closesOn(
+    {
+      id: 'AMQP-2.3.2-g',
+      level: 'should',
+      says: 'The condition says what was wrong: framing-error for what is no frame, decode-error for what cannot be decoded.',
+      how: 'A frame with data offset 255; on another connection, a flow whose list says that it is longer than its frame.',
+      async run(trial) {
+        for (const bytes of [spoiled(4, 255), frame(raw('00 53 13 c0 7f 05 40 43'))]) {
+          const { wire } = await begun(trial, {}, { containerId: trial.name(`container-${bytes.length}`) })
+          wire.send(bytes)
+          await closesWith(wire, 'what is no frame, or cannot be decoded', FRAMING, DECODE)
+        }
+      },
+      mutants: refusing('close', [FRAMING, DECODE]),
+    },
+    refusedOn(
       {
         id: 'AMQP-2.3.2-a',
         level: 'must',
-        says: 'The performative of a frame is one of those that are defined: the connection ends on another.',
+        says: 'The performative of a frame is one of those that are defined: another is refused, by the end of the connection or the session.',
         how: 'A frame whose body is a described list with the descriptor 0x1f.',
       },
       ({ wire }) => wire.send(frame(described(ulong(0x1f), list([])))),
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.2-b',
         level: 'must',
-        says: 'The body of a frame begins with a described type: the connection ends on another value.',
+        says: 'The body of a frame begins with a described type: another value is refused, by the end of the connection or the session.',
         how: 'A frame whose body is a string.',
       },
       ({ wire }) => wire.send(frame(string('open'))),
     ),
-    closesOn(
+    refusedOn(
       {
         id: 'AMQP-2.3.2-c',
         level: 'must',
-        says: 'A performative that cannot be decoded ends the connection, by decode-error or framing-error.',
+        says: 'A performative that cannot be decoded ends the connection.',
         how: 'A flow whose list says that it is longer than its frame.',
       },
       ({ wire }) => wire.send(frame(raw('00 53 13 c0 7f 05 40 43'))),
-      DECODE,
-      FRAMING,
     ),
     {
       id: 'AMQP-2.3.2-d',

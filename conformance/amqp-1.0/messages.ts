@@ -17,7 +17,7 @@ import {
   ulong,
   type Value,
 } from '../clients/amqp-value.ts'
-import { mustBe, mustEqual } from '../outcome.ts'
+import { fail, mustBe, mustEqual } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import {
   annotations,
@@ -236,13 +236,19 @@ export const messages: Chapter = {
       id: 'AMQP-3.2.1-e',
       level: 'must',
       says: 'A message that has lived longer than its ttl is not delivered.',
-      how: 'A ttl of one millisecond and a message without; 50 ms later the second only comes.',
+      how: 'A ttl of one millisecond and a message without; later the second only comes. Who looks for what has expired now and then is asked again with more time: 50 ms, one second, the patience of the run.',
       async run(trial) {
-        const { receiver } = await received(trial, message('short', header({ ttl: 1 })), message('long'))
-        await sleep(50)
-        receiver.credit(2)
-        mustEqual(textOfBody((await receiver.next()).payload), 'long', 'the body of the message that came')
-        await receiver.nothing('the other message had expired')
+        const session = await begun(trial)
+        for (const waitMs of [50, 1000, Math.max(4000, trial.patienceMs)]) {
+          const word = `after-${waitMs}`
+          await (await session.sender(word)).deliver(message('short', header({ ttl: 1 })), message('long'))
+          await sleep(waitMs)
+          // Attached only now, so that no message is at the link before its time.
+          const receiver = await session.receiver(word)
+          receiver.credit(2)
+          if (textOfBody((await receiver.next()).payload) === 'long') return receiver.nothing('the other message had expired')
+        }
+        fail('a message with a ttl of one millisecond came after seconds')
       },
       mutants: [
         edits('knows no ttl', () => ({ toBroker }) => ({
@@ -334,7 +340,7 @@ export const messages: Chapter = {
     },
     {
       id: 'AMQP-3.2.4-b',
-      level: 'must',
+      level: 'should',
       says: 'A message whose absolute-expiry-time has passed is not delivered.',
       how: 'One that expired in 1970 and one without.',
       async run(trial) {

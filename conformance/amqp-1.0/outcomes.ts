@@ -2,7 +2,7 @@
 import type { Chapter } from '../check.ts'
 import { map, string, symbol } from '../clients/amqp-value.ts'
 import type { Written } from '../clients/amqp-composite.ts'
-import { mustBe, mustEqual } from '../outcome.ts'
+import { mustBe, mustEqual, notSupported } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { bareOf, entryOf, header, headerOf, message, textOfBody } from './message.ts'
 import { edits, sees } from './mutants.ts'
@@ -21,9 +21,16 @@ async function holding(trial: Trial, text = 'x'): Promise<Readonly<{ receiver: R
 /** Another link on the same queue. */
 const another = (receiver: Receiver): Promise<Receiver> => receiver.session.receiver('q', { name: receiver.wire.trial.name('another') })
 
+/** A source may list the outcomes that it takes. */
+function mustTake({ answer: { source } }: Receiver, outcome: string): void {
+  const { outcomes = [] } = source?.kind === 'source' ? source : {}
+  if (outcomes.length > 0 && !outcomes.includes(`amqp:${outcome}:list`)) notSupported(`the outcomes of the source are ${outcomes.join(', ')}`)
+}
+
 /** The next delivery of the message to another link, after its first was settled so. */
 async function after(trial: Trial, state: Written): Promise<Buffer> {
   const { receiver, deliveryId } = await holding(trial)
+  mustTake(receiver, state.kind)
   receiver.settle(deliveryId, state)
   await receiver.detach()
   const next = await another(receiver)
@@ -233,6 +240,7 @@ export const outcomes: Chapter = {
       how: 'modified with undeliverable-here; the same link drains.',
       async run(trial) {
         const { receiver, deliveryId } = await holding(trial)
+        mustTake(receiver, 'modified')
         receiver.settle(deliveryId, { kind: 'modified', undeliverableHere: true })
         await receiver.nothing('the only message is undeliverable there')
       },

@@ -2,21 +2,21 @@
 import type { Check } from '../check.ts'
 import type { Mutant } from '../mutant.ts'
 import type { Trial } from '../trial.ts'
-import { condition, never, silent } from './mutants.ts'
-import { begun, closesWith, detachesWith, endsWith, type Receiver, type Sender, type Session } from './session.ts'
+import { condition, edits, never, silent } from './mutants.ts'
+import { begun, detachesWith, endsWith, refusedBy, type Receiver, type Sender, type Session } from './session.ts'
 
 type Told = Pick<Check, 'id' | 'level' | 'says' | 'how'> & Readonly<{ mutants?: readonly Mutant[] }>
 
-/** In a session: the connection is closed. */
-export function closesOn(told: Told, send: (session: Session, trial: Trial) => void | Promise<void>, ...conditions: readonly string[]): Check {
+/** In a session: the connection does not bear it. By which condition it ends, and whether the session ends alone, is the broker's choice. */
+export function refusedOn(told: Told, send: (session: Session, trial: Trial) => void | Promise<void>): Check {
   return {
     ...told,
     async run(trial) {
       const session = await begun(trial)
       await send(session, trial)
-      await closesWith(session.wire, told.how, ...conditions)
+      await refusedBy(session.wire, told.how, 'close', 'end')
     },
-    mutants: [...refusing('close', conditions), ...(told.mutants ?? [])],
+    mutants: [...bearing('close'), ...(told.mutants ?? [])],
   }
 }
 
@@ -49,6 +49,15 @@ export function detachesOn<L extends Sender | Receiver>(
     },
     mutants: [...refusing('detach', conditions), ...(told.mutants ?? [])],
   }
+}
+
+/** A broker that goes on as if nothing had been wrong, or gives no reason. For checks that take the end of the socket for an answer. */
+export function bearing(kind: 'close' | 'end' | 'detach'): readonly Mutant[] {
+  const bears = edits(`bears what it should answer by ${kind}`, () => () => ({
+    toClient: (piece) => (piece.kind === kind ? 'drop' : undefined),
+    brokerClosed: () => false,
+  }))
+  return [bears, silent(kind)]
 }
 
 /** A broker that says nothing, gives no reason, or a wrong one. */

@@ -396,14 +396,18 @@ export function covers({ first = 0, last = first }: Composite<'disposition'>, de
   return ((deliveryId - first) | 0) >= 0 && ((last - deliveryId) | 0) >= 0
 }
 
-/** Fails unless the broker closes the connection: by a close with one of these conditions (none: any), and then the socket after our own close. */
-export async function closesWith(wire: AmqpWire, why: string, ...conditions: readonly string[]): Promise<void> {
+/** Fails unless the broker closes the connection by a close with one of these conditions. Who ends the socket when both have closed, and when, is nobody's duty. */
+export async function closesWith(wire: AmqpWire, why: string, ...conditions: readonly [string, ...string[]]): Promise<void> {
   const { error } = await wire.next('close')
   mustBe(error !== undefined, `close came without an error: ${why}`)
-  if (conditions.length > 0)
-    mustBe(conditions.includes(conditionOf(error)), `close came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
+  mustBe(conditions.includes(conditionOf(error)), `close came with ${conditionOf(error)} where ${conditions.join(' or ')} was due: ${why}`)
   wire.send({ kind: 'close' })
-  await wire.closed(why)
+}
+
+/** Fails unless the broker refuses what was sent: by one of these with an error, or by the end of the socket, which says no less. (That a close comes before that is a clause of its own, 2.4.3.) */
+export async function refusedBy(wire: AmqpWire, why: string, ...kinds: readonly ('close' | 'end' | 'detach')[]): Promise<void> {
+  const answer = await wire.firstOf(...kinds)
+  mustBe(answer === undefined || answer.error !== undefined, `${answer?.kind} came without an error: ${why}`)
 }
 
 /** Fails unless the broker ends the session with one of these conditions (none: any); then ends it too. */

@@ -28,8 +28,8 @@ import { mustBe } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { section, sectionOf } from './message.ts'
 import { answers, changes, edits, never } from './mutants.ts'
-import { refusing } from './refusals.ts'
-import { authenticated, begun, openOf, queueSource, receiverOf, Session } from './session.ts'
+import { bearing } from './refusals.ts'
+import { authenticated, begun, openOf, queueSource, receiverOf, refusedBy, Session } from './session.ts'
 
 /** Open of these fields, in this order, goes as well as any. */
 function takesOpen(told: Pick<Check, 'id' | 'says' | 'how'>, written: (trial: Trial) => Value): Check {
@@ -94,10 +94,9 @@ function refusesOpen(told: Pick<Check, 'id' | 'says' | 'how' | 'level'>, written
     async run(trial) {
       const wire: AmqpWire = await authenticated(trial)
       wire.send(frame(written(trial)))
-      const { error } = await wire.next('close')
-      mustBe(error !== undefined, 'close came without an error')
+      await refusedBy(wire, told.how, 'close')
     },
-    mutants: refusing('close', []),
+    mutants: bearing('close'),
   }
 }
 
@@ -265,10 +264,9 @@ export const types: Chapter = {
           ...receiverOf(trial, 'q', { source: queueSource(trial, 'q', { filter: raw('c1 0a 03 a3 01 61 a1 01 62 a3 01 63') }) }),
           handle: 0,
         })
-        const { error } = await session.wire.nextOf('detach', 'end', 'close')
-        mustBe(error !== undefined, 'no error came')
+        await refusedBy(session.wire, 'after such a filter', 'detach', 'end', 'close')
       },
-      mutants: refusing('close', []),
+      mutants: bearing('close'),
     },
     refusesOpen(
       { id: 'AMQP-1.4-f', level: 'should', says: 'A field has the type that it is defined with.', how: 'Open whose container id is a list.' },

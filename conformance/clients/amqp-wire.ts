@@ -100,6 +100,15 @@ export class AmqpWire {
     return this.#find(is, `${kinds.join(' or ')} to ${this.#name}`)
   }
 
+  /** The next frame that is one of these, all before it read; undefined when the connection ends without one. */
+  async firstOf<K extends ReceivedKind>(...kinds: readonly K[]): Promise<Received<K> | undefined> {
+    const is = (piece: Received): piece is Received<K> => (kinds as readonly ReceivedKind[]).includes(piece.kind)
+    for (;;) {
+      const piece = await this.inbox.next(`${kinds.join(' or ')} to ${this.#name}`)
+      if (piece === undefined || is(piece)) return piece
+    }
+  }
+
   /** Announces a protocol; the broker must answer with the same header. */
   async headers(protocol: number): Promise<void> {
     this.sendHeader(protocol)

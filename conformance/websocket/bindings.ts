@@ -103,7 +103,7 @@ export const overMqtt: Chapter = {
       id: 'MQTT-6.0.0-1',
       level: 'must',
       says: 'MQTT comes in binary messages: any other kind of data ends the connection.',
-      how: 'PINGREQ in a text message.',
+      how: 'A text message of one NUL.',
       async run(trial) {
         const { wire, dialect } = await opened(trial, [mqtt])
         wire.frame({ opcode: OPCODE.text, payload: Buffer.from('\0') })

@@ -1,58 +1,42 @@
 // One AMQP client's connection: its state, its channels, what it owes, and what closes it. What each performative does is in on/.
-// Not here: bytes ↔ frames (codec.ts), sessions of AMQP (channel.ts), links (incoming-link.ts, outgoing-link.ts).
+// Not here: bytes ↔ frames (codec.ts), headers and log-in (greeting.ts), sessions of AMQP (channel.ts), links (incoming-link.ts, outgoing-link.ts).
 //
-//     header ─SASL─▶ sasl ─init─▶ login (─challenge─▶ sasl ─response─▶ login) ─ok─▶ second ─AMQP─▶ greeted ─Open─▶ opening ─committed─▶ open ─Close─▶ ended
-//        └───────────────AMQP (bare)──────────────────────────▶ greeted         │                    │
-//        └──────────────────── Close with an error, silence, or the wire gone ──┴────────────────────┴──▶ ended
-import type { Address, Broker, BrokerError, Connection, Log, LoginStep, Replies, Session, Ticket, Wire } from '../../src/api.ts'
+//     greeting ─our header─▶ greeted ─Open─▶ opening ─committed─▶ open ─Close─▶ ended
+//         └───── Close with an error, silence, or the wire gone ────┴─────────────▶ ended
+import type { BrokerError, Connection, Replies, Session, Ticket, Wire } from '../../src/api.ts'
 import { HeartBeat, type HeartBeatOwner, SCHEDULE_LATE_MS } from '../shared/heart-beat.ts'
-import { TEMPORARY } from '../shared/naming.ts'
 import { SOLE_CONNECTION } from './capabilities.ts'
-import type { Channel, Link } from './channel.ts'
-import { AMQP_HEADER, FRAME_AMQP, FRAME_SASL, type Frame, Parser, SASL_HEADER } from './codec.ts'
+import type { Channel } from './channel.ts'
+import { AMQP_HEADER, FRAME_AMQP, type Frame, Parser } from './codec.ts'
+import { Committed } from './committed.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from './errors.ts'
-import { beginsWith, type Leaving, outlives } from './expiry.ts'
-import { close, HEARTBEAT, saslChallenge, saslMechanisms, saslOutcome } from './frames.ts'
+import { close, HEARTBEAT } from './frames.ts'
+import { Greeting, type GreetingOwner } from './greeting.ts'
 import type { IncomingLink } from './incoming-link.ts'
-import type { KeptLink, KeptLinks } from './kept-links.ts'
-import type { OutgoingLink } from './outgoing-link.ts'
+import { Names } from './names.ts'
+import { Nodes } from './nodes.ts'
 import { type Open, type Performative, readPerformative } from './performatives.ts'
 import { TermReader } from './reader.ts'
-import { Sasl } from './sasl.ts'
-import type { AmqpSettings } from './settings.ts'
+import type { Shared } from './shared.ts'
+import { Shares, type SharesOwner } from './shares.ts'
 import { Transactions } from './transactions.ts'
+import { Turns, type TurnsOwner } from './turns.ts'
 
 /** However often a peer wants a sign of life: so often the schedule can give one, and no more. */
 const BEAT_MS_MIN = 100
 
-/** What all connections of the front end share. */
-export type Shared = Readonly<{
-  broker: Broker
-  settings: AmqpSettings
-  log: Log
-  /** Every link by principal, container, role and name: who attaches one again takes it over. */
-  links: Map<string, () => void>
-  /** Links whose client is away and may come back. */
-  kept: KeptLinks
-  /** Links that take from a durable subscription, by its queue. */
-  subscribers: Map<string, number>
-  connectionId: () => string
-  handle: Handler
-  openFrame: (connection: AmqpConnection) => Buffer
-}>
+type State = 'greeting' | 'greeted' | 'opening' | 'open' | 'ended'
 
-/** Does what one performative of an open connection asks for. Throws `ConnectionFault` for what ends the connection, nothing else on what a client sent. */
-export type Handler = (connection: AmqpConnection, frame: Frame, performative: Performative) => void
-
-type State = 'header' | 'sasl' | 'login' | 'second' | 'greeted' | 'opening' | 'open' | 'ended'
-
-export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
+export class AmqpConnection implements Connection, Replies, HeartBeatOwner, GreetingOwner, SharesOwner, TurnsOwner {
   readonly shared: Shared
   readonly reader: TermReader
   readonly channels = new Map<number, Channel>()
   /** Links that are detached and have messages that wait for room. */
   readonly lingering = new Set<IncomingLink>()
   readonly transactions = new Transactions()
+  readonly names: Names
+  readonly nodes: Nodes
+  readonly turns: Turns
   readonly id: string
   /** Whose messages its links send, for no-local: the client's, if it is alone of its name. */
   origin = ''
@@ -65,24 +49,15 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   congestedOut = false
   readonly #wire: Wire
   readonly #parser: Parser
-  readonly #sasl: Sasl
-  #state: State = 'header'
+  readonly #greeting: Greeting
+  readonly #shares: Shares
+  #state: State = 'greeting'
   #session: Session | undefined
   #idle: HeartBeat | undefined
-  #numbers = 0
   #holds = 0
   #pressures = 0
   #partialBytes = 0
-  #doneUpTo: Ticket = 0
-  #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
-  readonly #held = new Map<string, number>()
-  /** Kept ones that wait for the end of their session or of the connection. */
-  readonly #keptHere = new Map<string, Readonly<{ link: Link; channel: Channel }>>()
-  readonly #unflushed = new Set<Channel>()
-  #flushWaits = false
-  readonly #topUps = new Set<OutgoingLink>()
-  #topUpWaits = false
-  readonly #shares: Readonly<{ share: () => boolean; whenDone: (() => void) | undefined }>[] = []
+  readonly #committed = new Committed()
   #cancelConnectTimeout: () => void
 
   constructor(shared: Shared, wire: Wire) {
@@ -92,7 +67,11 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.id = shared.connectionId()
     this.reader = new TermReader(settings)
     this.#parser = new Parser(settings.frameBytesMax, settings.sessionsMax - 1)
-    this.#sasl = new Sasl(shared.broker, wire)
+    this.#greeting = new Greeting(this, shared.broker, wire)
+    this.#shares = new Shares(this)
+    this.names = new Names(this)
+    this.nodes = new Nodes(this)
+    this.turns = new Turns(this)
     this.#cancelConnectTimeout = shared.broker.schedule(settings.connectTimeoutMs, () => {
       this.fail(fault('timeout', `No Open came within ${settings.connectTimeoutMs} ms (connectTimeoutMs).`))
     })
@@ -116,6 +95,10 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     return this.#session
   }
 
+  get sessionIfOpen(): Session | undefined {
+    return this.#session
+  }
+
   get creditWindow(): number {
     return this.shared.settings.creditWindow
   }
@@ -135,7 +118,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#hold(HOLD.output, high)
     for (const channel of this.channels.values()) {
       if (high) channel.stall()
-      else channel.pump()
+      else channel.outbox.pump()
     }
   }
 
@@ -174,10 +157,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   // ---- What the core tells
 
   done(upTo: Ticket): void {
-    this.#doneUpTo = upTo
-    let ran = 0
-    while (ran < this.#after.length && this.#after[ran].ticket <= upTo) this.#after[ran++].run()
-    if (ran > 0) this.#after.splice(0, ran)
+    this.#committed.done(upTo)
     this.flush()
   }
 
@@ -205,66 +185,21 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
 
   /** `run` when this ticket of the connection's session is committed; at once if it is. */
   after(ticket: Ticket, run: () => void): void {
-    if (ticket <= this.#doneUpTo) run()
-    else this.#after.push({ ticket, run })
-  }
-
-  flushLater(channel: Channel): void {
-    this.#unflushed.add(channel)
-    if (this.#flushWaits) return
-    this.#flushWaits = true
-    this.#inTurn(() => {
-      this.#flushWaits = false
-      this.flush()
-    })
+    this.#committed.after(ticket, run)
   }
 
   flush(): void {
-    if (this.#unflushed.size === 0) return
-    for (const channel of this.#unflushed) if (!this.over) channel.flush()
-    this.#unflushed.clear()
-  }
-
-  /** Credit goes back to the core, not from inside a call of the core. */
-  topUpLater(link: OutgoingLink): void {
-    this.#topUps.add(link)
-    if (this.#topUpWaits) return
-    this.#topUpWaits = true
-    this.#inTurn(() => {
-      this.#topUpWaits = false
-      const links = [...this.#topUps]
-      this.#topUps.clear()
-      if (!this.over) for (const each of links) each.topUp()
-    })
+    this.turns.flush()
   }
 
   /** Does what may be much for one turn in shares, until there is no more, and then what follows. Meanwhile nothing else is heard of this client. */
   inShares(share: () => boolean, whenDone?: () => void): void {
-    const isFirst = this.#shares.length === 0
-    if (isFirst && !share()) {
-      whenDone?.()
-      return
-    }
-    this.#shares.push({ share, whenDone })
-    if (!isFirst) return
-    this.#hold(HOLD.shares, true)
-    this.#inTurn(this.#goOn)
+    this.#shares.run(share, whenDone)
   }
 
-  readonly #goOn = (): void => {
-    if (this.over) return
-    const [{ share, whenDone }] = this.#shares
-    if (!share()) {
-      whenDone?.()
-      this.#shares.shift()
-    }
-    if (this.over) return
-    if (this.#shares.length > 0) {
-      this.#inTurn(this.#goOn)
-      return
-    }
-    this.#hold(HOLD.shares, false)
-    this.#work()
+  holdForShares(on: boolean): void {
+    this.#hold(HOLD.shares, on)
+    if (!on) this.#work()
   }
 
   /** More (or fewer) bytes of unfinished messages; false: too many. */
@@ -273,115 +208,15 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     return this.#partialBytes <= this.shared.settings.partialBytesMax
   }
 
-  /** A number for something of this connection. */
-  number(): number {
-    return ++this.#numbers
-  }
-
-  temporary(kind: 'queue' | 'topic'): Address {
-    return this.shared.broker.address(kind, [TEMPORARY, `amqp-${this.id}`, String(this.number())])
-  }
-
-  /** Makes a temporary node of this client's. 0: `session.refusal`. */
-  makeTemporary(node: Address): Ticket {
-    const { topicBacklogMessages, topicBacklogBytes } = this.shared.settings
-    const backlog = { limitMessages: topicBacklogMessages, limitBytes: topicBacklogBytes, whenFull: 'drop-oldest' } as const
-    return this.session.declare(node, { durable: true, lifetime: 'temporary', owner: this.#owner, ...backlog })
-  }
-
-  /** Takes one that is this client's, and perhaps nobody's since its connection broke. 0: `session.refusal`. */
-  takeTemporary(node: Address): Ticket {
-    return this.session.hold(node, 0, this.#owner)
-  }
-
-  get #owner(): string {
-    return `amqp\0${this.principal}\0${this.containerId}`
-  }
-
-  /** Keeps a queue that lives by being held; several links may. False: `session.refusal`. */
-  hold(queue: Address): boolean {
-    const key = queue.path.join('\0')
-    const holders = this.#held.get(key) ?? 0
-    if (holders === 0 && this.session.hold(queue, 0) === 0) return false
-    this.#held.set(key, holders + 1)
-    return true
-  }
-
-  letGo(queue: Address): void {
-    const key = queue.path.join('\0')
-    const holders = (this.#held.get(key) ?? 1) - 1
-    if (holders > 0) {
-      this.#held.set(key, holders)
-      return
-    }
-    this.#held.delete(key)
-    this.#session?.release(queue)
-  }
-
-  linkKey(name: string, receives: boolean): string {
-    return `${this.principal}\0${this.containerId}\0${receives ? 'receiver' : 'sender'}\0${name}`
-  }
-
-  /** Keeps what a link has, where its terminus outlives what it leaves by. False: it is to be released. */
-  keep(link: Link, leaving: Leaving, channel: Channel): boolean {
-    const { kept } = this.shared
-    if (!outlives(link.expiry) || this.#keptHere.size >= this.shared.settings.linksMax) return false
-    const key = this.linkKey(link.attach.name, link.receives)
-    link.suspend()
-    kept.keep(key, link, () => this.#keptHere.delete(key))
-    if (beginsWith(link.expiry, leaving)) kept.begin(key)
-    else this.#keptHere.set(key, { link, channel })
-    return true
-  }
-
-  /** A link that its client left is attached again, here or elsewhere. */
-  takeKept(key: string, signature: string): KeptLink | undefined {
-    return this.shared.kept.take(key, signature)
-  }
-
-  /** Its session ended: the time of those begins that waited for that. */
-  beginKept(ended: Channel): void {
-    for (const [key, { link, channel }] of this.#keptHere) {
-      if (channel !== ended || !beginsWith(link.expiry, 'end')) continue
-      this.#keptHere.delete(key)
-      this.shared.kept.begin(key, link)
-    }
-  }
-
-  /** A link is no more: its name is free, and its temporary queue goes. */
-  released(link: Link, gone: boolean): void {
-    this.shared.links.delete(this.linkKey(link.attach.name, link.receives))
-    const node = link.receives ? link.source.node : link.node
-    if (node !== undefined && !gone) this.#session?.release(node)
-    if (!link.receives) return
-    const { source } = link
-    if (source.durable && !source.lookup) this.#subscriber(source.queue, -1)
-    // With the connection, or with a session of its own, goes what holds it.
-    if (source.temporary && !gone && !link.apart) this.letGo(source.queue)
-  }
-
-  /** Counts who takes from a durable subscription, here and on other connections. */
-  #subscriber(queue: Address, change: number): number {
-    const { subscribers } = this.shared
-    const key = queue.path.join('\0')
-    const count = (subscribers.get(key) ?? 0) + change
-    if (count > 0) subscribers.set(key, count)
-    else subscribers.delete(key)
-    return count
-  }
-
-  subscribed(queue: Address): void {
-    this.#subscriber(queue, 1)
-  }
-
-  subscribersOf(queue: Address): number {
-    return this.#subscriber(queue, 0)
-  }
-
   /** The client closes (part 2.7.9): our Close answers it. */
   leave(): void {
     this.write(close(undefined))
     this.#end('clean')
+    this.#wire.end()
+  }
+
+  hangUp(): void {
+    this.#end('lost')
     this.#wire.end()
   }
 
@@ -393,31 +228,25 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     }
     this.flush()
     // Before our header is sent there is nothing else to say (part 2.2), and during SASL no Close.
-    if (this.#state === 'header') this.write(AMQP_HEADER)
+    if (this.#state === 'greeting' && this.#greeting.silent) this.write(AMQP_HEADER)
     if (this.#state === 'greeted' || this.#state === 'opening') this.write(this.shared.openFrame(this))
     if (this.#state === 'greeted' || this.#state === 'opening' || this.#state === 'open') this.write(close(error))
-    this.#end('lost')
-    this.#wire.end()
+    this.hangUp()
   }
 
-  /** A header without SASL before it: nobody in particular. Nothing is read meanwhile. */
-  #loginBare(): void {
-    this.#hold(HOLD.login, true)
-    this.shared.broker.authenticate({ user: undefined, password: undefined, remote: this.remote, secure: this.#wire.secure }).then(
-      (principal) => {
-        this.principal = principal
-        this.#logged(() => {})
-      },
-      (error: unknown) => this.#logged(() => this.fail(errorOf(error))),
-    )
+  // ---- The greeting
+
+  is(principal: string): void {
+    this.principal = principal
   }
 
-  #logged(then: () => void): void {
-    if (this.over) return
-    then()
-    if (this.over) return
-    this.#hold(HOLD.login, false)
-    this.#work()
+  greeted(): void {
+    this.#state = 'greeted'
+  }
+
+  holdForLogin(on: boolean): void {
+    this.#hold(HOLD.login, on)
+    if (!on) this.#work()
   }
 
   /** Open was read and is good: the session of the core, then our Open. */
@@ -457,10 +286,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       const beatAfterMs = opened.idleTimeoutMs === 0 ? 0 : Math.max(BEAT_MS_MIN, opened.idleTimeoutMs / 2 - SCHEDULE_LATE_MS)
       this.#idle = new HeartBeat(broker, this, { beatAfterMs, silenceMaxMs: settings.idleTimeoutMs * 2 })
       // What came with Open, before what comes next; not from inside a call of the core.
-      this.#inTurn(() => {
-        this.#hold(HOLD.login, false)
-        this.#work()
-      })
+      this.inTurn(() => this.holdForLogin(false))
     })
   }
 
@@ -476,7 +302,7 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
   }
 
   /** In a turn of its own, in which nobody else would catch what is thrown. */
-  #inTurn(run: () => void): void {
+  inTurn(run: () => void): void {
     this.shared.broker.clock.turn(() => {
       try {
         run()
@@ -494,24 +320,15 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     }
     this.shared.log.error({ err: error, remote: this.remote }, 'amqp: a connection failed')
     // What failed may fail again.
-    this.#unflushed.clear()
+    this.turns.forget()
     this.fail(errorOf(error))
   }
 
   /** Takes one header or frame; false: none is there, or it is not the time. */
   #step(): boolean {
     switch (this.#state) {
-      case 'header':
-      case 'second': {
-        const header = this.#parser.header()
-        if (header !== undefined) this.#onHeader(header)
-        return header !== undefined
-      }
-      case 'sasl': {
-        const frame = this.#parser.frame(FRAME_SASL)
-        if (frame !== undefined) this.#onSasl(frame)
-        return frame !== undefined
-      }
+      case 'greeting':
+        return this.#greeting.step(this.#parser)
       case 'greeted':
       case 'open': {
         if (this.#holds & (HOLD.login | HOLD.shares)) return false
@@ -522,55 +339,6 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
       default:
         return false
     }
-  }
-
-  #onHeader(header: Buffer): void {
-    if (header.equals(SASL_HEADER) && this.#state === 'header') {
-      this.write(SASL_HEADER)
-      this.write(saslMechanisms(this.#sasl.mechanisms))
-      this.#state = 'sasl'
-    } else if (header.equals(AMQP_HEADER)) {
-      this.write(AMQP_HEADER)
-      const bare = this.#state === 'header'
-      this.#state = 'greeted'
-      if (bare) this.#loginBare()
-    } else {
-      // Another protocol or version: we say what we speak, and close (part 2.2).
-      this.write(header[4] === 3 || header[4] === 2 ? SASL_HEADER : AMQP_HEADER)
-      this.#end('lost')
-      this.#wire.end()
-    }
-  }
-
-  #onSasl(frame: Frame): void {
-    const said = readPerformative(this.reader.over(frame.bytes, frame.start, frame.end))
-    if (said.kind !== 'sasl-init' && said.kind !== 'sasl-response') {
-      this.#saslFailed(1)
-      return
-    }
-    this.#state = 'login'
-    this.#hold(HOLD.login, true)
-    const step = said.kind === 'sasl-init' ? this.#sasl.begin(said.mechanism, said.response) : this.#sasl.goOn(said.response)
-    step.then(
-      (answer) => {
-        if (answer.kind === 'done') this.principal = answer.principal
-        this.#logged(() => this.#saslWent(answer))
-      },
-      (error: unknown) => {
-        this.#logged(() => this.#saslFailed(errorOf(error).condition === 'amqp:unauthorized-access' ? 1 : 4))
-      },
-    )
-  }
-
-  #saslWent({ kind, data }: LoginStep): void {
-    this.#state = kind === 'done' ? 'second' : 'sasl'
-    this.write(kind === 'done' ? saslOutcome(0, data) : saslChallenge(data))
-  }
-
-  #saslFailed(code: number): void {
-    this.write(saslOutcome(code))
-    this.#end('lost')
-    this.#wire.end()
   }
 
   #onFrame(frame: Frame): void {
@@ -595,13 +363,11 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner {
     this.#cancelConnectTimeout()
     this.#idle?.stop()
     for (const channel of this.channels.values()) channel.close(true)
-    for (const [key, { link }] of this.#keptHere) this.shared.kept.begin(key, link)
-    this.#keptHere.clear()
+    this.names.beginAll()
     for (const link of [...this.lingering]) link.release(true)
     this.channels.clear()
-    this.#unflushed.clear()
-    this.#topUps.clear()
-    this.#after = []
+    this.turns.clear()
+    this.#committed.clear()
     const session = this.#session
     this.#session = undefined
     session?.close(how)

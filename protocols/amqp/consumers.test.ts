@@ -1,4 +1,4 @@
-// How receivers stand beside each other, seen through rhea: consumer priority, exclusive receivers.
+// How receivers stand beside each other, and begin with what is retained, seen through rhea.
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Inbox, openReceiver, openSender, sendRhea, startNode, stopNodes, told } from './fake-node.ts'
 
@@ -47,4 +47,21 @@ it('a receiver that is too slow is detached where the configuration says so', as
   for (let i = 0; i < 5; i++) expect(await sendRhea(sender, { body: i })).toBe('accepted')
   expect((await ended).receiver?.error).toMatchObject({ condition: 'amqp:resource-limit-exceeded' })
   expect(node.core.core.figures().entries).toBe(0)
+})
+
+it('a receiver that asks for it begins with what its topics retain', async () => {
+  const node = await startNode()
+  const connection = await node.rhea()
+  const sender = await openSender(connection, 'topic://news.a')
+  await sendRhea(sender, { body: 'kept', message_annotations: { 'x-opt-retain': true } })
+  const plain = await openReceiver(connection, 'topic://news.>')
+  const retroactive = await openReceiver(connection, 'topic://news.>?consumer.retroactive=true')
+  const durable = await openReceiver(connection, {
+    name: 'durable',
+    source: { address: 'topic://news.a?consumer.retroactive=true', durable: 2, expiry_policy: 'never' },
+  })
+  await sendRhea(sender, { body: 'next' })
+  expect((await plain.next()).message?.body).toBe('next')
+  for (const inbox of [retroactive, durable])
+    expect([(await inbox.next()).message?.body, (await inbox.next()).message?.body]).toEqual(['kept', 'next'])
 })

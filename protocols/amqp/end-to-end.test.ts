@@ -383,6 +383,7 @@ describe('an address', () => {
     ['a::b', 'amqp:not-implemented'],
     ['a?consumer.prefetchSize=1', 'amqp:not-implemented'],
     ['a?consumer.exclusive=perhaps', 'amqp:invalid-field'],
+    ['topic://a?consumer.retroactive=1', 'amqp:invalid-field'],
     ['a?consumer.priority=high', 'amqp:invalid-field'],
   ])('%j is refused with %s, and the connection goes on', async (address, condition) => {
     const node = await startNode()

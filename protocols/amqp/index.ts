@@ -1,11 +1,12 @@
 // AMQP 1.0 for the broker: its ports, its settings, its connections. What maps to what: docs/protocols/amqp.md.
 import type { Broker, Connection, FrontEnd, Log, Protocol, Wire } from '../../src/api.ts'
-import { AmqpConnection, type Shared } from './connection.ts'
+import { AmqpConnection } from './connection.ts'
 import { amqpDialect } from './format.ts'
 import { KeptLinks } from './kept-links.ts'
 import { handle } from './on/index.ts'
 import { openFrame } from './on/open.ts'
 import { type AmqpSettings, schema } from './settings.ts'
+import type { Shared } from './shared.ts'
 
 const amqp: Protocol = {
   name: 'amqp',

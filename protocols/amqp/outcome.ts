@@ -71,6 +71,12 @@ export function outcomeTerm(outcome: CoreOutcome, error?: AmqpError): Term {
   }
 }
 
+/** The same as it is written. */
+export function outcomeBytes(outcome: CoreOutcome, error?: AmqpError): Buffer {
+  if (outcome.kind === 'accepted') return ACCEPTED_BYTES
+  return new TermWriter(64).term(outcomeTerm(outcome, error)).bytes()
+}
+
 export function errorTerm(error: AmqpError): Term {
   const info = Object.entries(error.info ?? {}).map(([key, value]) => [symbol(key), symbol(value)] as const)
   // A name of the client's own may be in it, and its frames may be small.
@@ -98,6 +104,8 @@ const SYMBOLIC: Readonly<Record<string, number>> = {
   'amqp:discharge:list': 0x32,
   'amqp:transactional-state:list': 0x34,
 }
+
+export const ACCEPTED_BYTES = new TermWriter(8).term(outcomeTerm(ACCEPTED)).bytes()
 
 const DESCRIPTION_CHARACTERS = 300
 

@@ -1,74 +1,38 @@
 // A link on which the client receives (part 2.6): takes deliveries from one queue as its credit and the session's window allow, and settles.
-// Hot room. Not here: how its queue came to be (sources.ts), frames (outbound.ts), delivery ids (channel.ts).
+// Hot room. Not here: how its queue came to be (sources.ts), its credit (link-credit.ts), messages (rendering.ts), frames (outbound.ts), delivery ids (outbox.ts).
 //
 // A link whose source outlives it (expiry.ts) has a session of the core of its own, and keeps what it sent until it is settled: when its client goes, all
 // of that stays locked, and the link of the same name that comes after it inherits and resumes it (resuming.ts).
-//
-// What the core may hand over is the least of: the client's credit, `prefetch`, and what is left of `unsettledMax`; bytes come back as the
-// socket drains. So a receiver with endless credit and a closed window, or one that never settles, costs a bounded amount.
 import type {
-  Address,
   BrokerError,
   Browse,
   BrowseSink,
   Consumer,
-  ConsumerOptions,
   Delivery,
   Message,
   Outcome as CoreOutcome,
-  QueuePattern,
   Replies,
   Session,
   Sink,
   Ticket,
 } from '../../src/api.ts'
-import { formatAddress } from './address.ts'
 import type { Channel } from './channel.ts'
-import { annotatedHead, changedHead, isAnnotated } from './annotated.ts'
+import { Committed } from './committed.ts'
 import { brokerError, errorOf } from './errors.ts'
 import type { Expiry } from './expiry.ts'
-import { groupFirstHead } from './group-first.ts'
 import { DIALECT } from './incoming-message.ts'
 import type { KeptLink } from './kept-links.ts'
-import { isTerminal, type Outcome, outcomeTerm, readOutcome, RELEASED } from './outcome.ts'
-import { entryOfTag, headerSection, type OutboundLink } from './outbound.ts'
-import type { OwnSession } from './own-session.ts'
-import type { Attach, Flow } from './performatives.ts'
-import { bytesOf, InHand, missing, type Resumption } from './resuming.ts'
-import { DELIVERY_ANNOTATIONS, section } from './sections.ts'
-import { pairs, symbol, type Term, text } from './term.ts'
+import { LinkCredit } from './link-credit.ts'
+import { isTerminal, type Outcome, outcomeBytes, readOutcome, RELEASED } from './outcome.ts'
+import { entryOfTag, type OutboundLink } from './outbound.ts'
+import { OwnSink, type OwnSession } from './own-session.ts'
+import type { Attach } from './performatives.ts'
+import { Rendering } from './rendering.ts'
+import { Resending } from './resending.ts'
+import { bytesOf, InHand, saidOf } from './resuming.ts'
+import type { Source } from './source.ts'
+import type { Term } from './term.ts'
 import type { OpenTransaction, Settled } from './transactions.ts'
-import type { Terminus } from './terminus.ts'
-import { TermWriter } from './writer.ts'
-
-/** Where a link takes from, and what becomes of that when it ends. */
-export type Source = Readonly<{
-  queue: Address
-  /** As the answer names it. */
-  address: string
-  /** Goes with the link. */
-  temporary: boolean
-  /** The temporary node that goes with it. */
-  node: Address | undefined
-  /** A durable subscription: it goes when the link is closed, and stays when it is only detached. */
-  durable: boolean
-  /** How it stands beside other receivers. */
-  exclusive: ConsumerOptions['exclusive']
-  priority: number
-  /** Nothing is consumed: the client asks what there is (and may delete it by closing the link). */
-  lookup: boolean
-  /** Of more than one topic or queue: each delivery says which. */
-  wildcard: boolean
-  /** It takes from every queue that matches, or from those of a list, instead of from `queue`. */
-  several?: QueuePattern | readonly Address[]
-  /** The queue is only looked at (distribution-mode copy): settled by us, nothing is taken. */
-  copy: boolean
-  /** Of a queue it is the consumer's, of a subscription its binding's. */
-  selector: string | undefined
-  noLocal: boolean
-  /** What is in force of what was asked, for the answer. */
-  filter: Terminus['filter']
-}>
 
 export type OutgoingOptions = Readonly<{ attach: Attach; source: Source; expiry: Expiry; signature: string; own: OwnSession | undefined }>
 
@@ -91,36 +55,19 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   apart: boolean
   /** Among those that may be kept. */
   #hasPlace: boolean
-  #doneUpTo: Ticket = 0
-  #after: Readonly<{ ticket: Ticket; run: () => void }>[] = []
-  /** What was sent and is unsettled, of a link with a session of its own, and what of it is to be sent again. */
+  #committed = new Committed()
+  /** What was sent and is unsettled, of a link with a session of its own. */
   #inHand: InHand | undefined
-  #toResume: Resumption[] = []
-  #sink: SinkOf | undefined
-  /** What was said to be unsettled is not all: nothing new may go. */
-  #resumesOnly = false
+  readonly #resending: Resending
+  #sink: OwnSink | undefined
   #consumer: Consumer | undefined
   /** The consumer, or what looks at the queue. */
-  #taker: Browse | undefined
-  #over = false
-  /** Begun on the wire, and handed over but not yet begun. */
-  #deliveryCount = 0
-  #waiting = 0
-  /** What the client allows beyond those. */
-  #credit = 0
-  /** What the core may still hand over. */
-  #granted = 0
-  #grantedBytes = false
-  #bytesBack = 0
-  #stalled = false
-  #held = false
-  /** Deliveries of which the client has yet to speak. */
-  unsettled = 0
-  #drain = false
-  /** Tags that the client brought back from an earlier connection, with what became of them there. */
-  readonly #resumed: Map<string, CoreOutcome> | undefined
-  #lastTo: Address | undefined
-  #lastToSection: Uint8Array = EMPTY
+  taker: Browse | undefined
+  over = false
+  readonly credit: LinkCredit
+  readonly rendering: Rendering
+  /** What the client brought back from an earlier connection as done, by the part of its tag that stays with an entry. */
+  readonly #said: Map<string, CoreOutcome> | undefined
 
   constructor(channel: Channel, { attach, source, expiry, signature, own }: OutgoingOptions) {
     this.expiry = expiry
@@ -137,21 +84,23 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.incoming = attach.handle
     this.handle = attach.own
     this.source = source
+    this.credit = new LinkCredit(this, channel.connection.shared.settings)
+    this.rendering = new Rendering(channel.connection.reader, source.wildcard)
     this.settled = attach.senderSettles === 1 || source.copy
     const standard = attach.source?.defaultOutcome
     const outcome = standard === undefined ? undefined : readOutcome(standard)
     this.#defaultOutcome = outcome !== undefined && isTerminal(outcome) ? outcome : RELEASED
-    this.#resumed = resumedOf(attach)
-    this.#resumesOnly = attach.incomplete
+    this.#said = saidOf(attach)
+    this.#resending = new Resending(this, channel)
   }
 
   open(consumer: Consumer): void {
     this.#consumer = consumer
-    this.#taker = consumer
+    this.taker = consumer
   }
 
   look(browse: Browse): void {
-    this.#taker = browse
+    this.taker = browse
   }
 
   /** Its own session, or the connection's. */
@@ -162,8 +111,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   /** `run` when this ticket of its session is committed. */
   after(ticket: Ticket, run: () => void): void {
     if (this.#own === undefined) this.#channel.connection.after(ticket, run)
-    else if (ticket <= this.#doneUpTo) run()
-    else this.#after.push({ ticket, run })
+    else this.#committed.after(ticket, run)
   }
 
   /** Something may be inherited of it. */
@@ -173,126 +121,88 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Where the core gives what it has for a link with a session of its own: to whoever has that then. */
   get sink(): Sink {
-    this.#sink ??= new SinkOf(this)
+    this.#sink ??= new OwnSink(this)
     return this.#sink
   }
 
   /** Goes on where the last link of this name was left. Answers what it has unsettled. */
   inherit(link: OutgoingLink): readonly (readonly [Term, Term])[] {
-    link.#channel.forgetUnsettled(link)
+    link.#channel.outbox.unsettled.forget(link)
     this.#own = link.#own
     this.apart = link.apart
     this.#hasPlace = link.#hasPlace
     link.#hasPlace = false
-    this.#doneUpTo = link.#doneUpTo
-    this.#after = link.#after
+    this.#committed = link.#committed
     this.#consumer = link.#consumer
-    this.#taker = link.#taker
+    this.taker = link.taker
     this.#sink = link.#sink
     if (this.#sink !== undefined) this.#sink.to = this
     this.#inHand = link.#inHand
-    this.#grantedBytes = true
-    this.#bytesBack = link.#bytesBack
+    this.credit.inherit(link.credit)
     if (this.#own !== undefined) this.#own.to = this
     if (this.#inHand === undefined) return []
-    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach, this.source.several !== undefined, this.#channel.connection.frameBytesOut)
+    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach, this.#channel.connection.frameBytesOut)
     // Nobody knows whether it came, or what became of it: it is given out again.
-    for (const delivery of forgotten) this.#settleInHand(delivery.tag, delivery.tag, RELEASED, false)
-    this.#toResume = toResume
-    this.unsettled = this.#inHand.size
+    for (const delivery of forgotten) this.settleInHand(delivery.tag, delivery.tag, RELEASED, false)
+    this.#resending.begin(toResume)
+    this.credit.unsettled = this.#inHand.size
     this.#consumer?.stall(false)
     return ours
   }
 
   /** Not all that is unsettled had room in our attach (part 2.7.3, incomplete-unsettled). */
   resumeOnly(): void {
-    this.#resumesOnly = true
+    this.#resending.only = true
   }
 
-  #settleInHand(first: number, last: number, outcome: CoreOutcome, answered: boolean): Ticket {
-    this.#bytesBack += this.#inHand?.settled(first, last) ?? 0
+  /** Answers the ticket; 0: they are gone already. */
+  settleInHand(first: number, last: number, outcome: CoreOutcome, answered: boolean): Ticket {
+    this.credit.bytesBack += this.#inHand?.settled(first, last) ?? 0
     return this.#consumer?.settle(first, last, outcome, answered) ?? 0
   }
 
   get flowState(): Readonly<{ handle: number; deliveryCount: number; credit: number; drain: boolean }> {
-    return { handle: this.handle, deliveryCount: this.#deliveryCount, credit: this.#credit, drain: this.#drain }
+    const { deliveryCount, left, drain } = this.credit
+    return { handle: this.handle, deliveryCount, credit: left, drain }
   }
 
   // ---- Credit
 
-  flow(flow: Flow): void {
-    const credit = flow.linkCredit ?? 0
-    // Part 2.6.7: link-credit := delivery-count(receiver) + link-credit(receiver) − delivery-count(sender).
-    const known = flow.deliveryCount ?? 0
-    const left = (known + credit - this.#deliveryCount - this.#waiting) | 0
-    this.#credit = credit > 0x7f_ff_ff_ff ? credit : Math.max(0, left)
-    this.#drain = flow.drain
-    this.topUp()
-    if (this.#drain) this.#drainLater()
+  /** It may be given something. */
+  get takes(): boolean {
+    return this.answered && !this.over
   }
 
-  /** Tells the core what it may hand over now. */
+  /** Sends again what is to be sent again, as far as there is credit. Something new may come once that is done. */
+  takesNew(): boolean {
+    return this.#resending.isDone()
+  }
+
   topUp(): void {
-    const taker = this.#taker
-    if (taker === undefined || !this.answered || this.#over) return
-    const { prefetch, prefetchBytes, unsettledMax } = this.#channel.connection.shared.settings
-    if (this.#toResume.length > 0) this.#resumeSome()
-    const none = this.#resumesOnly || this.#toResume.length > 0
-    const wanted = none ? 0 : Math.max(0, Math.min(this.#credit, prefetch - this.#waiting, this.settled ? prefetch : unsettledMax - this.unsettled))
-    const messages = wanted - this.#granted
-    let bytes = 0
-    if (!this.#grantedBytes) {
-      this.#grantedBytes = true
-      bytes = prefetchBytes
-    } else if (this.#bytesBack * 2 >= prefetchBytes || this.#waiting === 0) {
-      bytes = this.#bytesBack
-      this.#bytesBack = 0
-    }
-    if (messages === 0 && bytes === 0) return
-    this.#granted = wanted
-    taker.grant(messages, bytes)
+    this.credit.topUp()
   }
 
-  /** The window or the socket is closed: others may have what is there. */
-  stall(stalled: boolean): void {
-    this.#stalled = stalled
-    this.#taker?.stall(stalled || this.#held)
-    if (!stalled && !this.#held) {
-      this.topUp()
-      if (this.#drain) this.#drainLater()
-    }
-  }
-
-  /** What was taken comes back in shares: until then it is given nothing. */
-  hold(held: boolean): void {
-    this.#held = held
-    this.stall(this.#stalled)
-  }
-
-  #drainLater(): void {
-    this.#taker?.whenIdle(() => this.#drained())
-    if (this.#taker === undefined) this.#drained()
-  }
-
-  /** Part 2.6.7: nothing is left to send, so the credit is used up. */
-  #drained(): void {
-    if (this.#over || !this.#drain || this.#waiting > 0) return
-    this.#deliveryCount = (this.#deliveryCount + this.#credit) >>> 0
-    this.#credit = 0
-    this.topUp()
+  tellDrained(): void {
     this.#channel.flowLater(this)
     this.#channel.connection.flush()
-    this.#drain = false
+  }
+
+  begun(): void {
+    this.credit.begun()
+  }
+
+  sent(): void {
+    this.credit.sent()
   }
 
   // ---- Deliveries
 
   deliver(delivery: Delivery): void {
-    if (this.#over) return
-    this.#granted--
+    if (this.over) return
+    this.credit.given()
     const { message } = delivery
     // Of one that is kept the bytes come back when it is settled: what a client that is away can hold is bounded by them.
-    if (this.#inHand === undefined || delivery.tag === 0) this.#bytesBack += bytesOf(message)
+    if (this.#inHand === undefined || delivery.tag === 0) this.credit.bytesBack += bytesOf(message)
     else this.#inHand.given(delivery)
     const ours = message.dialect === DIALECT ? message : this.#channel.connection.shared.broker.translate(message, DIALECT)
     if (ours === undefined) {
@@ -304,67 +214,26 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
   #cannotTake(delivery: Delivery, reason: string): void {
-    if (delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
-  }
-
-  /** What was sent on an earlier link of this name, in its order, as far as there is credit. */
-  #resumeSome(): void {
-    let left = RESUMED_PER_TURN
-    while (this.#credit > 0 && left-- > 0) {
-      const next = this.#toResume.shift()
-      if (next === undefined) return
-      this.#resumeOne(next)
-    }
-    if (this.#credit > 0 && this.#toResume.length > 0) this.#channel.connection.topUpLater(this)
-  }
-
-  #resumeOne({ delivery, state }: Resumption): void {
-    // Said of this delivery, not of the next of its entry.
-    this.#resumed?.delete(entryOfTag(delivery.ref, this.source.several !== undefined))
-    const outcome = state === undefined ? undefined : readOutcome(state)
-    const over = outcome !== undefined && isTerminal(outcome)
-    const { broker } = this.#channel.connection.shared
-    const ours = delivery.message.dialect === DIALECT ? delivery.message : broker.translate(delivery.message, DIALECT)
-    if (over || ours === undefined) {
-      this.#settleInHand(delivery.tag, delivery.tag, over ? outcome : RELEASED, false)
-      this.unsettled--
-    }
-    const whole = over || ours === undefined ? [] : this.#partsOf(delivery, ours, broker.clock.wallMs())
-    const { parts, from } = missing(whole, state, this.#channel.connection.shared.settings)
-    const settled = over || ours === undefined
-    this.#credit--
-    this.#waiting++
-    this.#channel.send(this, {
-      ref: delivery.ref,
-      attempts: delivery.attempts,
-      ofSeveral: this.source.several !== undefined,
-      coreTag: settled ? 0 : delivery.tag,
-      settled,
-      state: new TermWriter(16).term(settled ? outcomeTerm(over ? outcome : RELEASED) : from).bytes(),
-      parts,
-    })
+    if (delivery.tag !== 0) this.settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
   }
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const ofSeveral = this.source.several !== undefined
-    const outcome = this.#resumed === undefined ? undefined : this.#resume(entryOfTag(delivery.ref, ofSeveral))
+    const outcome = this.#said === undefined ? undefined : this.#sayOnce(this.#said, entryOfTag(delivery.ref))
     const settled = delivery.tag === 0 || outcome !== undefined
-    if (outcome !== undefined && delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, outcome, false)
-    const state = outcome === undefined ? undefined : new TermWriter(16).term(outcomeTerm(outcome)).bytes()
-    const parts = state === undefined ? this.#partsOf(delivery, message, broker.clock.wallMs()) : []
+    if (outcome !== undefined && delivery.tag !== 0) this.settleInHand(delivery.tag, delivery.tag, outcome, false)
+    const state = outcome === undefined ? undefined : outcomeBytes(outcome)
+    const parts = state === undefined ? this.rendering.partsOf(delivery, message, broker.clock.wallMs()) : []
     const { messageBytesMax } = this.attach
     if (messageBytesMax > 0 && parts.reduce((sum, part) => sum + part.length, 0) > messageBytesMax) {
       this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
       return
     }
-    if (!settled) this.unsettled++
-    this.#credit--
-    this.#waiting++
-    this.#channel.send(this, {
+    if (!settled) this.credit.unsettled++
+    this.credit.queued()
+    this.#channel.outbox.send(this, {
       ref: delivery.ref,
       attempts: delivery.attempts,
-      ofSeveral,
       coreTag: settled ? 0 : delivery.tag,
       settled,
       state,
@@ -372,40 +241,15 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     })
   }
 
-  #partsOf(delivery: Delivery, message: Message, wallMs: number): readonly Uint8Array[] {
-    const header = headerSection(message, delivery, wallMs)
-    const { reader } = this.#channel.connection
-    let { head } = message
-    if (isAnnotated(delivery)) head = changedHead(annotatedHead, reader, head, delivery)
-    if (delivery.groupFirst) head = changedHead(groupFirstHead, reader, head, delivery)
-    // The property `to` is its sender's, and other protocols have none: where it was sent stands in a delivery annotation.
-    const says = this.source.wildcard || message !== delivery.message
-    return says && !hasDeliveryAnnotations(head) ? [header, this.#addressSection(delivery.to), head, message.body] : [header, head, message.body]
-  }
-
-  #addressSection(to: Address): Uint8Array {
-    if (to === this.#lastTo) return this.#lastToSection
-    const name = formatAddress(to)
-    this.#lastTo = to
-    this.#lastToSection =
-      name === undefined
-        ? EMPTY
-        : section(new TermWriter(), DELIVERY_ANNOTATIONS)
-            .term(pairs([[symbol('x-opt-to'), text(name)]]))
-            .bytes()
-    return this.#lastToSection
-  }
-
-  /** What the client said became of this entry, by the sequence in its tag. */
-  #resume(key: string): CoreOutcome | undefined {
-    const outcome = this.#resumed?.get(key)
-    this.#resumed?.delete(key)
+  #sayOnce(said: Map<string, CoreOutcome>, entry: string): CoreOutcome | undefined {
+    const outcome = said.get(entry)
+    said.delete(entry)
     return outcome
   }
 
   flush(): void {
     this.#channel.connection.flush()
-    this.#channel.connection.topUpLater(this)
+    this.topUpLater()
   }
 
   /** A receiver that wants to know where the end of a queue is asks for it by draining. */
@@ -414,8 +258,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   /** Its queue is no more, or its own session. */
   ended(error: BrokerError): void {
     this.#consumer = undefined
-    this.#taker = undefined
-    if (this.#over) return
+    this.taker = undefined
+    if (this.over) return
     this.#channel.detach(this, true, errorOf(error))
     this.#channel.connection.flush()
   }
@@ -423,10 +267,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   // ---- What its own session tells
 
   done(upTo: Ticket): void {
-    this.#doneUpTo = upTo
-    let ran = 0
-    while (ran < this.#after.length && this.#after[ran].ticket <= upTo) this.#after[ran++].run()
-    if (ran > 0) this.#after.splice(0, ran)
+    this.#committed.done(upTo)
     this.#channel.connection.flush()
   }
 
@@ -437,23 +278,14 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   pressure(): void {}
 
-  begun(): void {
-    this.#waiting--
-    this.#deliveryCount = (this.#deliveryCount + 1) >>> 0
-  }
-
-  sent(): void {
-    if (this.#drain && this.#waiting === 0) this.#drainLater()
-  }
-
   // ---- Outcomes
 
   /** Answers the ticket of the settlement; 0: the entry is gone already. */
   settle(first: number, last: number, outcome: Outcome | undefined, answered: boolean): Ticket {
-    this.unsettled -= last - first + 1
+    this.credit.unsettled -= last - first + 1
     const core = outcome !== undefined && isTerminal(outcome) ? outcome : this.#defaultOutcome
-    const ticket = this.#settleInHand(first, last, core, answered)
-    this.#channel.connection.topUpLater(this)
+    const ticket = this.settleInHand(first, last, core, answered)
+    this.topUpLater()
     return ticket
   }
 
@@ -467,42 +299,45 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     const free = open.transaction.doomed === undefined
     open.settled({ link: this, first, last, free })
     if (!free) return
-    this.#bytesBack += this.#inHand?.settled(first, last) ?? 0
+    this.credit.bytesBack += this.#inHand?.settled(first, last) ?? 0
     this.#freed(last - first + 1)
   }
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */
   failed({ first, last, free }: Settled): void {
-    this.#settleInHand(first, last, FAILED, false)
+    this.settleInHand(first, last, FAILED, false)
     if (!free) this.#freed(last - first + 1)
   }
 
   #freed(count: number): void {
-    this.unsettled -= count
-    this.#channel.connection.topUpLater(this)
+    this.credit.unsettled -= count
+    this.topUpLater()
+  }
+
+  topUpLater(): void {
+    this.#channel.connection.turns.topUpLater(this.credit)
   }
 
   // ---- Its end
 
   /** Its client is away, and may come back: what is unsettled stays as it is. */
   suspend(): void {
-    this.#over = true
-    this.#taker?.grant(-this.#granted, 0)
-    this.#taker?.stall(true)
+    this.over = true
+    this.credit.suspend(this.taker)
   }
 
   /** It did not come back. */
   drop(): void {
-    this.#channel.forgetUnsettled(this)
+    this.#channel.outbox.unsettled.forget(this)
     this.release()
   }
 
   /** What is unsettled goes back to its queue. */
   release(): void {
-    this.#over = true
-    this.#taker?.close()
+    this.over = true
+    this.taker?.close()
     this.#consumer = undefined
-    this.#taker = undefined
+    this.taker = undefined
     this.#inHand = undefined
     this.#own?.session.close('clean')
     this.#own = undefined
@@ -511,40 +346,4 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   }
 }
 
-class SinkOf implements Sink {
-  to: Sink
-
-  constructor(to: Sink) {
-    this.to = to
-  }
-
-  deliver(delivery: Delivery): void {
-    this.to.deliver(delivery)
-  }
-
-  flush(): void {
-    this.to.flush()
-  }
-
-  ended(error: BrokerError): void {
-    this.to.ended(error)
-  }
-}
-
-function hasDeliveryAnnotations(head: Uint8Array): boolean {
-  return head.length > 2 && head[1] === 0x53 && head[2] === DELIVERY_ANNOTATIONS
-}
-
-const EMPTY = new Uint8Array(0)
-const RESUMED_PER_TURN = 500
 const FAILED: CoreOutcome = { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }
-
-function resumedOf(attach: Attach): Map<string, CoreOutcome> | undefined {
-  const resumed = new Map<string, CoreOutcome>()
-  for (const [tag, state] of attach.unsettled ?? []) {
-    if (tag.type !== 'binary' || state.type === 'null') continue
-    const outcome = readOutcome(state)
-    if (isTerminal(outcome)) resumed.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
-  }
-  return resumed.size === 0 ? undefined : resumed
-}

@@ -1,5 +1,5 @@
 // A session of the core for one link: what it has goes on while its connection is gone, and whoever has the link then is told.
-import type { Broker, BrokerError, Replies, Session, Ticket } from '../../src/api.ts'
+import type { Broker, BrokerError, Delivery, Replies, Session, Sink, Ticket } from '../../src/api.ts'
 import type { AmqpConnection } from './connection.ts'
 
 export class OwnSession implements Replies {
@@ -27,6 +27,27 @@ export class OwnSession implements Replies {
 
   pressure(high: boolean): void {
     this.to.pressure(high)
+  }
+
+  ended(error: BrokerError): void {
+    this.to.ended(error)
+  }
+}
+
+/** Where the core gives what it has for such a link: to whoever has that then. */
+export class OwnSink implements Sink {
+  to: Sink
+
+  constructor(to: Sink) {
+    this.to = to
+  }
+
+  deliver(delivery: Delivery): void {
+    this.to.deliver(delivery)
+  }
+
+  flush(): void {
+    this.to.flush()
   }
 
   ended(error: BrokerError): void {

@@ -14,17 +14,17 @@ import { formatAddress, kindOf, NAMESPACE, parseNode, parseNodes } from './addre
 import type { AmqpConnection } from './connection.ts'
 import { type AmqpError, errorOf, fault, quote } from './errors.ts'
 import { type Filters, NO_FILTERS, readFilters } from './filters.ts'
-import type { Source } from './outgoing-link.ts'
 import type { Attach } from './performatives.ts'
 import { readOptions } from './options.ts'
+import type { Source } from './source.ts'
 import type { Terminus } from './terminus.ts'
 
 /** Whose session takes: the link's own, or the connection's. */
 type Taker = Readonly<{ connection: AmqpConnection; own: Session | undefined }>
 type Wanted = Terminus & Readonly<{ filters: Filters }>
 
-/** `patterns`: to be bound once the queue is consumed. */
-export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket }>
+/** `patterns`: to be bound once the queue is consumed; `retroactive`: with what their topics retain. */
+export type Prepared = Readonly<{ source: Source; patterns: readonly Pattern[]; ticket: Ticket; retroactive?: boolean }>
 
 /** `own`: of a link that may outlive its connection, which then takes from it. */
 export function prepareSource(connection: AmqpConnection, attach: Attach, own?: Session): Prepared | AmqpError {
@@ -40,6 +40,7 @@ export function prepareSource(connection: AmqpConnection, attach: Attach, own?: 
   const exclusive = prepared.source.exclusive === 'no' ? asked.exclusive : prepared.source.exclusive
   return {
     ...prepared,
+    retroactive: asked.retroactive,
     source: { ...prepared.source, address: source.dynamic ? prepared.source.address : (source.address ?? ''), exclusive, priority: asked.priority },
   }
 }
@@ -58,7 +59,7 @@ function namedSource(taker: Taker, attach: Attach, source: Wanted, name: string)
 function queueSource({ connection, own }: Taker, source: Wanted, queue: Address, name: string): Prepared | AmqpError {
   const { selector, selectorFilter } = source.filters
   const taken = { ...plain(queue, name), copy: source.distribution === 'copy', selector, filter: selectorFilter }
-  const ticket = isTemporary(queue) ? connection.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
+  const ticket = isTemporary(queue) ? connection.nodes.takeTemporary(queue) : (own ?? connection.session).declare(queue, PERMANENT)
   return ticket === 0 ? errorOf((own ?? connection.session).refusal) : { source: taken, patterns: NONE, ticket }
 }
 
@@ -97,9 +98,12 @@ function listSource(taker: Taker, source: Wanted, name: string): Prepared | Amqp
 function patternSource(connection: AmqpConnection, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
   if (source.distribution === 'copy') return fault('unsupported', 'Only one queue can be browsed at a time.')
   const { selector, selectorFilter } = source.filters
-  // No queue has this name; it stands for those that match.
+  const virtual = connection.shared.broker.virtualQueue(pattern)
+  const ticket = virtual === undefined ? 0 : connection.session.declare(virtual, PERMANENT)
+  if (virtual !== undefined && ticket === 0) return errorOf(connection.session.refusal)
+  // No other queue has this name; it stands for those that match.
   const queue = connection.shared.broker.address('queue', [])
-  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket: 0 }
+  return { source: { ...plain(queue, name), wildcard: true, several: { pattern }, selector, filter: selectorFilter }, patterns: NONE, ticket }
 }
 
 function topicSource(taker: Taker, attach: Attach, source: Wanted, pattern: Pattern, name: string): Prepared | AmqpError {
@@ -165,13 +169,13 @@ function sharedQueue(connection: AmqpConnection, attach: Attach, durable: boolea
 }
 
 function hold({ connection, own }: Taker, queue: Address): boolean {
-  return own === undefined ? connection.hold(queue) : own.hold(queue, 0) !== 0
+  return own === undefined ? connection.nodes.hold(queue) : own.hold(queue, 0) !== 0
 }
 
 function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: Filters): Prepared | AmqpError {
   const { connection } = taker
   const session = taker.own ?? connection.session
-  const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.number())], NAMESPACE)
+  const queue = connection.shared.broker.address('queue', ['subscription', connection.id, String(connection.nodes.number())], NAMESPACE)
   const ticket = session.declare(queue, backlog(connection))
   if (ticket === 0 || !hold(taker, queue)) return errorOf(session.refusal)
   return {
@@ -195,9 +199,9 @@ function volatileSource(taker: Taker, pattern: Pattern, name: string, filters: F
 
 /** A node of the client's own (part 3.5.3): the broker names it, and any protocol can send to it while the link is there. */
 function dynamicSource(connection: AmqpConnection, kind: 'queue' | 'topic', { filters }: Wanted): Prepared | AmqpError {
-  const node = connection.temporary(kind)
+  const node = connection.nodes.temporary(kind)
   const name = formatAddress(node) ?? ''
-  const ticket = connection.makeTemporary(node)
+  const ticket = connection.nodes.makeTemporary(node)
   if (ticket === 0) return errorOf(connection.session.refusal)
   const { selector, selectorFilter } = filters
   if (kind === 'queue') return { source: { ...plain(node, name), node, selector, filter: selectorFilter }, patterns: NONE, ticket }
@@ -256,7 +260,16 @@ export function bindSource(session: Session, prepared: Prepared, settled: boolea
   const settle = settled ? 'settled' : 'unsettled'
   let last: Ticket = ticket
   for (const pattern of patterns) {
-    const binding: Binding = { pattern, queue, tag: 0, settle, absent: 'keep', retained: 'never', selector, noLocal }
+    const binding: Binding = {
+      pattern,
+      queue,
+      tag: 0,
+      settle,
+      absent: 'keep',
+      retained: prepared.retroactive === true ? 'always' : 'never',
+      selector,
+      noLocal,
+    }
     last = session.bind(binding)
     if (last === 0) return undefined
   }

@@ -256,6 +256,37 @@ describe('transfers in a transaction', () => {
     expect(await texts(node, 'a', 3)).toEqual(['done 1', 'done 2', 'done settled'])
   })
 
+  it('that are to be sent again and again are so from its discharge on', async () => {
+    const node = await startNode()
+    const client = await begun(node)
+    await client.send(1, 'a')
+    for (const fail of [true, false]) {
+      const id = await client.declare()
+      const again = new TermWriter()
+        .composite(0x70, [boolean(true)])
+        .term(
+          described(
+            0x72,
+            pairs([
+              [symbol('x-opt-delivery-period'), { type: 'int64', value: 1_000n }],
+              [symbol('x-opt-delivery-repeat'), uint(1)],
+            ]),
+          ),
+        )
+        .term(described(0x77, text(fail ? 'undone' : 'done')))
+        .bytes()
+      const answer = await client.stateOf(client.transfer(1, again, within(id)))
+      expect([answer.code, answer.fields[1]]).toMatchObject([0x34, { descriptor: { value: 0x24n } }])
+      expect((await client.discharge(id, fail)).code).toBe(0x24)
+    }
+    await node.restart()
+    for (let second = 0; second < 3; second++) {
+      node.core.clock.advance(1_001)
+      for (let i = 0; i < 3; i++) await node.core.settled()
+    }
+    expect(await texts(node, 'a', 2)).toEqual(['done', 'done'])
+  })
+
   it('may be of several senders and sessions', async () => {
     const node = await startNode()
     const client = await begun(node)

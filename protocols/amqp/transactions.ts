@@ -53,7 +53,7 @@ export class OpenTransaction {
    * nothing, or what is behind them would come first.
    */
   abort(count: number): boolean {
-    if (!this.#aborting) for (const { link } of this.#settled) link.hold(true)
+    if (!this.#aborting) for (const { link } of this.#settled) link.credit.hold(true)
     this.#aborting = true
     let left = count
     for (let run = this.#settled.pop(); run !== undefined; run = this.#settled.pop()) {
@@ -65,7 +65,7 @@ export class OpenTransaction {
       if (left <= 0) break
     }
     if (this.#settled.length > 0) return true
-    for (const link of this.#links) link.hold(false)
+    for (const link of this.#links) link.credit.hold(false)
     return false
   }
 }

@@ -300,6 +300,7 @@ export class FakeBroker implements Broker {
   translations = new Map<Message, Message>()
 
   compositeMax = 100
+  virtualQueue(): undefined {}
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }
@@ -329,6 +330,10 @@ export class FakeBroker implements Broker {
 
   translate(message: Message): Message | undefined {
     return this.translations.get(message)
+  }
+
+  canonical(): undefined {
+    return undefined
   }
 
   schedule(delayMs: number, run: () => void): () => void {

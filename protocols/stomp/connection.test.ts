@@ -1158,6 +1158,7 @@ class PlayedCore implements Broker, Session {
   // Broker
   address = address
   compositeMax = 100
+  virtualQueue(): undefined {}
   composite(parts: readonly Address[]): Address {
     return { ...parts[0], parts }
   }
@@ -1174,6 +1175,9 @@ class PlayedCore implements Broker, Session {
   }
   translate(message: Message): Message | undefined {
     return message.dialect === 'impossible' ? undefined : { ...message, dialect: 'stomp', body: Buffer.from('translated') }
+  }
+  canonical(): undefined {
+    return undefined
   }
   schedule(delayMs: number, run: () => void): () => void {
     return this.clock.after(delayMs, run)

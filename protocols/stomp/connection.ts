@@ -16,8 +16,9 @@ import { Output } from './output.ts'
 import { Receipts } from './receipts.ts'
 import type { StompSettings } from './settings.ts'
 import type { Subscription, SubscriptionOwner } from './subscription.ts'
-import { Transactions } from './transactions.ts'
 import { ownerOf, temporaryName } from './temporary.ts'
+import { Transactions } from './transactions.ts'
+import type { Transformations } from './transformation.ts'
 
 /** Handles one frame of a client: calls the core and answers, or fails the connection. Never throws on what a client sent. */
 export type Handler = (connection: StompConnection, frame: Frame) => void
@@ -30,6 +31,7 @@ export type Shared = Readonly<{
   handlers: ReadonlyMap<string, Handler>
   /** Limits before somebody is logged in: nobody makes us keep a body. */
   strangers: CodecLimits
+  transformations: Transformations
   /** A new name for a session. */
   sessionId: () => string
 }>

@@ -2,6 +2,7 @@
 import type { Delivery, Described, Message } from '../../src/api.ts'
 import { formatAddress } from './address.ts'
 import { MESSAGE_ID, readHead } from './head.ts'
+import { mapForm, TRANSFORMATION } from './transformation.ts'
 
 export function describe(message: Message, delivery: Delivery): Described {
   const { dead } = delivery
@@ -15,7 +16,8 @@ export function describe(message: Message, delivery: Delivery): Described {
   if (delivery.retained) fields.push(['ActiveMQ.Retained', 'true'])
   fields.push(...head)
   const first = (name: string): string | undefined => head.find((pair) => pair[0] === name)?.[1]
-  const kind = first('amq-msg-type') ?? (first('transformation') !== undefined ? 'map' : first('content-length') === undefined ? 'text' : 'bytes')
+  const kind =
+    first('amq-msg-type') ?? (mapForm(first(TRANSFORMATION)) !== undefined ? 'map' : first('content-length') === undefined ? 'text' : 'bytes')
   return {
     destination: formatAddress(dead === undefined ? delivery.to : delivery.queue) ?? formatAddress(delivery.queue),
     fields,

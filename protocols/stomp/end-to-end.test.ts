@@ -1,34 +1,21 @@
 // Raw bytes and stock clients over real sockets, the real core, a journal in memory: what a user of STOMP sees.
 // `restart` is kill -9 and takeover of the node. With files and processes the same is tested under test/.
-import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { Client as StompJs, type IMessage, type IStompSocket } from '@stomp/stompjs'
 import mqttClient from 'mqtt'
 import stompit, { type Client as Stompit } from 'stompit'
 import { afterEach, describe, expect, it } from 'vitest'
-import { realClock } from '../../src/clock.ts'
-import { defaultLimits } from '../../src/config/defaults.ts'
-import { CodedError } from '../../src/errors.ts'
-import { Tcp } from '../../src/listen/tcp.ts'
-import { CoreNode } from '../../test/support/core.ts'
-import mqtt from '../mqtt/index.ts'
-import { defaults as mqttDefaults } from '../mqtt/settings.ts'
-import { Parser } from './codec.ts'
-import stomp from './index.ts'
-import { schema } from './settings.ts'
+import { startNode, stopNodes } from './fake-node.ts'
 
 /** What the types of stompit leave out. */
 type Ending = (options: { onReceipt: () => void }) => void
 type TransactedStompit = { begin(): Readonly<{ send(headers: object): NodeJS.WritableStream; commit: Ending; abort: Ending }> }
 
-const nodes: Node[] = []
-afterEach(async () => {
-  for (const node of nodes.splice(0)) await node.stop()
-})
+afterEach(stopNodes)
 
 describe('a message', () => {
   it.each(['1.0', '1.1', '1.2'])('sent to a queue is received as it was sent, STOMP %s', async (version) => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client({ version })
     await client.ask('SEND', { destination: '/queue/a.b', persistent: 'true', 'x-y': 'grün' }, 'body 😀')
     await client.ask('SUBSCRIBE', { id: '7', destination: '/queue/a.b' })
@@ -41,7 +28,7 @@ describe('a message', () => {
   })
 
   it('has the same bytes on the wire behind what the broker says, whatever its size', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     for (const size of [0, 1, 2047, 2048, 70_000, 3_000_000]) {
       const body = Buffer.alloc(size, 'a\0b')
@@ -56,7 +43,7 @@ describe('a message', () => {
   })
 
   it('split at every byte arrives whole', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     const frame = Buffer.from('\r\nSEND\r\ndestination:/queue/a\r\nname:ü😀\r\n\r\nbody ü\0\n')
     for (const byte of frame) {
@@ -70,7 +57,7 @@ describe('a message', () => {
   })
 
   it('that is durable and acknowledged to its sender outlives the node; the other does not', async () => {
-    const node = await start()
+    const node = await startNode()
     const sender = await node.client()
     await sender.ask('SEND', { destination: '/queue/a' }, 'volatile')
     await sender.ask('SEND', { destination: '/queue/a', persistent: 'true' }, 'durable')
@@ -84,7 +71,7 @@ describe('a message', () => {
   })
 
   it('keeps its message-id through redelivery and takeover, and an answered ACK is the end of it', async () => {
-    const node = await start()
+    const node = await startNode()
     const sender = await node.client()
     await sender.ask('SEND', { destination: '/queue/a', persistent: 'true' }, '1')
     const first = await node.client()
@@ -109,7 +96,7 @@ describe('a message', () => {
   })
 
   it('that is refused by NACK comes back, in its place, and after six times is a dead letter that says why', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     for (const body of ['poison', 'good']) await client.ask('SEND', { destination: '/queue/a', persistent: 'true', type: 't' }, body)
     client.send('SUBSCRIBE', { id: '1', destination: '/queue/a', ack: 'client-individual', 'activemq.prefetchSize': '1' })
@@ -128,7 +115,7 @@ describe('a message', () => {
   })
 
   it('that expired is not delivered', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     await client.ask('SEND', { destination: '/queue/a', expires: String(node.core.clock.wallMs() - 1) }, 'late')
     await client.ask('SUBSCRIBE', { id: '1', destination: '/queue/a' })
@@ -136,7 +123,7 @@ describe('a message', () => {
   })
 
   it('says its priority, expiry and group as its sender did', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     const headers = { priority: '7', expires: String(node.core.clock.wallMs() + 1000), JMSXGroupID: 'g' }
     await client.ask('SEND', { destination: '/queue/a', ...headers }, 'x')
@@ -147,7 +134,7 @@ describe('a message', () => {
 
 describe('acknowledgement', () => {
   it('with ack:client covers all before it', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     for (let i = 0; i < 5; i++) await client.ask('SEND', { destination: '/queue/a', persistent: 'true' }, String(i))
     client.send('SUBSCRIBE', { id: '1', destination: '/queue/a', ack: 'client' })
@@ -162,7 +149,7 @@ describe('acknowledgement', () => {
   })
 
   it('of a message twice ends the connection with an ERROR, and nobody else is disturbed', async () => {
-    const node = await start()
+    const node = await startNode()
     const [client, other] = [await node.client(), await node.client()]
     await other.ask('SUBSCRIBE', { id: '1', destination: '/queue/b' })
     await client.ask('SEND', { destination: '/queue/a' }, 'x')
@@ -179,7 +166,7 @@ describe('acknowledgement', () => {
   })
 
   it('respects the prefetch', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     for (let i = 0; i < 6; i++) await client.ask('SEND', { destination: '/queue/a' }, String(i))
     client.send('SUBSCRIBE', { id: '1', destination: '/queue/a', ack: 'client-individual', 'activemq.prefetchSize': '2' })
@@ -194,7 +181,7 @@ describe('acknowledgement', () => {
 
 describe('a transaction', () => {
   it('shows its sends with COMMIT, all of them and in order, and takes what was acknowledged in it', async () => {
-    const node = await start()
+    const node = await startNode()
     const [client, other] = [await node.client(), await node.client()]
     await client.ask('SEND', { destination: '/queue/in', persistent: 'true' }, 'request')
     client.send('SUBSCRIBE', { id: '1', destination: '/queue/in', ack: 'client-individual' })
@@ -220,7 +207,7 @@ describe('a transaction', () => {
   })
 
   it.each(['ABORT', 'DISCONNECT', 'the end of the connection', 'the end of the node'])('leaves nothing behind after %s', async (end) => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     await client.ask('SEND', { destination: '/queue/in', persistent: 'true' }, 'request')
     client.send('SUBSCRIBE', { id: '1', destination: '/queue/in', ack: 'client' })
@@ -242,7 +229,7 @@ describe('a transaction', () => {
   })
 
   it('that is committed outlives the node, with large messages too', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     client.send('BEGIN', { transaction: 't' })
     const sizes = [10, 1_000_000, 20]
@@ -255,7 +242,7 @@ describe('a transaction', () => {
   })
 
   it('that is too old ends with its connection', async () => {
-    const node = await start({}, { limits: { transactionAgeMs: 250 } })
+    const node = await startNode({}, { limits: { transactionAgeMs: 250 } })
     const client = await node.client()
     await client.ask('BEGIN', { transaction: 't' })
     await client.ask('SEND', { destination: '/queue/a', transaction: 't' }, 'x')
@@ -267,7 +254,7 @@ describe('a transaction', () => {
   })
 
   it('of stompjs and stompit', async () => {
-    const node = await start()
+    const node = await startNode()
     const receiver = await node.client()
     receiver.send('SUBSCRIBE', { id: '1', destination: '/queue/a' })
     const js = new StompJs({ webSocketFactory: () => new TcpAsWebSocket(node.port), reconnectDelay: 0 })
@@ -305,7 +292,7 @@ describe('a transaction', () => {
 
 describe('a browser', () => {
   it.each(['1.0', '1.1', '1.2'])('sees what is on the queue, then browser:end, and takes nothing, STOMP %s', async (version) => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client({ version })
     for (let i = 0; i < 2_500; i++) client.send('SEND', { destination: '/queue/a', persistent: 'true' }, String(i))
     await client.ask('SEND', { destination: '/queue/a' }, 'last')
@@ -325,7 +312,7 @@ describe('a browser', () => {
   })
 
   it('goes on where it was when its socket has drained', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     const body = 'x'.repeat(100_000)
     for (let i = 0; i < 100; i++) await client.ask('SEND', { destination: '/queue/large', persistent: 'true' }, `${i} ${body}`)
@@ -340,7 +327,7 @@ describe('a browser', () => {
 
 describe('topics', () => {
   it('reach every matching subscription, by wildcards too, and nobody who comes later', async () => {
-    const node = await start()
+    const node = await startNode()
     const [client, publisher] = [await node.client(), await node.client()]
     const patterns = ['/topic/a.b', '/topic/a.*', '/topic/a.>', '/topic/>', '/topic/*.c', '/topic/a']
     for (const [i, destination] of patterns.entries()) await client.ask('SUBSCRIBE', { id: String(i), destination })
@@ -356,7 +343,7 @@ describe('topics', () => {
   })
 
   it('leave nothing behind when their subscriber goes', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     await client.ask('SUBSCRIBE', { id: '1', destination: '/topic/a' })
     expect(node.core.core.figures().queues).toBe(1)
@@ -369,7 +356,7 @@ describe('topics', () => {
   })
 
   it('with a durable subscription are kept while its client is away, over a takeover, until it is deleted', async () => {
-    const node = await start()
+    const node = await startNode()
     const me = { 'client-id': 'me' }
     const subscription = { id: '1', destination: '/topic/news.>', 'activemq.subscriptionName': 'n', ack: 'client-individual' }
     const first = await node.client({ headers: me })
@@ -389,7 +376,7 @@ describe('topics', () => {
   })
 
   it('with a selector are given what it takes, of a queue, of a topic and of what is browsed', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     await client.ask('SUBSCRIBE', { id: 'q', destination: '/queue/a', selector: "color = 'red'" })
     await client.ask('SUBSCRIBE', { id: 't', destination: '/topic/a', selector: "JMSCorrelationID = 'c' OR convert_string_expressions" })
@@ -410,7 +397,7 @@ describe('topics', () => {
   })
 
   it('with noLocal are not given what their own client sends', async () => {
-    const node = await start()
+    const node = await startNode()
     const [own, other] = [await node.client(), await node.client()]
     await own.ask('SUBSCRIBE', { id: 't', destination: '/topic/a', 'activemq.noLocal': 'true' })
     for (const client of [own, other]) await client.ask('SEND', { destination: '/topic/a' }, client === own ? 'own' : 'other')
@@ -418,7 +405,7 @@ describe('topics', () => {
   })
 
   it('with a durable subscription that comes back with another selector are of that selector alone', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client({ headers: { 'client-id': 'me' } })
     const durable = { id: '1', destination: '/topic/a', 'activemq.subscriptionName': 'n' }
     await client.ask('SUBSCRIBE', { ...durable, selector: "color = 'red'" })
@@ -431,7 +418,7 @@ describe('topics', () => {
   })
 
   it('with a durable subscription that comes back with another topic are of that topic alone, and lose nothing', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client({ headers: { 'client-id': 'me' } })
     const durable = { id: '1', 'activemq.subscriptionName': 'n', ack: 'client-individual' }
     await client.ask('SUBSCRIBE', { ...durable, destination: '/topic/old', 'activemq.prefetchSize': '1' })
@@ -446,7 +433,7 @@ describe('topics', () => {
   })
 
   it('keep a retained message for MQTT and for who subscribes retroactively', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     await client.ask('SEND', { destination: '/topic/a.b', 'ActiveMQ.Retain': 'true', persistent: 'true' }, 'kept')
     await client.ask('SUBSCRIBE', { id: '1', destination: '/topic/a.b' })
@@ -460,7 +447,7 @@ describe('topics', () => {
 
 describe('limits and back-pressure', () => {
   it('a queue that nobody declared is refused where the configuration makes none', async () => {
-    const node = await start({}, { destinations: { autoCreate: false } })
+    const node = await startNode({}, { destinations: { autoCreate: false } })
     const client = await node.client()
     client.send('SEND', { destination: '/queue/a', receipt: '1' }, 'x')
     await client.closed
@@ -470,7 +457,7 @@ describe('limits and back-pressure', () => {
   })
 
   it('a client with prefetch 1 that fills the full queue it consumes from goes on', async () => {
-    const node = await start({}, { destinations: { limitMessages: 10 } })
+    const node = await startNode({}, { destinations: { limitMessages: 10 } })
     const client = await node.client()
     const count = 3000
     let received = 0
@@ -497,7 +484,7 @@ describe('limits and back-pressure', () => {
   })
 
   it('more waiting sends than allowed are an ERROR that names the limit', async () => {
-    const node = await start({}, { destinations: { limitMessages: 1 }, limits: { parkedMessages: 3 } })
+    const node = await startNode({}, { destinations: { limitMessages: 1 }, limits: { parkedMessages: 3 } })
     const client = await node.client()
     for (let i = 0; i < 5; i++) client.send('SEND', { destination: '/queue/a', receipt: `r${i}` }, 'x')
     const error = await client.error()
@@ -507,7 +494,7 @@ describe('limits and back-pressure', () => {
   })
 
   it('a subscriber that does not read costs bounded output, and gets everything when it reads', async () => {
-    const node = await start()
+    const node = await startNode()
     const [slow, sender] = [await node.client(), await node.client()]
     await slow.ask('SUBSCRIBE', { id: '1', destination: '/queue/a' })
     slow.socket.pause()
@@ -526,7 +513,7 @@ describe('limits and back-pressure', () => {
   })
 
   it('a body beyond the limit is an ERROR', async () => {
-    const node = await start({ bodyBytesMax: 100 })
+    const node = await startNode({ bodyBytesMax: 100 })
     const client = await node.client()
     client.send('SEND', { destination: '/queue/a' }, 'x'.repeat(101))
     expect((await client.error()).headers['message']).toContain('bodyBytesMax')
@@ -534,7 +521,7 @@ describe('limits and back-pressure', () => {
   })
 
   it('garbage ends its own connection only', async () => {
-    const node = await start()
+    const node = await startNode()
     const good = await node.client()
     for (const bytes of [
       'GET / HTTP/1.1\r\n\r\n',
@@ -553,7 +540,7 @@ describe('limits and back-pressure', () => {
 
 describe('connections', () => {
   it('with the same client-id are refused while the first lives', async () => {
-    const node = await start()
+    const node = await startNode()
     await node.client({ headers: { 'client-id': 'me' } })
     const second = await node.raw()
     second.send('CONNECT', { 'accept-version': '1.2', 'client-id': 'me' })
@@ -561,7 +548,7 @@ describe('connections', () => {
   })
 
   it('take over where the configuration says so; the first is told without a receipt', async () => {
-    const node = await start({ clientIdClash: 'take-over' })
+    const node = await startNode({ clientIdClash: 'take-over' })
     const first = await node.client({ headers: { 'client-id': 'me' } })
     await node.client({ headers: { 'client-id': 'me' } })
     expect((await first.error()).headers).not.toHaveProperty('receipt-id')
@@ -569,7 +556,7 @@ describe('connections', () => {
   })
 
   it('end with DISCONNECT after everything was answered', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = await node.client()
     for (let i = 0; i < 100; i++) client.send('SEND', { destination: '/queue/a', persistent: 'true' }, String(i))
     await client.ask('DISCONNECT', {})
@@ -582,7 +569,7 @@ describe('connections', () => {
 
 describe('beside MQTT', () => {
   it('topics cross both ways, with the fields that both carry', async () => {
-    const node = await start()
+    const node = await startNode()
     const stompClient = await node.client()
     const mqttPort = node.mqttPort
     const client = mqttClient.connect({ host: '127.0.0.1', port: mqttPort, reconnectPeriod: 0 })
@@ -610,7 +597,7 @@ describe('beside MQTT', () => {
 
 describe('stock clients', () => {
   it.each(['1.0', '1.1', '1.2'])('stompit sends, receives and acknowledges, version %s', async (version) => {
-    const node = await start()
+    const node = await startNode()
     const client = await new Promise<Stompit>((resolve, reject) =>
       stompit.connect(
         { host: '127.0.0.1', port: node.port, connectHeaders: { 'accept-version': version, 'heart-beat': '1000,1000' } },
@@ -639,7 +626,7 @@ describe('stock clients', () => {
   })
 
   it('stompjs sends, receives, refuses and acknowledges', async () => {
-    const node = await start()
+    const node = await startNode()
     const client = new StompJs({
       webSocketFactory: () => new TcpAsWebSocket(node.port),
       reconnectDelay: 0,
@@ -672,189 +659,6 @@ describe('stock clients', () => {
     ])
   })
 })
-
-// ---- The node and the raw client ----
-
-async function start(settings: Record<string, unknown> = {}, changes: ConstructorParameters<typeof CoreNode>[0] = {}): Promise<Node> {
-  const node = new Node(settings, changes)
-  nodes.push(node)
-  await node.start()
-  return node
-}
-
-class Node {
-  readonly core: CoreNode
-  readonly cleanups: (() => void)[] = []
-  port = 0
-  mqttPort = 0
-  readonly #settings: Record<string, unknown>
-  readonly #raws: Raw[] = []
-  #tcp: Tcp | undefined
-
-  constructor(settings: Record<string, unknown>, changes: ConstructorParameters<typeof CoreNode>[0]) {
-    const { properties } = schema as { properties: Record<string, { default: unknown }> }
-    this.#settings = { ...Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, property.default])), ...settings }
-    this.core = new CoreNode(changes)
-  }
-
-  async start(): Promise<void> {
-    const log = { debug() {}, info() {}, warn() {}, error() {} }
-    const fronts = [stomp.start(this.core.core, this.#settings, log), mqtt.start(this.core.core, mqttDefaults, log)]
-    this.core.core.setDialects(fronts.map((front) => front.dialect))
-    this.#tcp = new Tcp({ clock: realClock, limits: defaultLimits, log })
-    const listen = async (frontEnd: (typeof fronts)[number], port: number): Promise<number> =>
-      Number((await this.#tcp?.listen({ name: 'test', host: '127.0.0.1', port, frontEnd }))?.split(':')[1])
-    this.port = await listen(fronts[0], this.port)
-    this.mqttPort = await listen(fronts[1], this.mqttPort)
-  }
-
-  async restart(): Promise<void> {
-    await this.#tcp?.shutdown(new CodedError('not-leading', 'killed'), 0)
-    this.core.restart()
-    await this.start()
-  }
-
-  async raw(): Promise<Raw> {
-    const socket = connectTcp(this.port, '127.0.0.1')
-    await once(socket, 'connect')
-    const raw = new Raw(socket)
-    this.#raws.push(raw)
-    return raw
-  }
-
-  async client({ version = '1.2', headers = {} }: { version?: string; headers?: Record<string, string> } = {}): Promise<Raw> {
-    const raw = await this.raw()
-    raw.version = version
-    raw.send('CONNECT', { ...(version === '1.0' ? {} : { 'accept-version': version, host: 'x' }), ...headers })
-    const frame = await raw.next('CONNECTED')
-    if (frame.headers['version'] !== version) throw new Error(`version ${frame.headers['version']} instead of ${version}`)
-    return raw
-  }
-
-  async stop(): Promise<void> {
-    for (const cleanup of this.cleanups) cleanup()
-    for (const raw of this.#raws) raw.socket.destroy()
-    await this.#tcp?.shutdown(new CodedError('shutting-down', 'the test is over'), 0)
-    await this.core.core.stop()
-  }
-}
-
-type Got = { command: string; headers: Record<string, string>; body: Buffer; raw: Buffer }
-
-/** A client of bytes. What it reads it parses by itself, so that MESSAGE frames with bodies can be read. */
-class Raw {
-  readonly socket: Socket
-  readonly closed: Promise<unknown>
-  version = '1.2'
-  onFrame: ((frame: Got) => void) | undefined
-  #bytes = Buffer.alloc(0)
-  readonly #frames: Got[] = []
-  #wake: (() => void) | undefined
-  #receipts = 0
-
-  constructor(socket: Socket) {
-    this.socket = socket
-    socket.on('error', () => {})
-    this.closed = once(socket, 'close')
-    socket.on('data', (bytes) => {
-      this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
-      this.#parse()
-    })
-    socket.on('end', () => socket.end())
-  }
-
-  write(bytes: Buffer): void {
-    this.socket.write(bytes)
-  }
-
-  send(command: string, headers: Readonly<Record<string, string>>, body = ''): void {
-    const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`)
-    this.write(Buffer.from(`${command}\n${lines.join('')}\n${body}\0`))
-  }
-
-  /** Ends with the receipt. */
-  async ask(command: string, headers: Readonly<Record<string, string>>, body = ''): Promise<void> {
-    const receipt = `ask${++this.#receipts}`
-    this.send(command, { ...headers, receipt }, body)
-    await this.receipt(receipt)
-  }
-
-  async receipt(id: string): Promise<void> {
-    await this.#find(`RECEIPT ${id}`, (frame) => frame.command === 'RECEIPT' && frame.headers['receipt-id'] === id)
-  }
-
-  next(command: string): Promise<Got> {
-    return this.#find(command, (frame) => frame.command === command)
-  }
-
-  message(): Promise<Got> {
-    return this.next('MESSAGE')
-  }
-
-  async rawMessage(): Promise<Buffer> {
-    return (await this.message()).raw
-  }
-
-  error(): Promise<Got> {
-    return this.next('ERROR')
-  }
-
-  /** The bodies of messages that came beside what was asked for; everything that was due has come. */
-  async leftOver(): Promise<string[]> {
-    await this.ask('SEND', { destination: '/queue/nobody.listens.here' }, '')
-    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
-    return this.#frames.filter((frame) => frame.command === 'MESSAGE').map((frame) => frame.body.toString())
-  }
-
-  async #find(what: string, is: (frame: Got) => boolean): Promise<Got> {
-    for (;;) {
-      const at = this.#frames.findIndex(is)
-      if (at >= 0) return this.#frames.splice(at, 1)[0]
-      const error = this.#frames.find((frame) => frame.command === 'ERROR')
-      if (error !== undefined) throw new Error(`ERROR instead of ${what}: ${error.body.toString()}`)
-      if (this.socket.destroyed) throw new Error(`closed while waiting for ${what}`)
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.socket.off('close', wake)
-          resolve()
-        }
-        this.#wake = wake
-        this.socket.once('close', wake)
-      })
-    }
-  }
-
-  #parse(): void {
-    for (;;) {
-      let at = 0
-      while (at < this.#bytes.length && (this.#bytes[at] === 10 || this.#bytes[at] === 13)) at++
-      const head = this.#bytes.indexOf('\n\n', at)
-      if (head < 0) return
-      const parsed = headersOf(this.#bytes.subarray(at, head + 2), this.version)
-      const length = parsed.headers['content-length']
-      const end = length === undefined ? this.#bytes.indexOf(0, head + 2) : head + 2 + Number(length)
-      if (end < 0 || end >= this.#bytes.length) return
-      const frame = { ...parsed, body: this.#bytes.subarray(head + 2, end), raw: this.#bytes.subarray(at, end + 1) }
-      this.#bytes = this.#bytes.subarray(end + 1)
-      if (this.onFrame === undefined) this.#frames.push(frame)
-      else this.onFrame(frame)
-      this.#wake?.()
-    }
-  }
-}
-
-/** By our own parser, whose escapes codec.test.ts and the stock clients check; the first header of a name counts. */
-function headersOf(head: Buffer, version: string): { command: string; headers: Record<string, string> } {
-  const parser = new Parser({ headersMax: 1000, headerBytesMax: 65_536, lineBytesMax: 65_536, bodyBytesMax: 0 })
-  parser.version = version === '1.0' || version === '1.1' ? version : '1.2'
-  const text = head.toString().replace(/\ncontent-length:/, '\ncontent-length-was:')
-  parser.push(Buffer.from(`${text}\0`))
-  const frame = parser.read()
-  if (frame === undefined) throw new Error(`unreadable: ${head.toString()}: ${parser.fault?.sentence ?? ''}`)
-  const headers: Record<string, string> = {}
-  for (let i = 0; i < frame.headers.length; i += 2) headers[frame.headers[i].replace('content-length-was', 'content-length')] ??= frame.headers[i + 1]
-  return { command: frame.command, headers }
-}
 
 /** stompjs wants a WebSocket: here it gets one that is a TCP socket. */
 class TcpAsWebSocket implements IStompSocket {

@@ -11,6 +11,7 @@ import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
 import { losses } from './losses.ts'
 import { readMap } from './map-body.ts'
+import { mapForm, NOT_OF_SEND, TRANSFORMATION, TRANSFORMATION_ERROR } from './transformation.ts'
 import { PROPERTY_TYPES, readTypes, typed, writeTypes } from './property-types.ts'
 
 export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
@@ -26,13 +27,19 @@ export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
 
 function toCanonical(broker: Broker, message: Message): Canonical {
   const headers = readHead(message.head)
-  const body = readBody(
-    message,
-    valueOf(headers, 'content-length') !== undefined,
-    valueOf(headers, 'amq-msg-type'),
-    valueOf(headers, 'transformation'),
-  )
-  return { ...canonicalHead(broker, headers, textToIdentifier), body }
+  const transformation = valueOf(headers, TRANSFORMATION)
+  const body = readBody(message, valueOf(headers, 'content-length') !== undefined, valueOf(headers, 'amq-msg-type'), transformation)
+  const head = canonicalHead(broker, headers, textToIdentifier)
+  const error = transformationError(transformation, body)
+  if (error === undefined || valueOf(headers, TRANSFORMATION_ERROR) !== undefined) return { ...head, body }
+  return { ...head, properties: [...head.properties, [TRANSFORMATION_ERROR, plainText(error)]], body }
+}
+
+/** What ActiveMQ tells a message's readers, too, when its body is not what its sender says. */
+function transformationError(transformation: string | undefined, body: Body): string | undefined {
+  const form = mapForm(transformation)
+  if (form !== undefined && body.kind !== 'map') return `the body is no map in ${form === 'json' ? 'JSON' : 'XML'}`
+  return transformation !== undefined && NOT_OF_SEND.has(transformation) ? `Unknown transformation: ${transformation}` : undefined
 }
 
 const plainText = (value: string): Value => ({ type: 'string', value })
@@ -85,7 +92,8 @@ function readBody(message: Message, measured: boolean, kind: string | undefined,
   // What calls itself text and is not stays as it is, rather than be mutilated.
   if (!isUtf8(bytes)) return { kind: 'bytes', bytes: message.body }
   const text = bytes.toString()
-  const entries = transformation === 'jms-map-json' || transformation === 'jms-map-xml' ? readMap(text, transformation) : undefined
+  const form = mapForm(transformation)
+  const entries = form === undefined ? undefined : readMap(text, form)
   if (entries !== undefined) return { kind: 'map', entries }
   return measured && kind !== 'text' ? { kind: 'bytes', bytes: message.body } : { kind: 'text', text }
 }
@@ -166,7 +174,7 @@ function writeBody(body: Body, headers: (readonly [string, string])[], lost: Los
       const { entries, types } = lostInJson(body.entries)
       if (entries) lost('bodyEntries')
       if (types) lost('bodyTypes')
-      headers.push(['transformation', 'jms-map-json'])
+      headers.push([TRANSFORMATION, 'jms-map-json'])
       return Buffer.from(mapToJson(body.entries))
     }
     case 'list':

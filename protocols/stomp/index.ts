@@ -4,6 +4,7 @@ import { type Shared, StompConnection } from './connection.ts'
 import { stompDialect } from './format.ts'
 import { handlers } from './on/index.ts'
 import { schema, type StompSettings } from './settings.ts'
+import { Transformations } from './transformation.ts'
 
 const stomp: Protocol = {
   name: 'stomp',
@@ -29,7 +30,8 @@ class StompFrontEnd implements FrontEnd {
     // Names a connection's private queues, so it must not come again while the process lives; after a restart those queues are gone.
     const prefix = `${broker.node.replace(/[^\w-]/g, '_')}-${broker.figures().startedAtMs.toString(36)}`
     const strangers = { ...settings, bodyBytesMax: 0 }
-    this.#shared = { broker, settings, log, handlers, strangers, sessionId: () => `${prefix}-${++this.#sessions}` }
+    const transformations = new Transformations(broker, settings.bodyBytesMax)
+    this.#shared = { broker, settings, log, handlers, strangers, transformations, sessionId: () => `${prefix}-${++this.#sessions}` }
   }
 
   accept(wire: Wire): Connection {

@@ -8,6 +8,7 @@ import { escape, relabel, type Version } from './escape.ts'
 import { afterMessageId } from './head.ts'
 import type { Output } from './output.ts'
 import type { OpenTransaction } from './transactions.ts'
+import type { Transform } from './transformation.ts'
 
 export type AckMode = 'auto' | 'client' | 'client-individual'
 
@@ -41,6 +42,8 @@ export type SubscriptionOptions = Readonly<{
   several: boolean
   messages: number
   bytes: number
+  /** It asked for a form of its own (`transformation`). */
+  transform: Transform | undefined
 }>
 
 /** A delivery, by its tag. `key`: what a message-id of 1.0 or 1.1 is looked up by, if the client named it so. */
@@ -103,7 +106,9 @@ export class Subscription implements BrowseSink {
     this.#bytesBack += original.head.length + original.body.length
     if (delivery.tag === 0) this.#messagesBack++
     else this.#given = delivery.tag
-    const message = original.dialect === 'stomp' ? original : owner.broker.translate(original, 'stomp')
+    const { transform } = this.options
+    const message =
+      transform === undefined ? (original.dialect === 'stomp' ? original : owner.broker.translate(original, 'stomp')) : transform(original)
     if (message === undefined) {
       if (delivery.tag !== 0) (this.#untold ??= []).push({ tag: delivery.tag, reason: `no STOMP form for a message of dialect ${original.dialect}` })
       return

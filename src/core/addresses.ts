@@ -130,3 +130,9 @@ function encode(address: CoreAddress): Buffer {
   }
   return bytes
 }
+
+/** The same of a pattern. */
+export function patternBeyond(pattern: Pattern, limits: Parameters<typeof beyond>[1]): CodedError | undefined {
+  const names = pattern.map((segment) => (typeof segment === 'string' ? segment : '*'))
+  return beyond(new CoreAddress('topic', names, ''), limits)
+}

@@ -190,7 +190,7 @@ export class Administration {
   connections(after: number, limit: number): ConnectionsPage {
     const connections: ConnectionFigures[] = []
     let last = after
-    for (const session of this.#live.sessions) {
+    for (const session of this.#live.intake.sessions) {
       // Those without a remote side are the broker's own.
       if (session.order <= after || session.remote === '') continue
       if (connections.length === limit) return { connections, next: last }

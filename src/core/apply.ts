@@ -2,78 +2,33 @@
 // Live, hot facts come as calls (`message`, `gone`, `sequence`), all others through `fact` with the bytes just admitted.
 // It decides nothing and refuses nothing: what no longer exists is passed over, since a later fact may have removed it first.
 import type { QueueOptions } from '../api.ts'
-import { FACT, FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras, UnknownFact } from '../journal/facts.ts'
-import type { Range } from '../journal/journal.ts'
+import { FACT, FactReader, MESSAGE_FLAG } from '../journal/facts.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, MARK, MESSAGE } from './entries.ts'
-import { groupBucket } from './group-buckets.ts'
-import { EXPIRES, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, rankOf, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, MARK, MESSAGE } from './entries.ts'
+import { type MessageFact, MessageFactReader } from './message-fact.ts'
+import { MESSAGE_ROW_FLAG, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
+import { Relocation } from './relocation.ts'
+import { SavedFacts } from './saved-facts.ts'
 import type { State } from './state.ts'
 import type { TransactionRecord } from './transaction.ts'
-
-/** A message fact taken apart; one is reused. */
-export interface MessageFact {
-  segment: number
-  offset: number
-  length: number
-  flags: number
-  /** See `rankOf`. */
-  rank: number
-  acceptedAtMs: number
-  expiresAtMs: number
-  deliverAtMs: number
-  /** Where it was sent, as needed only for `retain`. */
-  address: CoreAddress | undefined
-  set: RouteSet | undefined
-  queue: Queue | undefined
-  session: number
-  /** Who sent it, as needed only for `retain`; '': not known. */
-  origin: string
-  note: number
-  pieces: readonly Range[] | undefined
-  /** Not 0: nobody sees it before this is committed; its place there. */
-  transaction: number
-  ordinal: number
-}
-
-export function newMessageFact(): MessageFact {
-  return {
-    segment: 0,
-    offset: 0,
-    length: 0,
-    flags: 0,
-    rank: 0,
-    acceptedAtMs: 0,
-    expiresAtMs: 0,
-    deliverAtMs: 0,
-    address: undefined,
-    set: undefined,
-    queue: undefined,
-    session: 0,
-    origin: '',
-    note: 0,
-    pieces: undefined,
-    transaction: 0,
-    ordinal: 0,
-  }
-}
 
 export class Apply {
   readonly #state: State
   readonly #policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy
   readonly #reader = new FactReader()
-  /** Rows of the messages of the snapshot being read, by their number in it. */
-  #saved = new Uint32Array(0)
-  /** Rows with a record in a segment, of the segment being relocated. */
-  #relocating: { segment: number; rows: Map<number, { row: number; piece: number }> } | undefined
-  readonly #message = newMessageFact()
+  readonly #messages: MessageFactReader
+  readonly #saved: SavedFacts
+  readonly relocation: Relocation
 
   constructor(state: State, policyOf: (address: CoreAddress, declared: QueueOptions) => QueuePolicy) {
     this.#state = state
     this.#policyOf = policyOf
+    this.#messages = new MessageFactReader(state)
+    this.#saved = new SavedFacts(state)
+    this.relocation = new Relocation(state)
   }
 
   /** A durable message was accepted. Answers its row (0: nobody needed it). */
@@ -146,7 +101,7 @@ export class Apply {
       return
     }
     if (type === FACT.savedSend || type === FACT.savedRetaining) {
-      this.#savedTransactionFact(type, state.transaction(number), from)
+      this.#saved.joined(type, state.transaction(number), from)
       return
     }
     const count = type === FACT.commit ? from.u32() : 0
@@ -154,23 +109,6 @@ export class Apply {
     if (record === undefined) return
     if (type === FACT.commit) this.commit(record, count)
     else state.hooks.rolledBack(state, record)
-  }
-
-  #savedTransactionFact(type: number, record: TransactionRecord, from: FactReader): void {
-    const state = this.#state
-    const { messages } = state
-    const number = from.u32()
-    const row = number === 0 ? 0 : this.#saved[number]
-    if (row === undefined || (row === 0 && number !== 0)) throw new Error('a snapshot names a message that it does not hold')
-    record.recorded = true
-    if (type === FACT.savedRetaining) {
-      record.retain(row, readAddress(from))
-      return
-    }
-    const ordinal = from.u32()
-    const queue = from.u32()
-    messages.set(row, REFERENCES, messages.get(row, REFERENCES) + 1)
-    record.add(row, ordinal, queue === 0 ? state.sets.byNumber.get(messages.get(row, ROUTE)) : state.queueByNumber.get(queue))
   }
 
   /** `count` entries from this sequence on are gone. */
@@ -193,7 +131,10 @@ export class Apply {
   /** One fact as the journal has it. `segment` and `offset` say where `buffer[start]` lies. */
   fact(type: number, buffer: Buffer, start: number, end: number, segment: number, offset: number): void {
     if (type === FACT.message) {
-      this.#readMessage(buffer, start, end, segment, offset)
+      const message = this.#messages.read(buffer, start, end)
+      message.segment = segment
+      message.offset = offset
+      this.message(message)
       return
     }
     const from = this.#reader.reset(buffer, start, end)
@@ -285,7 +226,7 @@ export class Apply {
         return
       }
       case FACT.relocated:
-        this.#relocated(from)
+        this.relocation.records(from)
         return
       case FACT.deferred:
       case FACT.commit:
@@ -303,42 +244,8 @@ export class Apply {
         this.#sessionFact(type, from)
         return
       default:
-        this.#savedFact(type, from)
+        this.#saved.fact(type, from)
     }
-  }
-
-  #readMessage(buffer: Buffer, start: number, end: number, segment: number, offset: number): void {
-    const state = this.#state
-    const fact = this.#message
-    const flags = buffer[start]
-    const route = buffer.readUInt32LE(start + 28)
-    const at = start + MESSAGE_FIXED + messageExtras(flags)
-    const joins = (flags & MESSAGE_FLAG.transaction) !== 0
-    fact.transaction = joins ? buffer.readDoubleLE(at - 12) : 0
-    fact.ordinal = joins ? buffer.readUInt32LE(at - 4) : 0
-    fact.segment = segment
-    fact.offset = offset
-    fact.length = end - start
-    fact.flags = flags
-    fact.acceptedAtMs = buffer.readDoubleLE(start + 4)
-    fact.expiresAtMs = buffer.readDoubleLE(start + 12)
-    fact.deliverAtMs = buffer.readDoubleLE(start + 20)
-    fact.session = buffer.readUInt32LE(start + 32)
-    fact.note = buffer.readUInt32LE(start + 36)
-    fact.set = (flags & MESSAGE_FLAG.toSet) !== 0 ? state.sets.byNumber.get(route) : undefined
-    fact.queue = (flags & MESSAGE_FLAG.toSet) !== 0 ? undefined : state.queueByNumber.get(route)
-    const addressBytes = buffer.readUInt16LE(start + 40)
-    const groupBytes = buffer.readUInt16LE(start + 42)
-    const groupAt = at + addressBytes
-    fact.rank = rankOf(buffer[start + 1], groupBytes === 0 ? 0 : groupBucket(buffer.subarray(groupAt, groupAt + groupBytes)))
-    fact.address = (flags & MESSAGE_FLAG.retain) !== 0 ? readAddress(this.#reader.reset(buffer, at, at + addressBytes)) : undefined
-    fact.pieces = undefined
-    if ((flags & MESSAGE_FLAG.large) !== 0) {
-      const head = buffer.readUInt32LE(start + 44)
-      const from = this.#reader.reset(buffer, groupAt + groupBytes + head, end)
-      fact.pieces = readRanges(from)
-    }
-    this.message(fact)
   }
 
   #entryFact(type: number, from: FactReader): void {
@@ -409,16 +316,7 @@ export class Apply {
     }
     const removed = new Set<number>()
     for (let left = from.u32(); left > 0; left--) removed.add(from.u32())
-    if (removed.size > 0) {
-      let kept = 0
-      for (let i = 0; i < set.queues.length; i++) {
-        if (removed.has(set.queues[i].number)) continue
-        set.queues[kept] = set.queues[i]
-        set.vias[kept++] = set.vias[i]
-      }
-      set.queues.length = kept
-      set.vias.length = kept
-    }
+    set.leaveOut(removed)
   }
 
   #sessionFact(type: number, from: FactReader): void {
@@ -448,137 +346,4 @@ export class Apply {
       else state.letGo(session, queue)
     }
   }
-
-  /** Records of one segment lie elsewhere now; the facts of one segment follow each other. */
-  #relocated(from: FactReader): void {
-    const { messages } = this.#state
-    const segment = from.u32()
-    if (this.#relocating?.segment !== segment) this.#relocating = { segment, rows: rowsIn(this.#state, segment) }
-    const { rows } = this.#relocating
-    for (let left = from.u32(); left > 0; left--) {
-      const offset = from.u32()
-      const newSegment = from.u32()
-      const newOffset = from.u32()
-      const found = rows.get(offset)
-      if (found !== undefined && messages.get(found.row, REFERENCES) !== 0) this.#lay(found.row, found.piece, segment, offset, newSegment, newOffset)
-    }
-  }
-
-  /** Records of a range of one segment lie elsewhere now, in the same order: see `Visitor.moved`. */
-  moved(segment: number, offset: number, length: number, newSegment: number, newOffset: number): void {
-    const { messages } = this.#state
-    if ((messages.liveBytes.get(segment) ?? 0) === 0) return
-    this.#relocating = undefined
-    for (const [at, { row, piece }] of rowsIn(this.#state, segment))
-      if (at >= offset && at < offset + length) this.#lay(row, piece, segment, at, newSegment, at - offset + newOffset)
-  }
-
-  /** A record (or one piece of it) lies elsewhere, if it still was where the fact says. */
-  #lay(row: number, piece: number, segment: number, offset: number, newSegment: number, newOffset: number): void {
-    const { messages } = this.#state
-    if (piece >= 0) {
-      const pieces = messages.pieces.get(row)
-      if (pieces === undefined || pieces[piece].segment !== segment || pieces[piece].offset !== offset) return
-      const { length } = pieces[piece]
-      messages.alive(segment, -length)
-      messages.alive(newSegment, length)
-      messages.pieces.set(
-        row,
-        pieces.map((range, i) => (i === piece ? { segment: newSegment, offset: newOffset, length } : range)),
-      )
-    } else {
-      if (messages.get(row, SEGMENT) !== segment || messages.get(row, OFFSET) !== offset) return
-      const length = messages.get(row, LENGTH)
-      messages.alive(segment, -length)
-      messages.alive(newSegment, length)
-      messages.set(row, SEGMENT, newSegment)
-      messages.set(row, OFFSET, newOffset)
-    }
-  }
-
-  #savedFact(type: number, from: FactReader): void {
-    const state = this.#state
-    const { messages, entries } = state
-    switch (type) {
-      case FACT.savedMessage: {
-        const number = from.u32()
-        const row = messages.add(from.u32(), from.u32(), from.u32(), 0, 0)
-        const set = from.u32()
-        messages.set(row, ROUTE, set)
-        const known = state.sets.byNumber.get(set)
-        if (known !== undefined) known.messages++
-        messages.set(row, MESSAGE_FLAGS, from.u32())
-        messages.setDouble(row, EXPIRES, from.f64())
-        const deliverAtMs = from.f64()
-        if (deliverAtMs !== 0) messages.deliverAt.set(row, deliverAtMs)
-        const pieces = readRanges(from)
-        if (pieces.length > 0) {
-          messages.pieces.set(row, pieces)
-          for (const piece of pieces) messages.alive(piece.segment, piece.length)
-        }
-        this.#saved[number] = row
-        return
-      }
-      case FACT.savedEntry: {
-        const message = this.#saved[from.u32()]
-        const queue = state.queueByNumber.get(from.u32())
-        if (queue === undefined || !message) throw new Error('a snapshot names a queue or message that it does not hold')
-        queue.next = from.f64()
-        const row = state.addEntry(queue, message, state.vias.byNumber[from.u32()], 0)
-        entries.set(row, ATTEMPTS, from.u32())
-        entries.set(row, FAILURES, from.u8())
-        entries.set(row, MARK, from.u8())
-        entries.set(row, FLAGS, from.u8())
-        this.#notBefore(row, from.f64())
-        if (from.u8() === 1) entries.set(row, DEAD, state.deadNumber(from.text(), readAddress(from)))
-        return
-      }
-      case FACT.savedRetained: {
-        const message = this.#saved[from.u32()]
-        if (!message) throw new Error('a snapshot names a message that it does not hold')
-        state.retain(readAddress(from), message, true)
-        return
-      }
-      case FACT.savedSequence: {
-        const queue = state.queueByNumber.get(from.u32())
-        if (queue === undefined) return
-        queue.next = from.f64()
-        queue.replayNext = queue.next
-        queue.sequenceEpoch = from.u32()
-        return
-      }
-      case FACT.savedCounters:
-        state.nextQueue = from.u32()
-        state.nextSession = from.u32()
-        state.nextTransaction = from.f64()
-        state.sets.next = from.u32()
-        this.#saved = new Uint32Array(from.u32())
-        state.nextJob = from.u32()
-        return
-      case FACT.savedEnd:
-        this.#saved = new Uint32Array(0)
-        return
-      default:
-        throw new UnknownFact(type)
-    }
-  }
-}
-
-function readRanges(from: FactReader): Range[] {
-  const ranges: Range[] = []
-  for (let left = from.u32(); left > 0; left--) ranges.push({ segment: from.u32(), offset: from.u32(), length: from.u32() })
-  return ranges
-}
-
-/** Rows (and pieces; -1: the record itself) with a record in this segment, by its offset. */
-export function rowsIn(state: State, segment: number): Map<number, { row: number; piece: number }> {
-  const { messages } = state
-  const rows = new Map<number, { row: number; piece: number }>()
-  for (let row = 1; row < messages.end; row++) {
-    if (messages.get(row, REFERENCES) !== 0 && messages.get(row, SEGMENT) === segment) rows.set(messages.get(row, OFFSET), { row, piece: -1 })
-  }
-  for (const [row, pieces] of messages.pieces) {
-    for (const [piece, range] of pieces.entries()) if (range.segment === segment) rows.set(range.offset, { row, piece })
-  }
-  return rows
 }

@@ -98,7 +98,7 @@ export class Batches {
       if (batch === undefined) break
       done.push(batch)
       this.#live.recorder.note(EVENT.committed, 0, batch.number, REASON.none, batch.rows.length)
-      for (const row of batch.rows) this.#live.commitEntry(row)
+      for (const row of batch.rows) this.#live.places.commitEntry(row)
     }
     for (const batch of done) this.#answer(batch)
     this.#live.run()

@@ -116,6 +116,19 @@ export class RouteSet {
     this.queues = queues
     this.vias = vias
   }
+
+  /** Without these queues, by number. */
+  leaveOut(numbers: ReadonlySet<number>): void {
+    if (numbers.size === 0) return
+    let kept = 0
+    for (let i = 0; i < this.queues.length; i++) {
+      if (numbers.has(this.queues[i].number)) continue
+      this.queues[kept] = this.queues[i]
+      this.vias[kept++] = this.vias[i]
+    }
+    this.queues.length = kept
+    this.vias.length = kept
+  }
 }
 
 /** Sets by number, and by content while they are of use. */

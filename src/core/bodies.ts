@@ -1,9 +1,10 @@
 // Messages as objects: what is at hand, what can be made from the journal's memory, and what has to be read from disk first.
 import type { Message } from '../api.ts'
-import { FactReader, MESSAGE_FIXED, MESSAGE_FLAG, messageExtras } from '../journal/facts.ts'
+import { FactReader } from '../journal/facts.ts'
 import type { Range } from '../journal/journal.ts'
 import { type CoreAddress, readAddress } from './addresses.ts'
 import type { Live } from './live.ts'
+import { readHeld } from './message-fact.ts'
 import { type Held, LENGTH, MESSAGE_FLAGS, MESSAGE_ROW_FLAG, OFFSET, SEGMENT } from './messages.ts'
 
 const EMPTY = new Uint8Array(0)
@@ -131,32 +132,10 @@ export class Bodies {
 
   #held(bytes: Uint8Array, large: Uint8Array | undefined): Held {
     const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const flags = record[0]
-    let at = MESSAGE_FIXED + messageExtras(flags)
-    const addressBytes = record.readUInt16LE(40)
-    const groupBytes = record.readUInt16LE(42)
-    const headBytes = record.readUInt32LE(44)
-    const to = this.#address(record, at, at + addressBytes)
-    at += addressBytes
-    const group = groupBytes === 0 ? '' : record.toString('utf8', at, at + groupBytes)
-    at += groupBytes
-    const head = headBytes === 0 ? EMPTY : record.subarray(at, at + headBytes)
-    at += headBytes
-    const message: Message = {
-      dialect: this.#live.state.dialects[record.readUInt16LE(2)],
-      head,
-      body: large ?? (at === record.length ? EMPTY : record.subarray(at)),
-      durable: true,
-      priority: record[1],
-      expiresAtMs: record.readDoubleLE(12),
-      deliverAtMs: record.readDoubleLE(20),
-      group,
-      groupEnds: (flags & MESSAGE_FLAG.groupEnds) !== 0,
-    }
-    return { message, to, acceptedAtMs: record.readDoubleLE(4) }
+    return readHeld(record, this.#live.state.dialects, this.#addressAt, large)
   }
 
-  #address(record: Buffer, start: number, end: number): CoreAddress {
+  readonly #addressAt = (record: Buffer, start: number, end: number): CoreAddress => {
     const key = record.toString('latin1', start, end)
     let address = this.#addresses.get(key)
     if (address === undefined) {

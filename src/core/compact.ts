@@ -3,9 +3,9 @@
 // are not copied together again and again. A segment goes only when a snapshot covers it and the copies are committed (rule 18).
 import { FACT } from '../journal/facts.ts'
 import type { Cut, Range, SegmentInfo } from '../journal/journal.ts'
-import { rowsIn } from './apply.ts'
 import type { Live } from './live.ts'
 import { LENGTH } from './messages.ts'
+import { placesIn } from './relocation.ts'
 
 /** A snapshot is made when the log since the last one exceeds this (or four segments) and the state's own size: it is what a start has to read. */
 const LOG_BYTES_MIN = 256 * 1024 * 1024
@@ -135,7 +135,7 @@ export class Compaction {
     this.#relocating = true
     this.#copied.add(segment)
     const ranges: Range[] = []
-    for (const [offset, { row, piece }] of [...rowsIn(state, segment)].sort(([a], [b]) => a - b)) {
+    for (const [offset, { row, piece }] of [...placesIn(state, segment)].sort(([a], [b]) => a - b)) {
       const length = piece >= 0 ? (state.messages.pieces.get(row)?.[piece].length ?? 0) : state.messages.get(row, LENGTH)
       ranges.push({ segment, offset, length })
     }

@@ -235,14 +235,12 @@ export class CoreConsumer implements Consumer {
     const at = tag & (this.#ring.length - 1)
     const row = tag < this.#first || tag > this.#last ? 0 : this.#ring[at]
     const queue = live.findQueue(own(to))
-    const fault =
-      row === 0 || this.#isClaimed(row) || queue === undefined
-        ? new CodedError('not-found', 'no delivery of this number is unsettled, or there is no such queue')
-        : mayPass(live, row, queue)
-          ? undefined
-          : new CodedError('invalid', 'a message is passed to another queue, and a durable one to a durable queue')
-    if (fault !== undefined || queue === undefined) {
-      this.session.refuse(fault ?? new CodedError('not-found', 'there is no such queue'))
+    if (row === 0 || this.#isClaimed(row) || queue === undefined) {
+      this.session.refuse(new CodedError('not-found', 'no delivery of this number is unsettled, or there is no such queue'))
+      return undefined
+    }
+    if (!mayPass(live, row, queue)) {
+      this.session.refuse(new CodedError('invalid', 'a message is passed to another queue, and a durable one to a durable queue'))
       return undefined
     }
     const passed = pass(live, row, queue, back)
@@ -292,7 +290,7 @@ export class CoreConsumer implements Consumer {
         // The transaction's now: its end decides.
         this.#claims--
         entries.set(row, OWNER, 0)
-      } else if (entries.get(row, STATE) === STATE_OF.locked) live.putBack(queue, row, 0)
+      } else if (entries.get(row, STATE) === STATE_OF.locked) live.places.putBack(queue, row, 0)
       // Passed, and not committed: it is ready then.
       else entries.set(row, OWNER, 0)
     }

@@ -1,5 +1,21 @@
 // The core put together, as front ends, management and the composition see it. What each part does stands in its own file.
-import type { Address, Broker, BrokerError, Clock, Dialect, Figures, Identity, Kind, Log, LogIns, Message, Replies, Session } from '../api.ts'
+import type {
+  Address,
+  Broker,
+  BrokerError,
+  Canonical,
+  Clock,
+  Dialect,
+  Figures,
+  Identity,
+  Kind,
+  Log,
+  LogIns,
+  Message,
+  Pattern,
+  Replies,
+  Session,
+} from '../api.ts'
 import type { Settings } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Journal, JournalListener, Visitor } from '../journal/journal.ts'
@@ -15,9 +31,11 @@ import { anyQueueNamed } from './named.ts'
 import { NEXT, SEQUENCE, STATE, STATE_OF } from './entries.ts'
 import type { Queue } from './queue.ts'
 import { REASON, type Recorded } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import { Replica } from './replica.ts'
 import { digestState } from './snapshot.ts'
 import { noTemporary } from './temporary.ts'
+import { virtualQueueOf } from './virtual-topics.ts'
 
 export interface CoreOptions {
   readonly clock: Clock
@@ -124,7 +142,7 @@ export class Core implements Broker {
   async stop(): Promise<void> {
     this.#compaction?.stop()
     this.#live.transactions.stop()
-    for (const session of [...this.#live.sessions]) session.detach()
+    for (const session of [...this.#live.intake.sessions]) session.detach()
     this.#live.stop()
   }
 
@@ -134,6 +152,11 @@ export class Core implements Broker {
 
   get compositeMax(): number {
     return this.#live.settings.limits.compositeParts
+  }
+
+  virtualQueue(pattern: Pattern): Address | undefined {
+    const queue = virtualQueueOf(this.#live.settings.destinations, pattern)
+    return queue === undefined ? undefined : this.address(queue.kind, queue.path)
   }
 
   composite(parts: readonly Address[]): Address {
@@ -157,6 +180,15 @@ export class Core implements Broker {
       known.set(message, made)
     }
     return made.message
+  }
+
+  canonical(message: Message): Canonical | undefined {
+    try {
+      return this.#dialects.get(message.dialect)?.toCanonical(message)
+    } catch (error) {
+      this.#live.log.error({ err: error, from: message.dialect }, 'a message could not be read')
+      return undefined
+    }
   }
 
   /** A mistake in a dialect costs the message its way into that protocol, not the broker its life. */
@@ -188,10 +220,10 @@ export class Core implements Broker {
   }
 
   figures(): Figures {
-    const { counters, state, sessions } = this.#live
+    const { counters, state, intake } = this.#live
     counters.connections = this.#wires.connections
     counters.connectionsTotal = this.#wires.connectionsTotal
-    counters.sessionsOpen = sessions.size
+    counters.sessionsOpen = intake.sessions.size
     counters.sessions = state.sessionByNumber.size
     counters.bindings = state.bindingCount
     counters.queues = state.queueByNumber.size
@@ -216,7 +248,7 @@ export class Core implements Broker {
   /** `digest` at an instant at which everything is committed: no client is read until it has come. */
   async settledDigest(): Promise<Readonly<{ batch: number; digest: string }>> {
     const live = this.#live
-    live.hold(true)
+    live.intake.hold(true)
     try {
       for (let attempt = 0; attempt < DIGEST_ATTEMPTS_MAX; attempt++) {
         live.facts.flushGone()
@@ -226,7 +258,7 @@ export class Core implements Broker {
         await new Promise<void>((resolve) => this.clock.turn(resolve))
       }
     } finally {
-      live.hold(false)
+      live.intake.hold(false)
     }
     throw new CodedError('timeout', 'The state changed all the time: there was no instant at which all of it was committed.')
   }
@@ -274,7 +306,7 @@ export class Core implements Broker {
     if (to.temporary) throw noTemporary(to)
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
-    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw new CodedError('full', 'the journal is full')
+    if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw journalFull()
     live.journal.urge()
     await live.journal.drained()
     return true

@@ -99,7 +99,7 @@ export class Deadlines {
     if (state === 0 || state === STATE_OF.removed) return
     const queue = this.#live.state.queueOf(row)
     if (kind === DEADLINE.wake) {
-      if (state === STATE_OF.delayed || state === STATE_OF.leased) this.#live.putBack(queue, row, 0)
+      if (state === STATE_OF.delayed || state === STATE_OF.leased) this.#live.places.putBack(queue, row, 0)
       return
     }
     // What somebody has in hand expires when it comes back; nothing expires out of a dead-letter queue, nor what a client has half of.

@@ -414,6 +414,6 @@ export class Dispatch {
     live.recorder.note(EVENT['passed-over'], queue.number, entries.double(row, SEQUENCE), REASON.unreadable, tries)
     queue.unlinkReady(row)
     queue.held.push(row)
-    live.putBack(queue, row, retryAtMs)
+    live.places.putBack(queue, row, retryAtMs)
   }
 }

@@ -64,13 +64,13 @@ export class FactWriting {
     return true
   }
 
-  /** The fact takes effect with the commit of this transaction. False: there is no room, and this node leads no more. */
-  defer(transaction: number, type: number, content: FactWriter): boolean {
+  /** The fact takes effect with the commit of this transaction. False: there is no room, and with a claim to the reserve this node leads no more. */
+  defer(transaction: number, type: number, content: FactWriter, claim: Claim = 'drain'): boolean {
     const { journal } = this.#live
     const size = 9 + content.length
-    const at = journal.admit(FACT.deferred, size, 'drain')
+    const at = journal.admit(FACT.deferred, size, claim)
     if (at < 0) {
-      this.#live.fail(new Error(NO_ROOM))
+      if (claim === 'drain') this.#live.fail(new Error(NO_ROOM))
       return false
     }
     this.admitted()

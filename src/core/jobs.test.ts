@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Client, CoreNode, message, PERMANENT } from '../../test/support/core.ts'
-import type { Plan } from '../api.ts'
+import type { Plan, Transaction } from '../api.ts'
 import { after, checkCron, upTo } from './cron.ts'
 import { type Job, nextOf } from './job.ts'
 
@@ -108,6 +108,88 @@ describe('a message that is sent again and again', () => {
     expect(await arrived()).toEqual([])
     node.clock.advance(150)
     expect(await arrived()).toEqual(['tick'])
+  })
+
+  describe('sent in a transaction', () => {
+    const begin = (): Transaction => {
+      const transaction = client.session.begin()
+      if (transaction === undefined) throw client.session.refusal ?? new Error('refused')
+      return transaction
+    }
+
+    it('begins with the commit, in step with when it was sent, and never without one', async () => {
+      const undone = begin()
+      const done = begin()
+      client.session.repeat(node.queue('q'), message('undone'), every(1_000, 2, 1_000), undone)
+      expect(client.session.repeat(node.queue('q'), message('tick'), every(1_000, 3, 1_000), done)).toBeGreaterThan(0)
+      undone.rollback()
+      node.clock.advance(3_500)
+      expect(await arrived()).toEqual([])
+      expect(jobs()).toBe(0)
+      done.commit()
+      await node.settled()
+      node.clock.advance(1)
+      // Two that were missed meanwhile are made up for by this one.
+      expect(await arrived()).toEqual(['tick'])
+      for (const [ms, texts] of [
+        [498, []],
+        [1, ['tick']],
+        [1_000, ['tick']],
+        [1_000, ['tick']],
+        [10_000, []],
+      ] as const) {
+        node.clock.advance(ms)
+        expect(await arrived()).toEqual(texts)
+      }
+      expect(jobs()).toBe(0)
+    })
+
+    it.each(['the journal', 'a snapshot'])('is there after a takeover, from %s, if that was committed', async (source) => {
+      const open = begin()
+      const done = begin()
+      client.session.repeat(node.queue('q'), message('open'), every(1_000, 2, 1_000), open)
+      client.session.repeat(node.queue('q'), message('done'), every(1_000, 0, 1_000), done)
+      await node.settled()
+      if (source === 'a snapshot') await node.core.snapshot()
+      done.commit()
+      await node.settled()
+      node.restart()
+      client = node.client()
+      node.clock.advance(1_000)
+      expect(await arrived()).toEqual(['done'])
+      node.clock.advance(5_000)
+      expect(await arrived()).toEqual([])
+      expect(jobs()).toBe(0)
+    })
+
+    it('has a number of its own, and its place in the list whenever it is committed', async () => {
+      const transaction = begin()
+      client.session.repeat(node.queue('q'), message('first'), every(1_000, 2, 60_000), transaction)
+      client.session.repeat(node.queue('q'), message('second'), every(1_000, 2, 60_000))
+      transaction.commit()
+      await node.settled()
+      const listed = (after: number, limit: number): number[] =>
+        node.core.administration.scheduled(after, limit).scheduled.map(({ number }) => number)
+      const numbers = listed(0, 10)
+      expect(numbers).toHaveLength(2)
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+      expect(listed(numbers[0], 10)).toEqual(numbers.slice(1))
+      expect(listed(0, 1)).toEqual(numbers.slice(0, 1))
+    })
+
+    it('counts towards the limits while it is open, and dooms it beyond them', async () => {
+      const transaction = begin()
+      for (let i = 0; i < 2; i++) client.session.repeat(node.queue('q'), message('x'), every(1_000, 2), transaction)
+      client.session.repeat(node.queue('q'), message('x'), every(1_000, 2, 60_000))
+      expect(client.session.repeat(node.queue('q'), message('x'), every(1_000, 2))).toBe(0)
+      expect(client.session.refusal?.message).toContain('limits.scheduled')
+      expect(client.session.repeat(node.queue('q'), message('x'), every(1_000, 2), transaction)).toBe(0)
+      expect(transaction.commit()).toBe(0)
+      await node.settled()
+      expect(jobs()).toBe(1)
+      // Their place is free again.
+      expect(client.session.repeat(node.queue('q'), message('x'), every(1_000, 2, 60_000))).toBeGreaterThan(0)
+    })
   })
 
   it('reaches whoever is subscribed to its topic at that time, and counts when nobody is', async () => {

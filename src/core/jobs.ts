@@ -2,7 +2,7 @@
 //
 // Fired exactly once a time: that it was fired is told by the fact of the very message that is sent, or, where no fact tells of that message
 // (it reaches nothing durable), by a fact of its own. What was missed while no node led is sent once, then in step again.
-import type { Message, Plan } from '../api.ts'
+import type { Message, Plan, Transaction } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
 import { beyond, type CoreAddress } from './addresses.ts'
@@ -11,8 +11,10 @@ import { checkCron } from './cron.ts'
 import { DEADLINE } from './deadlines.ts'
 import { bytesOf, isOver, type Job, nextOf } from './job.ts'
 import type { Live } from './live.ts'
+import { joined } from './live-transaction.ts'
 import { PIECE_BYTES, Publisher } from './publish.ts'
 import { REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import type { LiveSession } from './session.ts'
 
 /** A firing that found its destination full is tried again after this. */
@@ -39,6 +41,8 @@ export class Jobs {
   readonly #live: Live
   readonly #publisher: Publisher
   readonly #herald: () => LiveSession
+  /** Numbers below were given out, some to what waits for a commit. */
+  #next = 0
 
   /** `herald`: the session that publishes what nobody connected does. */
   constructor(live: Live, herald: () => LiveSession) {
@@ -58,14 +62,15 @@ export class Jobs {
   }
 
   /** Answers why not. */
-  add(to: CoreAddress, message: Message, plan: Plan): CodedError | undefined {
+  add(to: CoreAddress, message: Message, plan: Plan, within: Transaction | undefined): CodedError | undefined {
     const live = this.#live
     const { limits, destinations } = live.settings
     const nowMs = live.clock.wallMs()
-    const refusal = beyond(to, limits) ?? this.#refusal(to, message, plan, nowMs)
+    const transaction = within === undefined ? undefined : joined(within)
+    const refusal = transaction?.refusal(message.head.length + message.body.length) ?? beyond(to, limits) ?? this.#refusal(to, message, plan, nowMs)
     if (refusal !== undefined) return refusal
     const job: Job = {
-      number: live.state.nextJob,
+      number: Math.max(live.state.nextJob, this.#next),
       to,
       message: { ...message, deliverAtMs: 0, expiresAtMs: 0 },
       madeAtMs: nowMs,
@@ -78,9 +83,20 @@ export class Jobs {
       const wrong = checkCron(plan.cron, destinations.cronTimeZone, nowMs)
       if (wrong !== undefined) return wrong
     }
-    if (!live.facts.admit(FACT.job, writeJob(live.facts.writer.reset(), job), 'publish')) return new CodedError('full', 'the journal is full')
-    this.#arm(job)
+    const fact = writeJob(live.facts.writer.reset(), job)
+    const told =
+      transaction === undefined ? live.facts.admit(FACT.job, fact, 'publish') : live.facts.defer(transaction.record.number, FACT.job, fact, 'publish')
+    if (!told) return journalFull()
+    this.#next = job.number + 1
+    if (transaction === undefined) this.#arm(job)
+    else transaction.scheduled(job.number, bytesOf(job))
     return undefined
+  }
+
+  /** Its transaction is committed. */
+  begin(number: number): void {
+    const job = this.#live.state.jobs.get(number)
+    if (job !== undefined) this.#arm(job)
   }
 
   /** False: there is none of this number. */
@@ -93,12 +109,9 @@ export class Jobs {
   /** Those with numbers above `after`, in order. */
   list(after: number, limit: number): ScheduledFigures[] {
     const zone = this.#live.settings.destinations.cronTimeZone
-    const page: Job[] = []
-    for (const job of this.#live.state.jobs.values()) {
-      if (page.length === limit) break
-      if (job.number > after) page.push(job)
-    }
-    return page.map((job) => {
+    // Those of transactions came in the order of the commits.
+    const rest = [...this.#live.state.jobs.values()].filter(({ number }) => number > after).sort((a, b) => a.number - b.number)
+    return rest.slice(0, limit).map((job) => {
       const next = nextOf(job, zone)
       const { number, periodMs, repeat, cron, delayMs, fired, madeAtMs } = job
       const destination = (job.to.parts ?? [job.to]).map(({ kind, path }) => `${kind}:${path.join('.')}`).join(',')
@@ -152,9 +165,9 @@ export class Jobs {
     ) {
       return new CodedError('invalid', 'delay and period are times in milliseconds, repeat a count or -1')
     }
-    if (live.state.jobs.size >= limits.scheduled)
+    if (live.state.jobs.size + live.transactions.jobs >= limits.scheduled)
       return new CodedError('limit', `limits.scheduled (${limits.scheduled}) messages are sent again and again already`)
-    if (live.state.jobBytes + bytes > limits.scheduledBytes) {
+    if (live.state.jobBytes + live.transactions.jobBytes + bytes > limits.scheduledBytes) {
       return new CodedError('limit', `messages that are sent again and again have limits.scheduledBytes (${limits.scheduledBytes}) bytes already`)
     }
     return undefined

@@ -23,6 +23,9 @@ export class LiveTransaction implements Transaction {
   addedBytes = 0
   /** Topics that may have a retained message only at the commit. */
   retaining = 0
+  /** What it sends again and again from its commit on. */
+  readonly jobs: number[] = []
+  jobBytes = 0
   readonly #live: Live
   /** Sends and settlements. */
   #count = 0
@@ -80,6 +83,14 @@ export class LiveTransaction implements Transaction {
     this.#count++
     this.bytes += bytes
     this.#live.transactions.bytes += bytes
+  }
+
+  scheduled(job: number, bytes: number): void {
+    this.sent(bytes)
+    this.jobs.push(job)
+    this.jobBytes += bytes
+    this.#live.transactions.jobs++
+    this.#live.transactions.jobBytes += bytes
   }
 
   retains(): void {
@@ -195,7 +206,7 @@ export class LiveTransaction implements Transaction {
       const row = queue.alive ? entries.find(queue.slot, this.#orphans[at]) : 0
       if (row === 0) continue
       entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)
-      this.#live.putBack(queue, row, 0)
+      this.#live.places.putBack(queue, row, 0)
     }
   }
 
@@ -254,6 +265,7 @@ export class LiveTransaction implements Transaction {
     }
     for (const queue of record.durableQueues()) facts.writeSequence(queue, 'drain')
     facts.admit(FACT.commit, facts.writer.reset().f64(record.number).u32(record.count), 'drain')
+    for (const job of this.jobs) live.jobs?.begin(job)
     return true
   }
 

@@ -13,11 +13,12 @@ import { Batches } from './batches.ts'
 import { Bodies } from './bodies.ts'
 import { Browsing } from './browse.ts'
 import { writeQueue } from './cold-facts.ts'
-import { DEADLINE, Deadlines } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Dispatch } from './dispatch.ts'
-import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, OWNER, STATE, STATE_OF } from './entries.ts'
-import { EXPIRES, SEGMENT } from './messages.ts'
+import { Intake } from './intake.ts'
+import { SEGMENT } from './messages.ts'
+import { Places } from './places.ts'
 import { policyFrom } from './policy.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason, Recorder } from './recorder.ts'
@@ -30,12 +31,11 @@ import type { Jobs } from './jobs.ts'
 import { LastValues } from './last-values.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
-import type { TransactionRecord } from './transaction.ts'
 import { Transactions } from './transactions.ts'
 import { bindVirtual } from './virtual-topics.ts'
 import type { Replica } from './replica.ts'
 import { Wildcards } from './wildcards.ts'
-import type { Retained, State, StateHooks } from './state.ts'
+import type { Retained, State } from './state.ts'
 
 export type Counters = { -readonly [Name in keyof Figures]: Figures[Name] }
 
@@ -48,10 +48,7 @@ export interface LiveOptions {
   readonly replica: Replica
 }
 
-/** How far a queue's numbers jump at a claim; half as many may be given out before a fact tells of it. */
-const SEQUENCE_JUMP = 2 ** 20
-
-export class Live implements StateHooks {
+export class Live {
   readonly clock: Clock
   readonly settings: Settings
   readonly log: Log
@@ -72,6 +69,7 @@ export class Live implements StateHooks {
   readonly replays: RetainedReplays
   readonly lastValues = new LastValues(this)
   readonly transactions = new Transactions(this)
+  readonly places = new Places(this)
   /** Set when the core is put together. */
   jobs: Jobs | undefined
   readonly selecting: Selecting
@@ -83,9 +81,7 @@ export class Live implements StateHooks {
   /** Bodies that are in no journal. */
   readonly volatile = this.account.register('queue', 'messages that are not durable')
   #journal: Journal | undefined
-  readonly sessions = new Set<LiveSession>()
-  /** Since this term began. */
-  sessionsOpened = 0
+  readonly intake = new Intake()
   passedOver = 0
   /** Told when leadership is lost. */
   onLost: (error: Error) => void = () => {}
@@ -97,9 +93,6 @@ export class Live implements StateHooks {
   readonly #retry = new Set<LiveSession>()
   readonly #stillLeads: () => boolean
   #armed = false
-  #congested = false
-  /** Intake is held for a moment in which nothing changes. */
-  #held = false
   /** Nothing is given out any more: the term is about to end in order. */
   #quiet = false
 
@@ -149,39 +142,12 @@ export class Live implements StateHooks {
     state.epoch = journal.epoch
     // A safe integer that no earlier term can have reached.
     state.nextVolatileQueue = journal.epoch * 2 ** 32 + 2 ** 31
-    state.hooks = this
+    state.hooks = this.places
     for (const set of state.sets.byNumber.values()) state.sets.index(set)
-    for (const queue of state.queues) {
-      if (queue === undefined) continue
-      // What was given out and not written down since the last durable number must not be given again.
-      queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)
-      queue.toldNext = queue.next
-      queue.begin()
-      for (const list of queue.readyLists()) {
-        for (let row = list.head; row !== 0; ) {
-          const next = state.entries.get(row, NEXT)
-          this.#recovered(queue, row)
-          row = next
-        }
-      }
-      if (queue.policy.lastValueKey !== '' && queue.readyCount > 0) this.lastValues.inherit(queue)
-    }
-    for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.retainedSet(retained)
+    this.places.lead()
+    for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.deadlines.retained(retained)
     this.transactions.lead()
     this.recorder.note(EVENT.leading, 0, 0, REASON.none, journal.epoch)
-  }
-
-  /** An entry of an earlier leader: it may have been handed out, and may have a deadline. */
-  #recovered(queue: Queue, row: number): void {
-    const { entries, messages, notBefore } = this.state
-    entries.set(row, FLAGS, entries.get(row, FLAGS) | ENTRY_FLAG.maybeSeen)
-    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
-    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    const at = Math.max(notBefore.get(row) ?? 0, messages.deliverAt.get(entries.get(row, MESSAGE)) ?? 0)
-    if (at > this.clock.wallMs()) {
-      queue.unlinkReady(row)
-      this.#delay(queue, row, at)
-    }
   }
 
   // ---- Facts
@@ -198,133 +164,6 @@ export class Live implements StateHooks {
   faulty(session: LiveSession, error: unknown): void {
     this.log.error({ err: error, protocol: session.record.protocol, client: session.record.clientId }, 'a front end failed; its session ends')
     session.end(new CodedError('internal', 'a mistake in the broker: it is in its log'))
-  }
-
-  // ---- What the state tells
-
-  /** The fact of this entry is durable. */
-  commitEntry(row: number): void {
-    const { entries } = this.state
-    if (entries.get(row, STATE) === STATE_OF.removed) {
-      entries.remove(row)
-      return
-    }
-    const queue = this.state.queueOf(row)
-    const passed = entries.get(row, OWNER) !== 0
-    if (!passed && queue.gate !== undefined && this.transactions.holds(queue, row)) return
-    queue.held.unlink(row)
-    queue.pending--
-    this.#settleIn(queue, row)
-    if (passed) this.dispatch.keep(queue, row)
-  }
-
-  placed(queue: Queue, row: number): void {
-    const { entries, messages } = this.state
-    const message = entries.get(row, MESSAGE)
-    const expires = messages.double(message, EXPIRES)
-    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    this.tellSequence(queue)
-    if (this.transactions.placing) {
-      this.transactions.expect(queue, message, -1)
-      this.#settleIn(queue, row)
-      return
-    }
-    const durable = (entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
-    const unmade = queue.madeIn !== 0 && queue.madeIn > this.journal.committed
-    const behind = queue.gate !== undefined && queue.gate.ahead.length > 0
-    if (durable || unmade || queue.pending > 0 || behind) {
-      entries.set(row, STATE, STATE_OF.pending)
-      queue.held.push(row)
-      queue.pending++
-      if (durable || unmade || this.batches.waiting) this.batches.await(row, durable || unmade)
-      else queue.gate?.behind.push(row)
-      return
-    }
-    this.#settleIn(queue, row)
-  }
-
-  /** Enough numbers were given out that no fact told of: one does. */
-  tellSequence(queue: Queue): void {
-    if (queue.recorded && queue.next - queue.toldNext >= SEQUENCE_JUMP / 2) this.facts.writeSequence(queue, 'drain')
-  }
-
-  committed(_state: State, record: TransactionRecord, bases: ReadonlyMap<Queue, number>): void {
-    this.transactions.committed(record, bases)
-  }
-
-  rolledBack(_state: State, record: TransactionRecord): void {
-    this.transactions.rolledBack(record)
-  }
-
-  removing(queue: Queue, row: number): void {
-    const { entries, messages } = this.state
-    const state = entries.get(row, STATE)
-    if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.deadlines.clear(row, DEADLINE.expiry)
-    if (state === STATE_OF.delayed || state === STATE_OF.leased) this.deadlines.clear(row, DEADLINE.wake)
-    else if (state === STATE_OF.locked || state === STATE_OF.pending) this.dispatch.forget(row)
-    // Its message group may be another's turn now.
-    if (queue.groups !== undefined && queue.readyCount !== 0) this.touch(queue)
-    this.hasRoom(queue)
-  }
-
-  /** Whoever waits for room on it may try again. */
-  hasRoom(queue: Queue): void {
-    if (queue.waiters === undefined || queue.waiters.size === 0) return
-    for (const session of queue.waiters) this.#retry.add(session)
-    queue.waiters.clear()
-    this.wake()
-  }
-
-  queueGone(queue: Queue): void {
-    this.dispatch.queueGone(queue)
-    this.browsing.queueGone(queue)
-    if (queue.waiters === undefined) return
-    for (const session of queue.waiters) this.#retry.add(session)
-    queue.waiters = undefined
-    this.wake()
-  }
-
-  /** A committed (or volatile) entry takes its place: ready, or waiting for its time. */
-  #settleIn(queue: Queue, row: number): void {
-    const { entries, messages } = this.state
-    const { deliverAt } = messages
-    if (deliverAt.size > 0) {
-      const at = deliverAt.get(entries.get(row, MESSAGE)) ?? 0
-      if (at > this.clock.wallMs()) {
-        this.#delay(queue, row, at)
-        return
-      }
-    }
-    entries.set(row, STATE, STATE_OF.ready)
-    queue.makeReady(row)
-    if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
-    this.touch(queue)
-  }
-
-  /** An entry in no list waits until `atMs`. */
-  #delay(queue: Queue, row: number, atMs: number): void {
-    this.state.entries.set(row, STATE, STATE_OF.delayed)
-    queue.held.push(row)
-    queue.groups?.delays(row)
-    this.deadlines.set(row, DEADLINE.wake, atMs)
-  }
-
-  /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
-  putBack(queue: Queue, row: number, notBeforeMs: number): void {
-    queue.held.unlink(row)
-    queue.groups?.returns(row)
-    if (notBeforeMs > this.clock.wallMs()) {
-      this.#delay(queue, row, notBeforeMs)
-      return
-    }
-    const { entries, messages } = this.state
-    entries.set(row, STATE, STATE_OF.ready)
-    queue.makeReady(row)
-    // Its time may have come while it was out.
-    const expires = messages.double(entries.get(row, MESSAGE), EXPIRES)
-    if (expires !== 0) this.deadlines.set(row, DEADLINE.expiry, expires)
-    if (queue.policy.lastValueKey !== '') this.lastValues.arrived(queue, row)
-    this.touch(queue)
   }
 
   // ---- Turns
@@ -389,34 +228,11 @@ export class Live implements StateHooks {
     this.wake()
   }
 
-  retainedSet(retained: Retained): void {
-    this.deadlines.retained(retained)
-  }
-
   // ---- Journal and end
-
-  join(session: LiveSession): void {
-    this.sessions.add(session)
-    if (this.#congested) session.pressure(true)
-    if (this.#held) session.pressure(true)
-  }
-
-  /** No client is read while held. */
-  hold(held: boolean): void {
-    if (this.#held === held) return
-    this.#held = held
-    for (const session of this.sessions) session.pressure(held)
-  }
 
   /** From now on nothing is delivered; what is in flight may still be settled and answered. */
   quiesce(): void {
     this.#quiet = true
-  }
-
-  pressure(high: boolean): void {
-    if (this.#congested === high) return
-    this.#congested = high
-    for (const session of this.sessions) session.pressure(high)
   }
 
   full(full: boolean): void {
@@ -442,7 +258,7 @@ export class Live implements StateHooks {
     this.lost = new CodedError('not-leading', `this node leads no more: ${error.message}`)
     this.log.error({ err: error }, 'leadership is over: what was not answered has an unknown outcome')
     const { lost } = this
-    for (const session of [...this.sessions]) session.end(lost)
+    for (const session of [...this.intake.sessions]) session.end(lost)
     this.onLost(error)
   }
 
@@ -472,7 +288,7 @@ export class Live implements StateHooks {
   readonly listener: JournalListener = {
     committed: (batch) => this.batches.committed(batch),
     lost: (error) => this.#end(error),
-    pressure: (high) => this.pressure(high),
+    pressure: (high) => this.intake.congest(high),
     full: (full) => this.full(full),
   }
 

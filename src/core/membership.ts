@@ -11,6 +11,7 @@ import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
 import { returnLent } from './passing.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
 import { LiveSession } from './session.ts'
 import { removeLater } from './temporary.ts'
 import { bindVirtual } from './virtual-topics.ts'
@@ -85,7 +86,7 @@ export class Membership {
     else this.#continue(record, keepMs, will)
     const session = new LiveSession(live, this, record, resumed, replies, identity)
     record.live = session
-    live.join(session)
+    live.intake.join(session)
     live.recorder.note(EVENT.opened, 0, 0, REASON.none, record.number)
     session.opened = live.batches.ticket(session, record.recorded && live.facts.uncommitted)
     return session
@@ -96,8 +97,7 @@ export class Membership {
     const durable = keepMs > 0 || will !== undefined
     const record = new SessionRecord(durable ? live.state.nextSession : this.#nextVolatile++, identity.protocol, identity.clientId, keepMs, will)
     if (durable) {
-      if (!live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'publish'))
-        throw new CodedError('full', 'the journal is full')
+      if (!live.facts.admit(FACT.session, writeSession(live.facts.writer.reset(), record), 'publish')) throw journalFull()
       const recorded = live.state.sessionByNumber.get(record.number)
       if (recorded !== undefined) return recorded
     }

@@ -10,6 +10,7 @@ import { LENGTH } from './messages.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import { noQueue } from './refusals.ts'
 import { noTemporary } from './temporary.ts'
 import { inOrder } from './walk.ts'
 
@@ -151,6 +152,6 @@ class Moving {
 /** The queue of this name; throws `not-found`. */
 export function queueNamed(live: Live, path: readonly string[]): Queue {
   const queue = live.findQueue(own(new CoreAddress('queue', path, '')))
-  if (queue === undefined) throw new CodedError('not-found', `there is no queue ${path.join('.')}`)
+  if (queue === undefined) throw noQueue(path)
   return queue
 }

@@ -4,6 +4,7 @@ import { CodedError } from '../errors.ts'
 import { CoreAddress, own } from './addresses.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
+import { noQueue } from './refusals.ts'
 
 /** A front end's own queues come behind its name. */
 export function nameOf({ address }: Queue): string {
@@ -13,7 +14,7 @@ export function nameOf({ address }: Queue): string {
 /** The queue of that name, a subscription's too; throws `not-found`. */
 export function anyQueueNamed(live: Live, path: readonly string[]): Queue {
   const found = live.findQueue(own(new CoreAddress('queue', path, ''))) ?? subscriptionNamed(live, path.join('.'))
-  if (found === undefined) throw new CodedError('not-found', `there is no queue ${path.join('.')}`)
+  if (found === undefined) throw noQueue(path)
   return found
 }
 

@@ -9,6 +9,7 @@ import type { Live } from './live.ts'
 import { joined, LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { PIECE_BYTES } from './publish.ts'
+import { journalFull } from './refusals.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { LiveSession } from './session.ts'
@@ -183,7 +184,7 @@ export class ParkedPublishes {
     const at = journal.admit(FACT.piece, length, 'publish')
     if (at < 0) {
       this.#shift()
-      this.#session.refused(new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised'))
+      this.#session.refused(journalFull())
       live.retry(this.#session)
       return
     }

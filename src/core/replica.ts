@@ -39,7 +39,7 @@ export class Replica implements Visitor {
   }
 
   moved(segment: number, offset: number, length: number, toSegment: number, toOffset: number): void {
-    this.apply.moved(segment, offset, length, toSegment, toOffset)
+    this.apply.relocation.range(segment, offset, length, toSegment, toOffset)
   }
 
   /** The batch last told, and the digest of the state it made (invariant 9). */

@@ -1,8 +1,8 @@
-// One connected client: its tickets, its consumers, the publishes that wait for room. What outlives the connection is `sessions.ts`,
-// what begins and ends sessions is `membership.ts`.
+// One connected client: its tickets, and the publishes that wait for room. What it does with queues is `declare.ts`, `bind.ts` and `taking.ts`; what
+// outlives the connection, `sessions.ts`; what begins and ends sessions, `membership.ts`.
 import type {
   Address,
-  Binding as BindingSpec,
+  Binding,
   Bound,
   BrokerError,
   Browse,
@@ -28,26 +28,20 @@ import type {
 } from '../api.ts'
 import { CodedError } from '../errors.ts'
 import { FACT } from '../journal/facts.ts'
-import { beyond, CoreAddress, own, patternKey, writePattern } from './addresses.ts'
-import { Binding } from './bindings.ts'
-import { CoreBrowse } from './browse.ts'
-import { writeBinding } from './cold-facts.ts'
-import { CoreConsumer } from './consumer.ts'
-import { ATTEMPTS, STATE, STATE_OF } from './entries.ts'
-import { DEADLINE } from './deadlines.ts'
+import { type CoreAddress, own } from './addresses.ts'
+import { bind, boundTo, unbind } from './bind.ts'
+import type { CoreBrowse } from './browse.ts'
+import type { CoreConsumer } from './consumer.ts'
+import { declare, hold, release, remove } from './declare.ts'
 import type { Live } from './live.ts'
 import type { LiveTransaction } from './live-transaction.ts'
 import type { Membership } from './membership.ts'
 import { ParkedPublishes } from './parked.ts'
-import { rulesFor } from './policy.ts'
-import { WaitingPull } from './pull.ts'
 import type { Queue } from './queue.ts'
-import { EVENT, REASON } from './recorder.ts'
+import { journalFull } from './refusals.ts'
+import { originOf } from './selecting.ts'
 import type { SessionRecord } from './sessions.ts'
-import { given } from './selector/selector.ts'
-import { originOf, selectorBeyond } from './selecting.ts'
-import { settleEntry } from './settlement.ts'
-import { mayBind, mayConsume, notYours, noTemporary, takeTemporary, temporariesOf } from './temporary.ts'
+import { Taking } from './taking.ts'
 
 const PARKED: Ticket = -1
 
@@ -78,33 +72,26 @@ export class LiveSession implements Session {
   transactions = 0
   readonly #live: Live
   readonly #membership: Membership
-  readonly #consumers = new Set<CoreConsumer>()
-  #pulls: Set<WaitingPull> | undefined
-  #browses: Set<CoreBrowse> | undefined
+  readonly #taking: Taking
   #parked: ParkedPublishes | undefined
   #pressures = 0
 
   constructor(live: Live, membership: Membership, record: SessionRecord, resumed: boolean, replies: Replies, who: Who) {
     this.#live = live
     this.#membership = membership
+    this.#taking = new Taking(live, this)
     this.record = record
     this.resumed = resumed
     this.replies = replies
     this.principal = who.principal
     this.remote = who.remote
     this.origin = originOf(record, who)
-    this.order = ++live.sessionsOpened
+    this.order = ++live.intake.opened
   }
 
   /** For management. */
   figures(): Readonly<{ consumers: number; credit: number; unsettled: number; parked: number }> {
-    let credit = 0
-    let unsettled = 0
-    for (const consumer of this.#consumers) {
-      credit += consumer.credit
-      unsettled += consumer.unsettled
-    }
-    return { consumers: this.#consumers.size, credit, unsettled, parked: this.#parked?.count ?? 0 }
+    return { ...this.#taking.figures(), parked: this.#parked?.count ?? 0 }
   }
 
   get keepMs(): number {
@@ -148,10 +135,10 @@ export class LiveSession implements Session {
     }
   }
 
-  repeat(address: Address, message: Message, plan: Plan): Ticket {
+  repeat(address: Address, message: Message, plan: Plan, transaction?: Transaction): Ticket {
     if (this.over) return this.refuse(new CodedError('removed', 'the session is over'))
-    const refusal = this.#live.jobs?.add(own(address), message, plan)
-    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(refusal)
+    const refusal = this.#live.jobs?.add(own(address), message, plan, transaction)
+    return refusal === undefined ? this.#live.batches.ticket(this, true) : this.refuse(this.refusalOf({ transaction }, refusal))
   }
 
   #park(to: CoreAddress, message: Message, options: PublishOptions, blockedBy: Queue | undefined): Ticket {
@@ -161,16 +148,14 @@ export class LiveSession implements Session {
   }
 
   /** Why a publish is refused. It dooms its transaction, unless the queue is missing: whoever sent it may make that and try again. */
-  refusalOf({ transaction }: PublishOptions, error = new CodedError('internal', 'refused without a reason')): CodedError {
+  refusalOf({ transaction }: Pick<PublishOptions, 'transaction'>, error = new CodedError('internal', 'refused without a reason')): CodedError {
     if (transaction !== undefined && error.code !== 'not-found') transaction.doom(error)
     return error
   }
 
   begin(): Transaction | undefined {
     const begun = this.over ? new CodedError('removed', 'the session is over') : this.#live.transactions.begin(this)
-    if (!(begun instanceof CodedError)) return begun
-    this.refuse(begun)
-    return undefined
+    return this.#begun(begun)
   }
 
   /** The commit waits behind what is parked. */
@@ -189,177 +174,69 @@ export class LiveSession implements Session {
   }
 
   declare(address: Address, options: QueueOptions): Ticket {
-    const live = this.#live
-    const to = own(address)
-    const known = live.findQueue(to)
-    const denied = known === undefined || options.lifetime !== 'temporary' ? undefined : takeTemporary(live, this.record, known, options.owner)
-    if (denied !== undefined) return this.refuse(denied)
-    // It may be there and not yet committed.
-    if (known !== undefined) return live.batches.ticket(this, live.facts.uncommitted)
-    if (to.temporary !== (options.lifetime === 'temporary')) return this.refuse(noTemporary(to))
-    if (to.namespace === '' && !to.temporary && !rulesFor(live.settings.destinations, to).autoCreate) {
-      return this.refuse(new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`))
-    }
-    const tooLong = beyond(to, live.settings.limits)
-    if (tooLong !== undefined) return this.refuse(tooLong)
-    const { queues } = live.settings.limits
-    if (live.state.queueByNumber.size >= queues) return this.refuse(new CodedError('limit', `limits.queues (${queues}) queues exist`))
-    const { temporariesPerSession } = live.settings.limits
-    if (to.temporary && temporariesOf(this.record) >= temporariesPerSession) {
-      return this.refuse(new CodedError('limit', `limits.temporariesPerSession (${temporariesPerSession}) temporary destinations exist`))
-    }
-    const queue = live.makeQueue(to, options, 'publish')
-    if (queue === undefined) return this.refuse(journalFull())
-    if (to.temporary) live.state.hold(this.record, queue, 0)
-    live.recorder.note(EVENT.declared, queue.number, 0, REASON.none, 0)
-    return live.batches.ticket(this, queue.recorded)
+    return this.#answer(declare(this.#live, this.record, address, options))
   }
 
   remove(address: Address): Ticket {
-    const queue = this.#live.findQueue(own(address))
-    if (queue === undefined) return this.refuse(noQueue(address))
-    return this.#live.batches.ticket(this, this.#live.dropQueue(queue))
+    return this.#answer(remove(this.#live, address))
   }
 
   hold(address: Address, tag: number, owner?: string): Ticket {
-    const live = this.#live
-    const queue = live.findQueue(own(address))
-    if (queue === undefined) return this.refuse(noQueue(address))
-    const denied = queue.lifetime === 'temporary' ? takeTemporary(live, this.record, queue, owner) : undefined
-    if (denied !== undefined) return this.refuse(denied)
-    const durable = queue.durable && this.record.recorded && this.record.keepMs > 0
-    if (!durable) live.state.hold(this.record, queue, tag)
-    else if (!live.facts.admit(FACT.hold, live.facts.writer.reset().u32(this.record.number).u32(queue.number).u32(tag), 'publish'))
-      return this.refuse(journalFull())
-    return live.batches.ticket(this, durable)
+    return this.#answer(hold(this.#live, this.record, address, tag, owner))
   }
 
   release(address: Address): Ticket {
-    const live = this.#live
-    const queue = live.findQueue(own(address))
-    if (queue === undefined || !this.record.holds.has(queue)) return this.refuse(noQueue(address))
-    return live.batches.ticket(this, this.#membership.letGo(this.record, queue))
+    return this.#answer(release(this.#membership, this.#live, this.record, address))
   }
 
-  bind(spec: BindingSpec): Ticket {
-    const live = this.#live
-    const queue = live.findQueue(own(spec.queue))
-    if (queue === undefined) return this.refuse(noQueue(spec.queue))
-    const { limits } = live.settings
-    const known = queue.bindings?.get(patternKey(spec.pattern))
-    if (known === undefined && live.state.bindingCount >= limits.bindings) {
-      return this.refuse(new CodedError('limit', `limits.bindings (${limits.bindings}) subscriptions exist`))
-    }
-    if (known === undefined && (queue.bindings?.size ?? 0) >= limits.bindingsPerSession) {
-      return this.refuse(new CodedError('limit', `limits.bindingsPerSession (${limits.bindingsPerSession}) subscriptions exist`))
-    }
-    const key = patternKey(spec.pattern)
-    if (known === undefined && queue.bindingBytes + key.length > limits.bindingBytesPerSession) {
-      return this.refuse(new CodedError('limit', `limits.bindingBytesPerSession (${limits.bindingBytesPerSession}) bytes of patterns are bound`))
-    }
-    const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(this.record, spec.pattern)
-    if (tooLong !== undefined) return this.refuse(tooLong)
-    const selector = live.selecting.compile(spec.selector)
-    if (selector instanceof CodedError) return this.refuse(selector)
-    const exceptFrom = spec.noLocal === true ? this.origin : ''
-    const binding = new Binding({ ...spec, label: spec.label ?? 0, selector: selector?.text ?? '', exceptFrom }, queue)
-    if (!queue.durable) live.state.bind(binding)
-    else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return this.refuse(journalFull())
-    live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)
-    if (spec.retained === 'always' || (spec.retained === 'if-new' && known === undefined)) live.replays.start(binding)
-    return live.batches.ticket(this, queue.durable)
+  bind(binding: Binding): Ticket {
+    return this.#answer(bind(this.#live, this, binding))
   }
 
   boundTo(address: Address): readonly Bound[] {
-    const bindings = this.#live.findQueue(own(address))?.bindings?.values() ?? []
-    return [...bindings].map(({ pattern, selector, exceptFrom, tag, label }) => ({
-      pattern,
-      selector: given(selector),
-      noLocal: exceptFrom !== '',
-      tag,
-      label,
-    }))
+    return boundTo(this.#live, address)
   }
 
   unbind(address: Address, pattern: Pattern): Ticket {
-    const live = this.#live
-    const queue = live.findQueue(own(address))
-    const key = patternKey(pattern)
-    if (queue?.bindings?.get(key) === undefined) return this.refuse(new CodedError('not-found', 'there is no such subscription'))
-    live.recorder.note(EVENT.unbound, queue.number, 0, REASON.none, 0)
-    if (!queue.durable) {
-      live.state.unbind(queue, key)
-      return live.batches.ticket(this, false)
-    }
-    const fact = live.facts.writer.reset().u32(queue.number)
-    writePattern(fact, pattern)
-    live.facts.admit(FACT.unbind, fact, 'drain')
-    return live.batches.ticket(this, true)
+    return this.#answer(unbind(this.#live, address, pattern))
+  }
+
+  /** Done, and told to the journal or not; or refused. */
+  #answer(done: boolean | CodedError): Ticket {
+    return done instanceof CodedError ? this.refuse(done) : this.#live.batches.ticket(this, done)
   }
 
   consume(from: readonly Address[] | QueuePattern, options: ConsumerOptions, sink: Sink): Consumer | undefined {
-    const live = this.#live
-    const { limits } = live.settings
-    if (live.dispatch.consumers >= limits.consumers || this.#consumers.size >= limits.consumersPerSession) {
-      this.refuse(new CodedError('limit', 'limits.consumers or limits.consumersPerSession is reached'))
-      return undefined
-    }
-    const pattern = 'pattern' in from ? from.pattern : undefined
-    const tooLong = pattern === undefined ? undefined : patternBeyond(pattern, limits)
-    if (tooLong !== undefined) {
-      this.refuse(tooLong)
-      return undefined
-    }
-    const selector = live.selecting.compile(options.selector)
-    if (selector instanceof CodedError) {
-      this.refuse(selector)
-      return undefined
-    }
-    const consumer = new CoreConsumer(live, this, live.dispatch.number(), options, selector, sink)
-    for (const address of 'pattern' in from ? [] : from) {
-      if (this.attach(consumer, own(address))) continue
-      for (const seat of [...consumer.seats]) live.dispatch.detach(seat)
-      return undefined
-    }
-    live.dispatch.add(consumer)
-    this.#consumers.add(consumer)
-    if (pattern !== undefined) live.wildcards.add(consumer, pattern)
-    return consumer
+    return this.#begun(this.#taking.consume(from, options, sink))
+  }
+
+  browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
+    return this.#begun(this.#taking.browse(address, options, sink))
+  }
+
+  pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
+    return this.#begun(this.#taking.pull(address, options, sink))
+  }
+
+  settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket {
+    return this.#answer(this.#taking.settle(ref, attempt, outcome))
+  }
+
+  #begun<Begun>(begun: Begun | CodedError): Begun | undefined {
+    if (!(begun instanceof CodedError)) return begun
+    this.refuse(begun)
+    return undefined
   }
 
   /** `consumer` also takes from this queue. False: `refusal`. */
   attach(consumer: CoreConsumer, address: CoreAddress): boolean {
-    const queue = this.#live.findQueue(address)
-    if (queue === undefined) {
-      this.refuse(noQueue(address))
-      return false
-    }
-    if (!mayConsume(this.record, queue)) {
-      this.refuse(notYours(address))
-      return false
-    }
-    if (consumer.seatAt(queue) !== undefined) return true
-    const others = queue.seats
-    if (others !== undefined && others.length > 0 && (consumer.exclusive === 'refuse' || others[0].consumer.exclusive === 'refuse')) {
-      this.refuse(
-        new CodedError(
-          'in-use',
-          `queue ${address.path.join('.')} has an exclusive consumer, or consumers beside which this one wants to be exclusive`,
-        ),
-      )
-      return false
-    }
-    const tooMuch = selectorBeyond(consumer, queue, this.#live.settings.limits)
-    if (tooMuch !== undefined) {
-      this.refuse(tooMuch)
-      return false
-    }
-    this.#live.dispatch.attach(consumer, queue)
-    return true
+    const refusal = this.#taking.attach(consumer, address)
+    if (refusal !== undefined) this.refuse(refusal)
+    return refusal === undefined
   }
 
   consumerClosed(consumer: CoreConsumer): void {
-    this.#consumers.delete(consumer)
+    this.#taking.consumerClosed(consumer)
   }
 
   /** The last of a consumer's queues was removed. */
@@ -376,68 +253,8 @@ export class LiveSession implements Session {
     })
   }
 
-  browse(address: Address, options: BrowseOptions, sink: BrowseSink): Browse | undefined {
-    const live = this.#live
-    const queue = live.findQueue(own(address))
-    if (queue === undefined) {
-      this.refuse(noQueue(address))
-      return undefined
-    }
-    if (!mayConsume(this.record, queue)) {
-      this.refuse(notYours(address))
-      return undefined
-    }
-    const { browsers } = live.settings.limits
-    if (live.browsing.count >= browsers) {
-      this.refuse(new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`))
-      return undefined
-    }
-    const selector = live.selecting.compile(options.selector)
-    if (selector instanceof CodedError) {
-      this.refuse(selector)
-      return undefined
-    }
-    const browse = new CoreBrowse(live, this, queue, { ...options, selector }, sink)
-    this.#browses ??= new Set()
-    this.#browses.add(browse)
-    live.browsing.add(browse)
-    return browse
-  }
-
   browseClosed(browse: CoreBrowse): void {
-    this.#browses?.delete(browse)
-  }
-
-  pull(address: Address, options: PullOptions, sink: Sink): Readonly<{ cancel(): void }> | undefined {
-    const queue = this.#live.findQueue(own(address))
-    if (queue === undefined) {
-      this.refuse(noQueue(address))
-      return undefined
-    }
-    if (!mayConsume(this.record, queue)) {
-      this.refuse(notYours(address))
-      return undefined
-    }
-    this.#pulls ??= new Set()
-    for (const pull of this.#pulls) if (pull.over) this.#pulls.delete(pull)
-    const pull = new WaitingPull(this.#live, queue, options, sink)
-    this.#pulls.add(pull)
-    pull.start()
-    return pull
-  }
-
-  settleRef(ref: EntryRef, attempt: number, outcome: Outcome): Ticket {
-    const live = this.#live
-    const { entries } = live.state
-    const queue = live.state.queueByNumber.get(ref.queue)
-    const row = queue === undefined ? 0 : entries.find(queue.slot, ref.sequence)
-    if (row === 0 || entries.get(row, STATE) !== STATE_OF.leased || entries.get(row, ATTEMPTS) !== attempt) {
-      return this.refuse(new CodedError('not-found', 'this delivery is settled, or was given to another since'))
-    }
-    live.deadlines.clear(row, DEADLINE.wake)
-    const written = settleEntry(live, row, outcome)
-    if (written) live.facts.flushGone()
-    return live.batches.ticket(this, written)
+    this.#taking.browseClosed(browse)
   }
 
   note(key: number, set: boolean): Ticket {
@@ -470,11 +287,9 @@ export class LiveSession implements Session {
   /** Consumers and waiting calls end; nothing is answered any more. */
   detach(): void {
     this.over = true
-    this.#live.sessions.delete(this)
+    this.#live.intake.sessions.delete(this)
     this.#live.transactions.sessionOver(this)
-    for (const consumer of [...this.#consumers]) consumer.close()
-    if (this.#pulls !== undefined) for (const pull of this.#pulls) pull.cancel()
-    if (this.#browses !== undefined) for (const browse of [...this.#browses]) browse.close()
+    this.#taking.end()
     this.#parked?.clear()
     if (this.record.live === this) this.record.live = undefined
   }
@@ -514,17 +329,4 @@ export class LiveSession implements Session {
       this.#live.faulty(this, error)
     }
   }
-}
-
-function patternBeyond(pattern: Pattern, limits: Parameters<typeof beyond>[1]): CodedError | undefined {
-  const names = pattern.map((segment) => (typeof segment === 'string' ? segment : '*'))
-  return beyond(new CoreAddress('topic', names, ''), limits)
-}
-
-function noQueue(address: Address): CodedError {
-  return new CodedError('not-found', `there is no queue ${address.path.join('.')}`)
-}
-
-function journalFull(): CodedError {
-  return new CodedError('full', 'the journal is full: consumers must drain it, or journal.bytesMax be raised')
 }

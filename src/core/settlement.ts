@@ -75,6 +75,6 @@ function giveBack(live: Live, queue: Queue, row: number, durable: boolean, after
     const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(entries.get(row, ATTEMPTS)).u8(failures).f64(until)
     live.facts.admit(FACT.returned, fact, 'drain')
   }
-  live.putBack(queue, row, until)
+  live.places.putBack(queue, row, until)
   return written
 }

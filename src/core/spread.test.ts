@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Client, CoreNode, message, NO_RETAIN, PERMANENT, type Taker } from '../../test/support/core.ts'
-import type { Address } from '../api.ts'
+import { type Client, CoreNode, message, NO_RETAIN, PERMANENT, Taker } from '../../test/support/core.ts'
+import type { Address, Pattern } from '../api.ts'
 
 const binding = { tag: 0, settle: 'unsettled', absent: 'keep', retained: 'never' } as const
 const sentTo = (taker: Taker): string[] => taker.deliveries.map(({ to }) => `${to.kind}:${to.path.join('.')}`)
@@ -156,6 +156,94 @@ describe('a virtual topic', () => {
     )
     await node.settled()
     expect(takers.map(({ texts }) => texts)).toEqual([['one', 'two'], ['one', 'two'], []])
+  })
+
+  describe('with a queue for all topics of a pattern', () => {
+    const REST = { wild: 'rest' } as const
+    const ONE = { wild: 'one' } as const
+    const all = ['Consumer', 'app', 'VirtualTopic', REST] as const
+    const wild = (client: Client, pattern: Pattern): Taker =>
+      new Taker(client.session, { pattern }, 1_000, { settle: 'unsettled', exclusive: 'no', priority: 0 })
+    const use = (node: CoreNode, client: Client, pattern: Pattern): void => {
+      const queue = node.core.virtualQueue(pattern)
+      if (queue === undefined) throw new Error('it is none')
+      client.session.declare(queue, PERMANENT)
+    }
+    const sorted = ({ texts }: Taker): string[] => texts.toSorted()
+
+    it('keeps what is sent to any of them, also while nobody takes it and over a restart', async () => {
+      const node = new CoreNode()
+      use(node, node.client(), all)
+      node.client().send(node.topic('VirtualTopic.a'), 'a')
+      await node.settled()
+      node.restart()
+      const client = node.client()
+      client.send(node.topic('VirtualTopic.b.c'), 'b.c')
+      client.send(node.topic('Other.a'), 'other')
+      const taker = wild(client, all)
+      await node.settled()
+      expect(taker.texts).toEqual(['a', 'b.c'])
+    })
+
+    it('shares with a queue of one of them, and its consumer takes from that too: one copy for the application', async () => {
+      const node = new CoreNode()
+      const client = node.client()
+      use(node, client, all)
+      const taker = wild(client, all)
+      client.send(node.topic('VirtualTopic.a'), 'a 1')
+      const own = client.consume(
+        (client.session.declare(node.queue('Consumer.app.VirtualTopic.a'), PERMANENT), node.queue('Consumer.app.VirtualTopic.a')),
+      )
+      client.session.declare(node.queue('Consumer.other.VirtualTopic.a'), PERMANENT)
+      for (const text of ['a 2', 'a 3']) client.send(node.topic('VirtualTopic.a'), text)
+      client.send(node.topic('VirtualTopic.b'), 'b')
+      await node.settled()
+      expect([...taker.texts, ...own.texts].toSorted()).toEqual(['a 1', 'a 2', 'a 3', 'b'])
+      expect(own.texts).toHaveLength(1)
+      own.consumer.close()
+      client.session.remove(node.queue('Consumer.app.VirtualTopic.a'))
+      client.send(node.topic('VirtualTopic.a'), 'a 4')
+      await node.settled()
+      expect(taker.texts).toContain('a 4')
+      expect(node.core.administration.destinations('Consumer.*.VirtualTopic.a', 0, 10).queues.map(({ messages }) => messages)).toEqual([3])
+    })
+
+    it('gives each pattern what it matches and no more', async () => {
+      const node = new CoreNode()
+      const client = node.client()
+      const patterns: Pattern[] = [
+        all,
+        ['Consumer', 'app', 'VirtualTopic', ONE],
+        ['Consumer', 'app', 'VirtualTopic', ONE, 'x'],
+        ['Consumer', 'app', 'VirtualTopic', 'y', ONE],
+      ]
+      for (const pattern of patterns) use(node, client, pattern)
+      const takers = patterns.map((pattern) => wild(client, pattern))
+      for (const name of ['a', 'b.x', 'y.c', 'y.x', 'a.b.c']) client.send(node.topic(`VirtualTopic.${name}`), name)
+      await node.settled()
+      const [everything, one, x, y] = takers.map(sorted)
+      // y.x is there twice: neither of the two patterns has the other's queue.
+      expect([...everything, ...one, ...x, ...y].toSorted()).toEqual(['a', 'a.b.c', 'b.x', 'y.c', 'y.x', 'y.x'])
+      expect(one.every((text) => text === 'a')).toBe(true)
+      expect(x.every((text) => ['b.x', 'y.x'].includes(text))).toBe(true)
+      expect(y.every((text) => ['y.c', 'y.x'].includes(text))).toBe(true)
+    })
+
+    it('is none where its name says no application, only one topic, or other topics, or where none is to be made', () => {
+      const { core } = new CoreNode({ destinations: { virtualTopics: [{ topics: 'VirtualTopic.*', queues: 'Consumer.*.' }] } })
+      for (const pattern of [
+        ['Consumer', ONE, 'VirtualTopic', ONE],
+        ['Consumer', 'app', 'VirtualTopic', 'a'],
+        ['Consumer', 'app', 'Other', ONE],
+        ['Consumer', 'app', 'VirtualTopic', REST],
+        ['Consumer', REST],
+        [REST],
+      ] as Pattern[])
+        expect(core.virtualQueue(pattern)).toBeUndefined()
+      expect(core.virtualQueue(['Consumer', 'app', 'VirtualTopic', ONE])?.path).toEqual(['Consumer', 'app', 'VirtualTopic', '*'])
+      const { core: closed } = new CoreNode({ destinations: { autoCreate: false } })
+      expect(closed.virtualQueue(all)).toBeUndefined()
+    })
   })
 
   it('is bound at the next claim where the configuration has it only since then, and where a crash came between', async () => {

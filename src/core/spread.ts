@@ -11,6 +11,7 @@ import { DIRECT, type Via } from './bindings.ts'
 import type { Live } from './live.ts'
 import { matchesName } from './policy.ts'
 import type { Queue } from './queue.ts'
+import { noQueue } from './refusals.ts'
 import type { Reached } from './route-filter.ts'
 import type { LiveSession } from './session.ts'
 import { noTemporary } from './temporary.ts'
@@ -60,7 +61,7 @@ export function gather(live: Live, session: LiveSession, spread: Spread, message
     let queue = live.findQueue(address)
     if (queue === undefined && spread.ours.has(address)) queue = live.makeQueue(address, { durable: true, lifetime: 'permanent' }, 'publish')
     if (queue === undefined) {
-      return refused(address.temporary ? noTemporary(address) : new CodedError('not-found', `there is no queue ${address.path.join('.')}`))
+      return refused(address.temporary ? noTemporary(address) : noQueue(address.path))
     }
     if (queue.isFull(bytes) && queue.policy.whenFull === 'refuse') return { kind: 'blocked', by: queue }
     direct.push(queue)

@@ -40,6 +40,9 @@ export class Transactions {
   entries = 0
   /** Messages sent in those that are open that a topic will retain. */
   retaining = 0
+  /** Messages of those that are open that will be sent again and again. */
+  jobs = 0
+  jobBytes = 0
   /** An entry that is placed now is one of a committed transaction. */
   placing = false
 
@@ -87,6 +90,8 @@ export class Transactions {
     this.bytes -= transaction.bytes
     this.addedBytes -= transaction.addedBytes
     this.retaining -= transaction.retaining
+    this.jobs -= transaction.jobs.length
+    this.jobBytes -= transaction.jobBytes
   }
 
   sessionOver(session: LiveSession): void {
@@ -140,7 +145,7 @@ export class Transactions {
     for (const queue of bases.keys()) {
       queue.gate ??= new Gate()
       queue.gate.ahead.push(unfolding)
-      live.tellSequence(queue)
+      live.places.tellSequence(queue)
     }
     live.wake()
   }
@@ -154,7 +159,7 @@ export class Transactions {
     const each = (index: number): void =>
       record.eachTarget(index, DIRECT, (queue) => {
         if (counted) this.expect(queue, record.rows[index], -1)
-        live.hasRoom(queue)
+        live.places.hasRoom(queue)
         this.#closeGate(queue)
       })
     this.#forgettings.push({ record, steps: forget(live.state, record, this.#budget, each) })
@@ -202,7 +207,7 @@ export class Transactions {
     const { entries } = live.state
     for (const row of behind) {
       if (entries.get(row, STATE) !== STATE_OF.removed && entries.double(row, SEQUENCE) >= until) gate.behind.push(row)
-      else live.commitEntry(row)
+      else live.places.commitEntry(row)
     }
     if (queue.alive && queue.policy.whenFull === 'drop-oldest' && isLimited(queue)) this.#trim(queue)
     this.#closeGate(queue)

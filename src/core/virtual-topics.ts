@@ -1,5 +1,8 @@
 // Virtual topics: a queue whose name says of which topic it is a subscription. `Consumer.billing.VirtualTopic.orders` is bound to the topic
 // `VirtualTopic.orders` by being made; from then on it is a queue like any other, with as many consumers as somebody likes.
+//
+// `Consumer.billing.VirtualTopic.>` is a queue too, by that very name: that of a consumer of all those topics, bound to the pattern. A topic that has a
+// queue of its own with the same application is left to that, from which such a consumer takes as well: one copy for each application, whoever takes it.
 import type { Pattern } from '../api.ts'
 import type { DestinationSettings } from '../config/settings.ts'
 import { FACT } from '../journal/facts.ts'
@@ -7,20 +10,66 @@ import { CoreAddress, patternKey } from './addresses.ts'
 import { Binding } from './bindings.ts'
 import { writeBinding } from './cold-facts.ts'
 import type { Live } from './live.ts'
-import { matchesName } from './policy.ts'
+import { matchesName, rulesFor } from './policy.ts'
 import type { Queue } from './queue.ts'
 
-/** Which topic a queue of this name subscribes to. */
+const ONE = { wild: 'one' } as const
+const REST = { wild: 'rest' } as const
+
+/** Which topics a queue of this name subscribes to. */
 export function virtualTopicOf({ virtualTopics }: DestinationSettings, address: CoreAddress): Pattern | undefined {
   if (address.namespace !== '' || address.kind !== 'queue') return undefined
   for (const { queues, topics } of virtualTopics) {
     const prefix = queues.split('.').filter((segment) => segment !== '')
     const { path } = address
-    if (path.length <= prefix.length || !prefix.every((segment, i) => segment === '*' || segment === path[i])) continue
+    if (path.length <= prefix.length || !prefix.every((segment, i) => !isWild(path[i]) && (segment === '*' || segment === path[i]))) continue
     const topic = path.slice(prefix.length)
-    if (matchesName(`topic:${topics}`, new CoreAddress('topic', topic, ''))) return topic
+    // All that follows is more than one name, which only a pattern that ends so has.
+    if (topic.at(-1) === '>' && !topics.endsWith('>')) continue
+    if (matchesName(`topic:${topics}`, new CoreAddress('topic', topic, ''))) return topic.map(toPattern)
   }
   return undefined
+}
+
+/** By what queue consumers of these queues get what is sent to virtual topics, if that is one of several topics. */
+export function virtualQueueOf(settings: DestinationSettings, pattern: Pattern): CoreAddress | undefined {
+  const path = pattern.map((segment) => (typeof segment === 'string' ? segment : segment.wild === 'one' ? '*' : '>'))
+  const address = new CoreAddress('queue', path, '')
+  if (!isOfSeveral(address) || virtualTopicOf(settings, address) === undefined || !rulesFor(settings, address).autoCreate) return undefined
+  return address
+}
+
+/** Leaves out, of the queues that a topic reaches, those of several topics beside one that their consumers take from too. */
+export function leaveToOwn(reached: Map<Queue, unknown>): void {
+  for (const several of reached.keys()) {
+    if (!isOfSeveral(several.address)) continue
+    for (const other of reached.keys()) {
+      if (other === several || other.address.namespace !== '' || !covers(several.address.path.map(toPattern), other.address.path)) continue
+      reached.delete(several)
+      break
+    }
+  }
+}
+
+/** A consumer of this pattern takes from the queue of this name: of what that is for, nothing is beyond the pattern. */
+export function covers(pattern: Pattern, path: readonly string[]): boolean {
+  for (const [i, segment] of pattern.entries()) {
+    if (typeof segment !== 'string' && segment.wild === 'rest') return true
+    if (i >= path.length || path[i] === '>' || (typeof segment === 'string' && segment !== path[i])) return false
+  }
+  return pattern.length === path.length
+}
+
+export function isOfSeveral({ namespace, path }: CoreAddress): boolean {
+  return namespace === '' && path.some(isWild)
+}
+
+function isWild(segment: string): boolean {
+  return segment === '*' || segment === '>'
+}
+
+function toPattern(segment: string): Pattern[number] {
+  return segment === '*' ? ONE : segment === '>' ? REST : segment
 }
 
 /** Binds the queue to its topic, if it is of one and not bound yet. False: the journal is full. */

@@ -7,6 +7,7 @@ import type { Live } from './live.ts'
 import { PatternTree } from './pattern-tree.ts'
 import type { Queue } from './queue.ts'
 import { selectorBeyond } from './selecting.ts'
+import { covers, isOfSeveral } from './virtual-topics.ts'
 
 /** Queues looked at in one turn when a consumer comes. */
 const LOOK_MAX = 1_000
@@ -72,6 +73,8 @@ export class Wildcards {
 
   #join(consumer: CoreConsumer, queue: Queue): void {
     if (consumer.over || consumer.seatAt(queue) !== undefined || isAlone(queue)) return
+    // The name of a queue of several topics is matched as the pattern that it is, and not as words.
+    if (consumer.pattern !== undefined && isOfSeveral(queue.address) && !covers(consumer.pattern, queue.address.path)) return
     const { wildcardQueues } = this.#live.settings.limits
     if (this.#seats >= wildcardQueues) {
       // Told, not left out: a consumer that silently lacks a queue would be worse.

@@ -540,6 +540,24 @@ describe('waiting', () => {
     expect([b.error, epochOf(b)]).toEqual([undefined, 1])
   })
 
+  it('does not take the free lock of a claim that vanished for that of its number, which another made since', async () => {
+    const story = await Story.make()
+    const linked = story.stage.hold('a', 'sync-directory', 'epochs', 2)
+    story.claim('a')
+    await linked.reached
+    let may = false
+    const b = story.claim('b', { mayClaim: () => may })
+    await story.pass(100, [b])
+    expect(b.waited).toEqual([1])
+    story.stage.killAndLose('a')
+    await story.leads('c')
+    await story.pass(100, [b])
+    may = true
+    await story.pass(100, [b])
+    expect([b.error, epochOf(b), b.waited]).toEqual([undefined, undefined, [1]])
+    expect(await story.stage.names('epochs')).toEqual(['0000000001'])
+  })
+
   it('finds a higher claim by listing where looks are answered from a cache', async () => {
     const story = await Story.make()
     await story.leads('a')

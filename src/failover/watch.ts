@@ -43,11 +43,25 @@ export async function watch(options: WatchOptions): Promise<Verdict> {
     await pause(clock, pollMs, signal)
     return 'changed'
   }
-  const watching = new Watching(options, file)
+  let watching: Watching | undefined
   try {
-    return await watching.verdict
+    const { inode } = await file.stat()
+    watching = new Watching(options, file)
+    const verdict = await watching.verdict
+    // What we hold open may be a claim that was not durable and vanished with the one that made it: then its number is another's by now.
+    return verdict === 'free' && (await inodeAt(disk, claimPath(directory, epoch))) !== inode ? 'changed' : verdict
   } finally {
-    await watching.stop()
+    await (watching ?? file).close()
+  }
+}
+
+/** Undefined: there is no such file. */
+async function inodeAt(disk: Disk, path: string): Promise<number | undefined> {
+  try {
+    return (await disk.stat(path)).inode
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 
@@ -86,7 +100,7 @@ class Watching {
     else this.#poll()
   }
 
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     this.#cancel()
     this.#options.signal.removeEventListener('abort', this.#abort)
     const file = this.#file

@@ -1,7 +1,7 @@
 // Takes messages from one queue and sends them to another, so many in one STOMP transaction: whatever happens, what it took is there once, and in order.
 // The ledger needs to know nothing of it: a transaction of which only the sends happened makes a duplicate, one of which only the settlements did a loss.
 import type { Ready } from '../wire/node-process.ts'
-import { StompWire, type StompFrame } from '../wire/stomp-wire.ts'
+import { type StompFrame, type StompHeaders, StompWire } from '../wire/stomp-wire.ts'
 import type { Actor, Stage } from './actor.ts'
 import { placeOf } from './place.ts'
 
@@ -10,6 +10,8 @@ export interface StompRelayOptions {
   readonly to: string
   /** Messages of one transaction, at most. */
   readonly most: number
+  /** What each message it sends says beside. */
+  readonly headers?: StompHeaders
 }
 
 export class StompRelay implements Actor {
@@ -82,7 +84,7 @@ export class StompRelay implements Actor {
     wire?.send('BEGIN', { transaction })
     for (const { headers, body } of messages) {
       const length = String(body.length)
-      wire?.send('SEND', { destination: this.#options.to, persistent: 'true', transaction, 'content-length': length }, body)
+      wire?.send('SEND', { ...this.#options.headers, destination: this.#options.to, persistent: 'true', transaction, 'content-length': length }, body)
       wire?.send('ACK', { id: headers.get('ack') ?? '', transaction })
     }
     setTimeout(() => {

@@ -70,6 +70,7 @@ export class World {
       new StompProducer('stomp-m', { destination: '/queue/crash.moved.from', window: 10, ungrouped: true }, stage),
       new StompProducer('stomp-d', { destination: '/queue/crash.delayed', window: 5, timing: delayed, paceMs: 2 }, stage),
       new StompProducer('stomp-r', { destination: '/queue/crash.repeated', window: 2, timing: repeated, whole: true, paceMs: 20 }, stage),
+      new StompProducer('stomp-y', { destination: '/queue/crash.again', window: 2, whole: true, paceMs: 20 }, stage),
       new MqttProducer('mqtt-1', 'crash/one', { window: 20 }, stage),
       new MqttOnceProducer('mqtt-2', 'crash/two', { window: 10 }, stage),
       new MqttProducer('mqtt-3', 'crash/five/one', { window: 20, five: {} }, stage),
@@ -95,6 +96,7 @@ export class World {
     this.ledger.recipient('moved', { producers: ['stomp-m'] })
     this.ledger.recipient('delayed', { producers: ['stomp-d'], unordered: true })
     this.ledger.recipient('repeated', { producers: ['stomp-r'], unordered: true, copies: REPEATS + 1 })
+    this.ledger.recipient('relayed-again', { producers: ['stomp-y'], unordered: true, copies: 2 })
     this.ledger.recipient('queue-three', { producers: ['amqp-1'] })
     this.ledger.recipient('queue-four', { producers: ['amqp-2'] })
     this.ledger.recipient('durable', { producers: topics })
@@ -129,6 +131,13 @@ export class World {
       new AmqpConsumer('amqp-relayed', { address: 'queue://crash.amqp.relay.out', receiverSettles: 'second', dispositions: 'ranges' }, stage),
       new StompRelay('relay', { from: '/queue/crash.relayed', to: '/queue/crash.relay.out', most: 20 }, stage),
       new StompConsumer('relayed', { destination: '/queue/crash.relay.out', ack: 'client-individual', receipts: 'all' }, stage),
+      // What it sends in its transactions is sent twice.
+      new StompRelay(
+        'relay-again',
+        { from: '/queue/crash.again', to: '/queue/crash.again.out', most: 5, headers: { AMQ_SCHEDULED_PERIOD: '100', AMQ_SCHEDULED_REPEAT: '1' } },
+        stage,
+      ),
+      new StompConsumer('relayed-again', { destination: '/queue/crash.again.out', ack: 'client-individual', receipts: 'all', copies: true }, stage),
       new StompConsumer('durable', { destination: '/topic/crash.>', ack: 'client-individual', receipts: 'even', clientId: 'durable' }, stage),
       new AmqpConsumer('queue-three', { address: 'queue://crash.three', receiverSettles: 'first', dispositions: 'ranges' }, stage),
       new AmqpConsumer('queue-four', { address: 'queue://crash.four', receiverSettles: 'second', dispositions: 'ranges' }, stage),

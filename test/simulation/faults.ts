@@ -215,16 +215,19 @@ export class Faults {
     })
   }
 
-  /** In what lies below the newest segment: there damage cannot look like the torn end of a write. */
+  /** In what lies below the newest segment that nothing takes away: there damage cannot look like the torn end of a write. */
   #flip(): boolean {
     const { disk, random, flipped, history } = this.#world
     const folder = random.below(3) === 0 ? 'snapshots' : 'segments'
-    const newest = disk
-      .names(`/data/${folder}`)
-      .filter((name) => name.startsWith('seg-'))
-      .toSorted(bySegment)
-      .at(-1)
-    const found = disk.flip(`/data/${folder}`, (name) => !name.startsWith('.') && !name.startsWith('spare') && name !== newest)
+    const newest = Math.max(
+      0,
+      ...disk
+        .durableNames('/data/segments')
+        .filter((name) => name.startsWith('seg-'))
+        .map(numberOf),
+    )
+    const may = (name: string): boolean => !name.startsWith('seg-') || numberOf(name) < newest
+    const found = disk.flip(`/data/${folder}`, (name) => !name.startsWith('.') && !name.startsWith('spare') && may(name))
     if (found === undefined) return false
     history.trace(`a bit of ${found.file} flips at ${found.offset}`)
     flipped.add(found.file)
@@ -234,4 +237,3 @@ export class Faults {
 }
 
 const numberOf = (name: string): number => Number(name.split('-').at(-1))
-const bySegment = (a: string, b: string): number => numberOf(a) - numberOf(b)

@@ -104,6 +104,7 @@ export const mutants: readonly Mutant[] = [
         from: "    file = await disk.open(claimPath(directory, epoch), 'read')\n",
         to: "    file = await disk.open(`${directory}/epochs/lock`, 'read').catch(() => disk.open(claimPath(directory, epoch), 'read'))\n",
       },
+      { file: 'src/failover/watch.ts', from: "verdict === 'free' && (await inodeAt(disk, claimPath(directory, epoch))) !== inode", to: 'inode < 0' },
     ],
   },
   {
@@ -138,7 +139,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['one-number-once'],
     patches: [
       {
-        file: 'src/core/live.ts',
+        file: 'src/core/places.ts',
         from: 'queue.next = queue.replayNext + SEQUENCE_JUMP * Math.max(1, journal.epoch - queue.sequenceEpoch)',
         to: 'queue.next = queue.replayNext',
       },
@@ -213,7 +214,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'delivers before the commit',
     caughtBy: ['acknowledged-is-kept', 'one-number-once'],
-    patches: [{ file: 'src/core/live.ts', from: 'if (durable || unmade || queue.pending > 0 || behind) {', to: 'if (row < 0) {' }],
+    patches: [{ file: 'src/core/places.ts', from: 'if (durable || unmade || queue.pending > 0 || behind) {', to: 'if (row < 0) {' }],
   },
   {
     name: 'a snapshot holds what is not committed',
@@ -320,7 +321,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: LIVE_TRANSACTION,
-        from: 'this.#live.putBack(queue, row, 0)',
+        from: 'this.#live.places.putBack(queue, row, 0)',
         to: 'void queue',
       },
     ],
@@ -332,7 +333,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: LIVE_TRANSACTION,
         from: 'if (live.dispatch.unclaim(row)) entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)',
-        to: 'entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)\n    live.dispatch.forget(row)\n    if (row > 0) live.putBack(queue, row, 0)',
+        to: 'entries.set(row, FLAGS, entries.get(row, FLAGS) & ~ENTRY_FLAG.claimed)\n    live.dispatch.forget(row)\n    if (row > 0) live.places.putBack(queue, row, 0)',
       },
     ],
   },
@@ -361,7 +362,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['not-early'],
     patches: [
       {
-        file: 'src/core/live.ts',
+        file: 'src/core/places.ts',
         from: 'const at = Math.max(notBefore.get(row) ?? 0, messages.deliverAt.get(entries.get(row, MESSAGE)) ?? 0)',
         to: 'const at = notBefore.get(row) ?? 0',
       },

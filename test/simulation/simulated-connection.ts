@@ -94,10 +94,13 @@ export class Connection implements Replies {
     if (!this.over && this.#session !== undefined) this.#close(this.#session)
   }
 
-  /** What is open is undone; what was to be committed and has no answer may be either. */
+  /** What is open is undone, and so is a commit that waited for room with its sends; what else was to be committed and has no answer may be either. */
   lost(): void {
-    if (this.#open !== undefined) this.#options.history.undone(this.#open.work)
+    const { history } = this.#options
+    if (this.#open !== undefined) history.undone(this.#open.work)
     this.#open = undefined
+    for (const each of this.#parked) if ('transaction' in each) history.undone(each.work)
+    this.#parked.length = 0
   }
 
   // ---- Transactions

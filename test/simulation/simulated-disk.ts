@@ -416,6 +416,11 @@ export class SimulatedDisk {
     return [...this.#folder(path).names.keys()]
   }
 
+  /** Those that are there whoever dies, with something in them. */
+  durableNames(path: string): string[] {
+    return [...this.#folder(path).saved].filter(([, inode]) => inode.saved.usedBytes > 0).map(([name]) => name)
+  }
+
   /** Whether the name is there, in truth and at once. */
   has(path: string): boolean {
     const [folder, name] = split(path)

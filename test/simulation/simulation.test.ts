@@ -16,6 +16,9 @@ describe('a simulated world', () => {
   it.each([
     [53, 'two open transactions had another digest on the standby (core/transactions.test.ts)'],
     [802, 'a message of a group went to a consumer that was gone (core/groups.test.ts)'],
+    [1782, 'a bit that flips in the newest segment that is durable looks like the end of a write (faults.ts)'],
+    [3862, 'a commit that waits for room with its sends is undone with its session (simulated-connection.ts)'],
+    [4505, 'a standby took the free lock of a claim that had vanished for that of its number, which another had made since (failover/rules.test.ts)'],
     [
       4776,
       'a commit that a succeeded leader wrote before its successor read counts: its client was wrong to think that it cannot (simulated-connection.ts)',

@@ -1,13 +1,14 @@
 // Attach (part 2.7.3): a link, or why not. The answer waits until what it made is committed. A link whose client was away goes on where it was.
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
+import { queuesOf } from '../anonymous.ts'
 import { DELAYED_DELIVERY, OF_TERMINI } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
 import { type Expiry, grantOf, outlives, WITH_LINK } from '../expiry.ts'
 import { frame } from '../frames.ts'
-import { IncomingLink, queuesOf } from '../incoming-link.ts'
+import { IncomingLink } from '../incoming-link.ts'
 import { OutgoingLink } from '../outgoing-link.ts'
 import { OwnSession } from '../own-session.ts'
 import type { Attach } from '../performatives.ts'
@@ -26,11 +27,11 @@ export function onAttach(channel: Channel, told: Attach): void {
     channel.end({ condition: 'amqp:session:handle-in-use', description: `Handle ${told.handle} has a link already.` })
     return
   }
-  if (channel.isErrant(told)) {
+  if (channel.handles.isErrant(told)) {
     channel.end({ condition: 'amqp:session:errant-link', description: 'The link was detached because of an error, which is to be answered first.' })
     return
   }
-  const own = channel.takeHandle()
+  const own = channel.handles.take()
   if (own === undefined) {
     channel.end(fault('limit', 'The client takes no more links in this session than there are (handle-max).'))
     return
@@ -44,7 +45,7 @@ export function onAttach(channel: Channel, told: Attach): void {
     )
     return
   }
-  connection.shared.links.get(connection.linkKey(attach.name, attach.receives))?.()
+  connection.names.steal(attach.name, attach.receives)
   if (attach.receives) attachOutgoing(channel, attach)
   else attachIncoming(channel, attach)
 }
@@ -58,7 +59,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   const coordinator = target.kind === 'coordinator' ? new Coordinator(connection.transactions) : undefined
-  const address = target.dynamic === true ? connection.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
+  const address = target.dynamic === true ? connection.nodes.temporary(kindOf(target.capabilities) ?? 'queue') : targetOf(channel, target)
   if (address !== undefined && 'condition' in address) {
     refuse(channel, attach, address)
     return
@@ -70,7 +71,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     return
   }
   const signature = signatureOf(target)
-  const taken = connection.takeKept(connection.linkKey(attach.name, false), signature)
+  const taken = connection.names.takeKept(attach.name, false, signature)
   const kept = taken instanceof IncomingLink && taken.alive ? taken : undefined
   if (kept === undefined) taken?.drop()
   const expiry = kept === undefined ? connection.shared.kept.admit(wished) : wished
@@ -100,7 +101,7 @@ function attachIncoming(channel: Channel, attach: Attach): void {
   // The connection's, who alone may receive from it; it goes with this link.
   let nodeTicket = 0
   if (address !== undefined && target.dynamic === true) {
-    nodeTicket = connection.makeTemporary(address)
+    nodeTicket = connection.nodes.makeTemporary(address)
     if (nodeTicket === 0) {
       const error = errorOf(connection.session.refusal)
       link.release(true)
@@ -143,7 +144,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     return
   }
   const signature = signatureOf(attach.source) + attach.senderSettles
-  const taken = connection.takeKept(connection.linkKey(attach.name, true), signature)
+  const taken = connection.names.takeKept(attach.name, true, signature)
   const kept = taken instanceof OutgoingLink && taken.alive ? taken : undefined
   if (kept === undefined) taken?.drop()
   else {
@@ -190,7 +191,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
       const error = errorOf(link.session.refusal)
       consumer?.close()
       if (own !== undefined) connection.shared.kept.leave()
-      if (source.temporary && own === undefined) connection.letGo(source.queue)
+      if (source.temporary && own === undefined) connection.nodes.letGo(source.queue)
       if (source.node !== undefined) connection.session.release(source.node)
       own?.session.close('clean')
       refuse(channel, attach, error)
@@ -198,7 +199,7 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
     }
     ticket = Math.max(ticket, bound)
     link.open(consumer)
-    if (source.durable) connection.subscribed(source.queue)
+    if (source.durable) connection.names.subscribed(source.queue)
   }
   enter(channel, link)
   link.after(ticket, () => answer(channel, link, []))
@@ -245,7 +246,7 @@ function signatureOf(terminus: Terminus | undefined): string {
 function enter(channel: Channel, link: IncomingLink | OutgoingLink): void {
   const { connection } = channel
   channel.add(link)
-  connection.shared.links.set(connection.linkKey(link.attach.name, link.receives), () => {
+  connection.names.enter(link, () => {
     channel.stolen(link, fault('taken-over', 'Another link of this name was attached.'))
     connection.flush()
   })

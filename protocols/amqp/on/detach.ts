@@ -3,8 +3,8 @@ import type { Channel, Link } from '../channel.ts'
 import type { Detach } from '../performatives.ts'
 
 export function onDetach(channel: Channel, told: Detach): void {
-  if (channel.isDetached(told.handle)) {
-    channel.detachedByBoth(told.handle)
+  if (channel.handles.isDetached(told.handle)) {
+    channel.handles.detachedByBoth(told.handle)
     return
   }
   const link = channel.linkOf(told.handle)
@@ -18,10 +18,10 @@ export function leave(channel: Channel, link: Link, closed: boolean): void {
   const { connection } = channel
   channel.flush()
   channel.forget(link, closed ? undefined : 'detach')
-  connection.released(link, false)
+  connection.names.released(link, false)
   if (link.receives && link.source.durable && closed) {
     // A shared one lives as long as somebody else takes from it.
-    if (connection.subscribersOf(link.source.queue) === 0) {
+    if (connection.names.subscribersOf(link.source.queue) === 0) {
       const ticket = connection.session.remove(link.source.queue)
       if (ticket > 0) {
         connection.after(ticket, () => channel.tellDetach(link.handle, closed))

@@ -43,13 +43,6 @@ function publishLater(connection: StompConnection, to: Address, sending: Sending
     return
   }
   const { plan, delayMs } = schedule
-  if (plan !== undefined && options !== OUTSIDE) {
-    connection.fail(
-      { code: 'unsupported', sentence: 'SEND: a message that is sent again and again cannot be part of a transaction.' },
-      sending.receipt,
-    )
-    return
-  }
   const deliverAtMs = plan !== undefined || delayMs === 0 ? 0 : connection.broker.clock.wallMs() + delayMs
   publish(connection, to, { ...sending, message: { ...sending.message, deliverAtMs } }, { options, plan }, true)
 }
@@ -59,7 +52,7 @@ function publish(connection: StompConnection, to: Address, sending: Sending, way
   const ticket =
     way.plan === undefined
       ? session.publish(to, sending.message, way.options[sending.retain && to.kind === 'topic' ? retains(sending) : 'no'])
-      : session.repeat(to, sending.message, way.plan)
+      : session.repeat(to, sending.message, way.plan, way.options.no.transaction)
   if (ticket > 0) {
     connection.answer(sending.receipt, ticket)
   } else if (ticket < 0) {

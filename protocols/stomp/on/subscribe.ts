@@ -10,6 +10,7 @@ import { type Fault, faultOf, quote } from '../errors.ts'
 import { isTrue } from '../head.ts'
 import { type AckMode, Subscription } from '../subscription.ts'
 import { claimTemporary } from '../temporary.ts'
+import { TRANSFORMATION, type Transform } from '../transformation.ts'
 
 export function onSubscribe(connection: StompConnection, frame: Frame): void {
   const receipt = header(frame, 'receipt')
@@ -36,6 +37,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     messages: request.prefetch,
     // The windows of many subscriptions share one socket.
     bytes: Math.min(settings.prefetchBytes, Math.max(65_536, Math.floor((settings.prefetchBytes * 8) / (connection.subscriptions.size + 1)))),
+    transform: request.transform,
   })
   if (request.browser) {
     const browse = connection.session.browse(source.queue, { held: false, selector: request.selector }, subscription)
@@ -100,6 +102,7 @@ type Request = Readonly<{
   browser: boolean
   selector: string | undefined
   noLocal: boolean
+  transform: Transform | undefined
 }>
 
 function readRequest(connection: StompConnection, frame: Frame): Request | Fault {
@@ -125,6 +128,10 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
   if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
+  const transformation = header(frame, TRANSFORMATION)
+  const transform = transformation === undefined ? undefined : connection.shared.transformations.named(transformation)
+  if (transformation !== undefined && transform === undefined)
+    return { code: 'unsupported', sentence: `There is no transformation ${quote(transformation)}.` }
   const target = parseTarget(connection.broker, destination, connection.temporaryOwner)
   if ('code' in target) return target
   if (target.kind === 'list') {
@@ -155,6 +162,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     browser,
     selector: selector.trim() === '' ? undefined : selector,
     noLocal,
+    transform,
   }
 }
 
@@ -166,8 +174,11 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   const { session } = connection
   const { target } = request
   if (target.kind === 'pattern' && target.of === 'queue') {
-    // No queue has this name; it stands for those that match.
-    return { queue: connection.broker.address('queue', []), temporary: false, ticket: 0, pattern: { pattern: target.pattern } }
+    const virtual = connection.broker.virtualQueue(target.pattern)
+    const ticket = virtual === undefined ? 0 : session.declare(virtual, PERMANENT)
+    if (virtual !== undefined && ticket === 0) return undefined
+    // No other queue has this name; it stands for those that match.
+    return { queue: connection.broker.address('queue', []), temporary: false, ticket, pattern: { pattern: target.pattern } }
   }
   if (target.kind === 'list') return prepareList(connection, request, target.targets, number)
   if (target.kind === 'address' && target.address.kind === 'queue') {
