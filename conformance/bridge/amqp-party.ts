@@ -28,7 +28,9 @@ export const amqpParty: Client = {
       for (const event of ['rejected', 'released', 'modified'] as const)
         sender.once(event, ({ delivery }: EventContext) => resolve(`${event} ${JSON.stringify(delivery?.remote_state ?? {})}`))
       sender.once('sender_error', ({ sender: link }: EventContext) => resolve(`answered by the end of the link: ${JSON.stringify(link?.error)}`))
-      sender.once('session_error', ({ session }: EventContext) => resolve(`answered by the end of the session: ${JSON.stringify(session?.error)}`))
+      connection.once('session_error', ({ session }: EventContext) =>
+        resolve(`answered by the end of the session: ${JSON.stringify(session?.error)}`),
+      )
       connection.once('connection_error', () => resolve(`answered by the end of the connection: ${JSON.stringify(connection.error)}`))
       connection.once('disconnected', () => resolve('answered by the end of the connection'))
     })
@@ -119,7 +121,8 @@ function bodyOf(body: Body): unknown {
     case 'map':
       return body.entries
     case 'list':
-      return rhea.message.sequence_section([...body.items])
+      // Numbers as the clients of JMS write them; rhea's own choice is a type that JMS does not have.
+      return rhea.message.sequence_section(body.items.map((item) => (typeof item === 'number' ? rhea.types.wrap_int(item) : item)))
     case 'none':
       return null
   }

@@ -1,6 +1,6 @@
 // stompit as a party of the bridge, by the headers that ActiveMQ, Artemis and RabbitMQ document: STOMP itself leaves all but destination, content type and length open.
 import stompit, { type Client as Stompit } from 'stompit'
-import { refused } from '../outcome.ts'
+import { fail, refused } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { bytesOf, type Fields, type Message } from './message.ts'
 import type { Client } from './party.ts'
@@ -52,7 +52,9 @@ export const stompParty: Client = {
       client.send({ destination: trial.profile.stomp.topic(trial.name('fence')) }, { onReceipt: () => resolve() }).end()
     })
     await trial.within(fenced, 'RECEIPT of a SEND behind SUBSCRIBE did not come')
-    return () => trial.within(first, 'the message did not come')
+    const came = (): Promise<Message> =>
+      first.catch((error: unknown) => fail(`the message did not come: ${error instanceof Error ? error.message : String(error)}`))
+    return () => trial.within(came(), 'the message did not come')
   },
 }
 
