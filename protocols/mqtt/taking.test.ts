@@ -96,8 +96,9 @@ describe.each([
         expect(await raw.take(received ? 4 : size)).toBe(received ? `6202${idOf(sent)}` : `3c${sent.slice(2)}`)
         if (!death) await lose(raw)
       }
-      if (!received) raw.send(`5002${idOf(sent)}`)
-      if (!received) expect(await raw.take(4)).toBe(`6202${idOf(sent)}`)
+      // An answer that is repeated is answered again.
+      raw.send(`5002${idOf(sent)}`)
+      expect(await raw.take(4)).toBe(`6202${idOf(sent)}`)
       raw.send(`7002${idOf(sent)}`)
       expect(await raw.silent()).toBe(true)
       await lose(raw)

@@ -49,15 +49,13 @@ describe('a delivery that is passed', () => {
       const { node, mine } = first
       const refs = [1, 2].map((tag) => first.taker.consumer.pass(tag, mine, false)?.ref)
       await node.settled()
+      const replica = new Replica(node.settings.destinations)
+      const batch = node.journal.committed
+      node.store.replay(replica, batch)
+      expect(replica.digest().digest).toBe(node.core.digest().digest)
+      if (how.endsWith('snapshot')) node.store.writeSnapshot(batch, encodeState(replica.state))
       if (how === 'with its connection') first.client.session.close('lost')
-      else {
-        const replica = new Replica(node.settings.destinations)
-        const batch = node.journal.committed
-        node.store.replay(replica, batch)
-        expect(replica.digest().digest).toBe(node.core.digest().digest)
-        if (how.endsWith('snapshot')) node.store.writeSnapshot(batch, encodeState(replica.state))
-        node.restart()
-      }
+      else node.restart()
       const client = node.client(KEPT)
       const other = node.client().consume(node.queue('shared'))
       const again = client.consume(mine)
