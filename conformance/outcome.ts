@@ -44,6 +44,16 @@ export function mustEqual<T extends string | number | boolean | undefined>(got: 
   if (got !== wanted) fail(`${what} is ${String(got)} where ${String(wanted)} was due`)
 }
 
+/** What another clause tells as a failure cannot be gone through on the way to this one: where waiting for it fails, this check is not tried. */
+export async function orSkip<T>(waiting: Promise<T>, reason: string): Promise<T> {
+  try {
+    return await waiting
+  } catch (error) {
+    if (outcomeOf(error).outcome === 'fail') skip(reason)
+    throw error
+  }
+}
+
 /** What a check threw: an error that is none of the above is one of the check itself, or of the network. */
 export function outcomeOf(error: unknown): Readonly<{ outcome: Outcome; seen: string }> {
   if (error instanceof Ended) return { outcome: error.outcome, seen: error.message }

@@ -1,4 +1,5 @@
 // AMQP 1.0, 2.4: connections: opening, pipelining, closing, idle time-outs.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chapter } from '../check.ts'
 import { toValue } from '../clients/amqp-composite.ts'
 import { AMQP, frame, header, SASL } from '../clients/amqp-framing.ts'
@@ -6,7 +7,8 @@ import { described, list, ulong } from '../clients/amqp-value.ts'
 import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
 import { fail, mustBe, mustEqual, skip } from '../outcome.ts'
-import { changes, closesAt, edits, ignores, never, silent } from './mutants.ts'
+import type { Trial } from '../trial.ts'
+import { changes, closesAt, edits, ignores, is, never, silent } from './mutants.ts'
 import { bearing } from './refusals.ts'
 import { authenticated, begun, initialResponse, openedWith, openOf, opened, receiverOf, refusedBy, Session } from './session.ts'
 
@@ -296,13 +298,34 @@ export const connection: Chapter = {
       id: 'AMQP-2.4.5-e',
       level: 'should',
       says: 'A client that is silent for longer than the broker’s own threshold is told by a close with an error.',
-      unchecked: 'The thresholds of brokers are minutes, and a client cannot shorten them.',
+      how: 'Open, and silence for four times the idle-time-out that the broker asks for, if that is five seconds or less: close comes, with an error.',
+      async run(trial) {
+        const { wire, idleMs } = await asked(trial)
+        await wire.inbox.untilEnd(`the connection was left open after a silence of ${4 * idleMs} ms`, 4 * idleMs + trial.patienceMs)
+        const { error } = await wire.next('close')
+        mustBe(error?.kind === 'error', 'the close says no error')
+      },
+      mutants: [silent('close'), never('close')],
     },
     {
       id: 'AMQP-2.4.5-f',
       level: 'should',
       says: 'The idle-time-out that the broker asks for is half of what it really waits.',
-      unchecked: 'The thresholds of brokers are minutes, and a client cannot shorten them.',
+      how: 'Open, and silence for 1.8 times the idle-time-out that the broker asks for, if that is five seconds or less: a session begins still.',
+      async run(trial) {
+        const { wire, idleMs } = await asked(trial)
+        await sleep(1.8 * idleMs)
+        mustBe(!wire.inbox.ended, 'the connection was closed before twice the idle-time-out was over')
+        await Session.begin(wire)
+      },
+      mutants: [
+        edits('waits no longer than it asks for', () => ({ close }) => ({
+          toClient: (piece) => {
+            if (is(piece, 'open') && piece.idleTimeOut !== undefined) setTimeout(close, piece.idleTimeOut * 1.1)
+            return undefined
+          },
+        })),
+      ],
     },
     {
       id: 'AMQP-2.4.6-a',
@@ -377,3 +400,14 @@ function sees0(): ReturnType<typeof edits> {
     },
   }))
 }
+
+/** A connection, and the idle-time-out that the broker asks for, where it is short enough to be waited for. */
+async function asked(trial: Trial): Promise<Readonly<{ wire: AmqpWire; idleMs: number }>> {
+  const { wire, open } = await openedWith(trial)
+  const idleMs = open.idleTimeOut ?? 0
+  if (idleMs === 0) skip('the broker asks for no idle-time-out')
+  if (idleMs > IDLE_MS_MAX) skip(`the broker asks for an idle-time-out of ${idleMs} ms, which is too long to wait for`)
+  return { wire, idleMs }
+}
+
+const IDLE_MS_MAX = 5_000

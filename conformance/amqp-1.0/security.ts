@@ -5,7 +5,7 @@ import { AMQP, frame, header, isHeader, SASL, TLS } from '../clients/amqp-framin
 import { described, list, ulong } from '../clients/amqp-value.ts'
 import { AmqpWire } from '../clients/amqp-wire.ts'
 import { neverCloses } from '../mutant.ts'
-import { mustBe, mustEqual, outcomeOf, skip } from '../outcome.ts'
+import { mustBe, mustEqual, orSkip, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { answers, bytes, changes, edits, ignores, never, sees } from './mutants.ts'
 import { initialResponse, openOf } from './session.ts'
@@ -31,16 +31,6 @@ async function refuses(wire: AmqpWire, why: string): Promise<void> {
   const answer = await orSkip(wire.firstOf('saslOutcome', 'open'), `the broker falls silent ${why}, and the connection stays open`)
   mustBe(answer?.kind !== 'open', `the connection was opened: ${why}`)
   mustBe(answer?.kind !== 'saslOutcome' || answer.code !== 0, `the log-in was accepted: ${why}`)
-}
-
-/** That nothing came within the patience of the run shows nothing. */
-async function orSkip<T>(waiting: Promise<T>, reason: string): Promise<T> {
-  try {
-    return await waiting
-  } catch (error) {
-    if (outcomeOf(error).outcome === 'fail') skip(reason)
-    throw error
-  }
 }
 
 /** Whether the broker goes on to AMQP. */

@@ -28,7 +28,9 @@ export const amqpParty: Client = {
       for (const event of ['rejected', 'released', 'modified'] as const)
         sender.once(event, ({ delivery }: EventContext) => resolve(`${event} ${JSON.stringify(delivery?.remote_state ?? {})}`))
       sender.once('sender_error', ({ sender: link }: EventContext) => resolve(`answered by the end of the link: ${JSON.stringify(link?.error)}`))
-      sender.once('session_error', ({ session }: EventContext) => resolve(`answered by the end of the session: ${JSON.stringify(session?.error)}`))
+      connection.once('session_error', ({ session }: EventContext) =>
+        resolve(`answered by the end of the session: ${JSON.stringify(session?.error)}`),
+      )
       connection.once('connection_error', () => resolve(`answered by the end of the connection: ${JSON.stringify(connection.error)}`))
       connection.once('disconnected', () => resolve('answered by the end of the connection'))
     })
@@ -109,6 +111,9 @@ function messageOf(trial: Trial, { body, fields }: Message): object {
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
 }
 
+/** Numbers as the clients of JMS write them; rhea's own choice is a type that JMS does not have. */
+const asInt = (value: Scalar): unknown => (typeof value === 'number' ? rhea.types.wrap_int(value) : value)
+
 function bodyOf(body: Body): unknown {
   switch (body.kind) {
     case 'text':
@@ -117,9 +122,9 @@ function bodyOf(body: Body): unknown {
     case 'unmarked':
       return rhea.message.data_section(body.bytes)
     case 'map':
-      return body.entries
+      return Object.fromEntries(Object.entries(body.entries).map(([name, value]) => [name, asInt(value)]))
     case 'list':
-      return rhea.message.sequence_section([...body.items])
+      return rhea.message.sequence_section(body.items.map(asInt))
     case 'none':
       return null
   }

@@ -105,9 +105,24 @@ export class StompWire {
 
   /** Fails unless an ERROR comes and the broker closes the connection after it; answers the ERROR. */
   async refused(why: string): Promise<Received> {
-    const error = await this.inbox.find((each): each is Received => each.command === 'ERROR', `ERROR to ${this.#name} (${why})`)
+    const error = await this.error(why)
     await this.inbox.untilEnd(`the connection was left open after ERROR: ${why}`)
     return error
+  }
+
+  /** The next ERROR, whatever the broker does with the connection then. */
+  error(why: string): Promise<Received> {
+    return this.inbox.find((each): each is Received => each.command === 'ERROR', `ERROR to ${this.#name} (${why})`)
+  }
+
+  /** Fails unless the broker answers ERROR or closes the connection; answers what came before. */
+  async refusedOrClosed(why: string): Promise<readonly Received[]> {
+    const before: Received[] = []
+    for (;;) {
+      const frame = await this.inbox.next(`ERROR to ${this.#name}, or the end of the connection (${why})`)
+      if (frame === undefined || frame.command === 'ERROR') return before
+      before.push(frame)
+    }
   }
 
   /** Fails unless the broker closes the connection; answers what came before and was not read. */

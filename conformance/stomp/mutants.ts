@@ -41,6 +41,12 @@ export const errs = (command: string): Mutant =>
 /** A broker that keeps the ERROR to itself. */
 export const closesSilently = changes('closes without an ERROR', 'ERROR', () => 'drop')
 
+/** A broker that goes on as if nothing had been wrong. */
+export const bears: Mutant = mutant('bears what it should refuse', () => ({
+  toClient: (raw) => edited(raw, ['ERROR'], () => 'drop'),
+  brokerClosed: () => false,
+}))
+
 export function withHeader(frame: Frame, name: string, value: string): Frame {
   const headers = frame.headers.filter(([each]) => each !== name)
   return { ...frame, headers: [...headers, [name, value]] }

@@ -8,19 +8,20 @@ import type { Trial } from '../trial.ts'
 import { changes, closesSilently, ignores, mapHeaders, never, takes, withHeader, withoutHeader } from './mutants.ts'
 import { connected, fill, leave, leftIn, mustBeList, naming, numbered, only, queueOf, receive, subscribe } from './session.ts'
 
-/** A SEND that the server cannot serve. */
-export function refusedSend(id: string, what: string, headers: (trial: Trial) => Readonly<Record<string, string>>, version: Version): Clause {
+/** A SEND that the server cannot serve: since 1.1 that is an ERROR and the end of the connection; 1.0 says only that a server may send ERROR. */
+function refusedSend(id: string, version: Version): Clause {
   return {
     id,
-    level: version === '1.0' ? 'should' : 'must',
-    says: `A SEND that cannot be processed (${what}) is answered by ERROR and the end of the connection.`,
-    how: `SEND ${what}.`,
+    level: version === '1.0' ? 'may' : 'must',
+    says: `A SEND that cannot be processed (without destination) is answered by ERROR${version === '1.0' ? '' : ' and the end of the connection'}.`,
+    how: 'SEND without destination.',
     async run(trial) {
       const wire = await connected(trial, version)
-      wire.send('SEND', headers(trial), 'body')
-      await wire.refused(`after a SEND ${what}`)
+      wire.send('SEND', {}, 'body')
+      if (version === '1.0') await wire.error('after a SEND without destination')
+      else await wire.refused('after a SEND without destination')
     },
-    mutants: [neverCloses, closesSilently],
+    mutants: version === '1.0' ? [closesSilently] : [neverCloses, closesSilently],
   }
 }
 
@@ -56,8 +57,20 @@ export function send(version: Version): Chapter {
         },
         mutants: [changes('drops what is empty', 'MESSAGE', (frame) => (frame.body.length === 0 ? 'drop' : undefined))],
       },
-      refusedSend(id('c'), 'without destination', () => ({}), version),
-      refusedSend(id('d'), 'in a transaction that was never begun', (trial) => ({ destination: queueOf(trial), transaction: 'none' }), version),
+      refusedSend(id('c'), version),
+      {
+        id: id('d'),
+        // Nobody says that it cannot be processed; that the connection ends after ERROR is told by ERROR-a.
+        level: version === '1.0' ? 'may' : 'should',
+        says: 'A SEND in a transaction that was never begun is answered by ERROR.',
+        how: 'SEND in a transaction that was never begun.',
+        async run(trial) {
+          const wire = await connected(trial, version)
+          wire.send('SEND', { destination: queueOf(trial), transaction: 'none' }, 'body')
+          await wire.error('after a SEND in a transaction that was never begun')
+        },
+        mutants: [closesSilently],
+      },
       {
         id: id('e'),
         level: version === '1.0' ? 'should' : 'must',

@@ -1,12 +1,13 @@
 // RFC 6455, 5.5 and 7: control frames, and how a connection ends.
 import type { Chapter, Clause } from '../check.ts'
 import { OPCODE } from '../clients/ws-frame.ts'
-import { codeOf } from '../clients/ws-wire.ts'
-import { fail, mustBe, mustEqual } from '../outcome.ts'
+import { codeOf, type WsWire } from '../clients/ws-wire.ts'
+import { fail, mustBe, mustEqual, orSkip, outcomeOf, skip } from '../outcome.ts'
 import { neverCloses } from '../mutant.ts'
 import { breach, deafTo } from './framing.ts'
 import { sends, takes } from './mutants.ts'
-import { opened } from './session.ts'
+import { type Dialect, opened } from './session.ts'
+import type { Trial } from '../trial.ts'
 
 const code = (number: number, reason = ''): Buffer => Buffer.concat([Buffer.from([number >> 8, number & 255]), Buffer.from(reason)])
 const deafToClose = deafTo('hears no close frame', (frame) => frame.opcode === OPCODE.close)
@@ -123,6 +124,29 @@ const wrongClose = (letter: string, level: 'must' | 'should', what: string, payl
   mutants: [neverCloses, deafToClose],
 })
 
+/** A connection that the server has failed for what was sent: by the first of these that it does not bear. */
+async function breached(trial: Trial): Promise<WsWire> {
+  for (const breaks of [
+    (wire: WsWire) => wire.frame({ opcode: 3 }),
+    (wire: WsWire, dialect: Dialect) => wire.frame({ opcode: dialect.opcode, payload: dialect.question(trial), mask: undefined }),
+  ]) {
+    const { wire, dialect } = await opened(trial)
+    breaks(wire, dialect)
+    if (await ended(wire)) return wire
+  }
+  return skip('the server bears frames of reserved opcodes and such that are not masked')
+}
+
+async function ended(wire: WsWire): Promise<boolean> {
+  try {
+    await wire.failed('what breaks the protocol')
+    return true
+  } catch (error) {
+    if (outcomeOf(error).outcome === 'fail') return false
+    throw error
+  }
+}
+
 export const closing: Chapter = {
   title: '5.5.1 and 7 Closing',
   clauses: [
@@ -181,11 +205,12 @@ export const closing: Chapter = {
       id: 'WS-7.1.7-a',
       level: 'should',
       says: 'Before it fails a connection, a server says why by a close frame.',
-      how: 'A frame that is not masked; a close frame comes before the end.',
+      how: 'A frame of a reserved opcode, or one that is not masked where that is borne: a close frame comes before the end.',
       async run(trial) {
-        const { wire, dialect } = await opened(trial)
-        wire.frame({ opcode: dialect.opcode, payload: dialect.question(trial), mask: undefined })
-        await wire.next(OPCODE.close, 'a close frame')
+        mustBe(
+          (await breached(trial)).all.some(({ opcode }) => opcode === OPCODE.close),
+          'the connection ended without a close frame',
+        )
       },
       mutants: [sends('sends no close frame', (frame) => (frame.opcode === OPCODE.close ? 'drop' : undefined))],
     },
@@ -193,11 +218,12 @@ export const closing: Chapter = {
       id: 'WS-7.4.1-a',
       level: 'should',
       says: 'The close code for a breach of the protocol is 1002.',
-      how: 'A frame that is not masked; the code of the server’s close frame.',
+      how: 'The same; the code of the server’s close frame.',
       async run(trial) {
-        const { wire, dialect } = await opened(trial)
-        wire.frame({ opcode: dialect.opcode, payload: dialect.question(trial), mask: undefined })
-        mustEqual(await wire.failed('a frame that is not masked'), 1002, 'the close code')
+        const close = (await breached(trial)).all.find(({ opcode }) => opcode === OPCODE.close)
+        // Without one nothing is said wrongly: WS-7.1.7-a tells it.
+        if (close === undefined) skip('the connection ended without a close frame')
+        mustEqual(codeOf(close), 1002, 'the close code')
       },
       mutants: [sends('says 1000', (frame) => (frame.opcode === OPCODE.close ? { ...frame, payload: code(1000) } : undefined))],
     },
@@ -209,10 +235,11 @@ export const closing: Chapter = {
       async run(trial) {
         const { wire } = await opened(trial)
         wire.bytes(Buffer.from('82ff000001000000000001020304', 'hex'))
-        const said = await wire.failed('a message of 2^40 bytes')
+        // Who reads messages piece by piece need not mind how long they are.
+        const said = await orSkip(wire.failed('a message of 2^40 bytes'), 'the server sets no limit that this message reaches')
         if (said !== 1009) fail(`the close code is ${said ?? 'none'} where 1009 was due`)
       },
-      mutants: [sends('says 1002', (frame) => (frame.opcode === OPCODE.close ? { ...frame, payload: code(1002) } : undefined)), neverCloses],
+      mutants: [sends('says 1002', (frame) => (frame.opcode === OPCODE.close ? { ...frame, payload: code(1002) } : undefined))],
     },
     wrongClose('a', 'must', 'of one byte', Buffer.from([3])),
     wrongClose('b', 'must', 'whose reason is not UTF-8', Buffer.concat([code(1000), Buffer.from([0xff])])),

@@ -20,6 +20,23 @@ function mustRefuse(letter: string, level: Level, what: string, request: Request
   }
 }
 
+/** What asks for no WebSocket, or may not be heard asking: a request like others, which a server may serve as it likes, but for 101. */
+function mustNotUpgrade(letter: string, what: string, request: (path: string) => Request): Clause {
+  return {
+    id: `WS-4.2.1-${letter}`,
+    level: 'must',
+    says: `A hand-shake ${what} is answered by HTTP, and no WebSocket is opened.`,
+    how: `A hand-shake ${what}, and otherwise right.`,
+    async run(trial) {
+      const { path } = trial.addressOf('ws')
+      const wire = await WsWire.open(trial)
+      const head = await wire.shake(request(path === '' ? '/' : path))
+      mustBe(statusOf(head) >= 200 && statusOf(head) < 600, `the answer to the hand-shake is ${head.start}`)
+    },
+    mutants: [accepts],
+  }
+}
+
 /** A hand-shake that is unusual and right. */
 function mustAccept(letter: string, what: string, request: Request): Clause {
   return {
@@ -51,13 +68,13 @@ function mustAccept(letter: string, what: string, request: Request): Clause {
 export const clientHandshake: Chapter = {
   title: '4.2.1 Reading the client’s opening hand-shake',
   clauses: [
-    mustRefuse('a', 'must', 'by another method than GET', { start: 'POST / HTTP/1.1' }),
-    mustRefuse('b', 'must', 'of HTTP 1.0', { start: 'GET / HTTP/1.0' }),
+    mustNotUpgrade('a', 'by another method than GET', (path) => ({ start: `POST ${path} HTTP/1.1` })),
+    mustNotUpgrade('b', 'of HTTP 1.0', (path) => ({ start: `GET ${path} HTTP/1.0` })),
     mustRefuse('c', 'must', 'without Host', { headers: { Host: undefined } }),
-    mustRefuse('d', 'must', 'without Upgrade', { headers: { Upgrade: undefined } }),
-    mustRefuse('e', 'must', 'with an Upgrade to something else', { headers: { Upgrade: 'h2c' } }),
-    mustRefuse('f', 'must', 'without Connection', { headers: { Connection: undefined } }),
-    mustRefuse('g', 'must', 'whose Connection says no Upgrade', { headers: { Connection: 'keep-alive' } }),
+    mustNotUpgrade('d', 'without Upgrade', () => ({ headers: { Upgrade: undefined } })),
+    mustNotUpgrade('e', 'with an Upgrade to something else', () => ({ headers: { Upgrade: 'h2c' } })),
+    mustNotUpgrade('f', 'without Connection', () => ({ headers: { Connection: undefined } })),
+    mustNotUpgrade('g', 'whose Connection says no Upgrade', () => ({ headers: { Connection: 'keep-alive' } })),
     mustRefuse('h', 'must', 'without Sec-WebSocket-Key', { headers: { 'Sec-WebSocket-Key': undefined } }),
     mustRefuse('i', 'must', 'whose Sec-WebSocket-Key is not of 16 bytes', { headers: { 'Sec-WebSocket-Key': 'c2hvcnQ=' } }),
     mustRefuse('j', 'must', 'without Sec-WebSocket-Version', { headers: { 'Sec-WebSocket-Version': undefined } }),

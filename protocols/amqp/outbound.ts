@@ -17,8 +17,6 @@ export type Outbound = {
   readonly deliveryId: number
   readonly ref: EntryRef
   readonly attempts: number
-  /** Its link takes from several queues. */
-  readonly ofSeveral: boolean
   readonly settled: boolean
   /** A resumed delivery that its receiver has settled already: told so, without its message. */
   readonly state: Buffer | undefined
@@ -37,7 +35,7 @@ export function writeTransfer(out: Outbound, channel: number, frameBytesMax: num
   const first = out.sent === 0
   const left = out.total - out.sent
   const stateBytes = out.state === undefined ? 0 : out.state.length + 2
-  const fixed = first ? 14 + 5 + 5 + 2 + tagBytes(out.ofSeveral) + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
+  const fixed = first ? 14 + 5 + 5 + 2 + TAG_BYTES + 1 + 1 + 1 + stateBytes : 14 + 5 + 4 + 1
   const bytes = Math.min(left, frameBytesMax - fixed)
   const more = bytes < left
   const copies = bytes < COPY_BYTES
@@ -54,7 +52,7 @@ export function writeTransfer(out: Outbound, channel: number, frameBytesMax: num
     room[at++] = 0x70
     at = room.writeUInt32BE(out.deliveryId, at)
     room[at++] = 0xa0
-    room[at++] = tagBytes(out.ofSeveral)
+    room[at++] = TAG_BYTES
     at = writeTag(room, at, out)
     room[at++] = 0x43
     room[at++] = out.settled ? 0x41 : 0x42
@@ -123,32 +121,30 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
 }
 
 /**
- * Sequence and attempt: the same entry has the same sequence for life, across reconnects and takeovers. Where a link takes from several queues, the
- * queue's number stands before them. Answers where the tag ends.
+ * The queue's number, sequence and attempt: the same entry has the same number and sequence for life, across reconnects and takeovers, and no other has
+ * them: what a client says of an old delivery is never taken for one of a queue that was made anew. Answers where the tag ends.
  */
-function writeTag(bytes: Buffer, at: number, out: Pick<Outbound, 'ref' | 'attempts' | 'ofSeveral'>): number {
-  const { queue, sequence } = out.ref
-  if (out.ofSeveral) at = bytes.writeUIntBE(queue % 2 ** 48, at, 6)
+function writeTag(bytes: Buffer, at: number, { ref, attempts }: Pick<Outbound, 'ref' | 'attempts'>): number {
+  const { queue, sequence } = ref
+  at = bytes.writeUInt32BE(queue >>> 0, at)
   at = bytes.writeUIntBE(Math.floor(sequence / 2 ** 8) % 2 ** 48, at, 6)
   bytes[at++] = sequence % 256
-  bytes[at++] = out.attempts & 0xff
+  bytes[at++] = attempts & 0xff
   return at
 }
 
-function tagBytes(ofSeveral: boolean): number {
-  return ofSeveral ? 14 : 8
-}
+export const TAG_BYTES = 12
 
 /** The whole tag of a delivery. */
-export function bytesOfTag({ ref, attempts }: Delivery, ofSeveral: boolean): Buffer {
-  const bytes = Buffer.allocUnsafe(tagBytes(ofSeveral))
-  writeTag(bytes, 0, { ref, attempts, ofSeveral })
+export function bytesOfTag({ ref, attempts }: Pick<Delivery, 'ref' | 'attempts'>): Buffer {
+  const bytes = Buffer.allocUnsafe(TAG_BYTES)
+  writeTag(bytes, 0, { ref, attempts })
   return bytes
 }
 
 /** The part of a tag that stays with an entry (all but its last byte), in hexadecimal. */
-export function entryOfTag({ queue, sequence }: EntryRef, ofSeveral: boolean): string {
-  return (ofSeveral ? queue.toString(16).padStart(12, '0') : '') + sequence.toString(16).padStart(14, '0')
+export function entryOfTag({ queue, sequence }: EntryRef): string {
+  return (queue >>> 0).toString(16).padStart(8, '0') + sequence.toString(16).padStart(14, '0')
 }
 
 /** Where the annotations of a head stand, or would have to stand. */

@@ -10,7 +10,6 @@ import { UnsettledDeliveries } from './unsettled.ts'
 export type Sending = Readonly<{
   ref: EntryRef
   attempts: number
-  ofSeveral: boolean
   coreTag: number
   settled: boolean
   state: Buffer | undefined
@@ -51,13 +50,13 @@ export class Outbox {
     this.#remoteWindow = Math.max(0, incomingWindow - underWay)
   }
 
-  send(link: OutgoingLink, { ref, attempts, ofSeveral, coreTag, settled, state, parts }: Sending): void {
+  send(link: OutgoingLink, { ref, attempts, coreTag, settled, state, parts }: Sending): void {
     const deliveryId = this.#nextDeliveryId
     this.#nextDeliveryId = (deliveryId + 1) >>> 0
     if (coreTag !== 0) this.unsettled.add(deliveryId, { link, coreTag })
     let total = 0
     for (const part of parts) total += part.length
-    this.#queue.push({ link, deliveryId, ref, attempts, ofSeveral, settled, state, parts, total, sent: 0 })
+    this.#queue.push({ link, deliveryId, ref, attempts, settled, state, parts, total, sent: 0 })
     this.pump()
   }
 

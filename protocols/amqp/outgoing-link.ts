@@ -28,11 +28,11 @@ import { entryOfTag, type OutboundLink } from './outbound.ts'
 import { OwnSink, type OwnSession } from './own-session.ts'
 import type { Attach } from './performatives.ts'
 import { Rendering } from './rendering.ts'
-import { bytesOf, InHand, missing, type Resumption, saidOf } from './resuming.ts'
+import { Resending } from './resending.ts'
+import { bytesOf, InHand, saidOf } from './resuming.ts'
 import type { Source } from './source.ts'
 import type { Term } from './term.ts'
 import type { OpenTransaction, Settled } from './transactions.ts'
-import { TermWriter } from './writer.ts'
 
 export type OutgoingOptions = Readonly<{ attach: Attach; source: Source; expiry: Expiry; signature: string; own: OwnSession | undefined }>
 
@@ -56,20 +56,18 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   /** Among those that may be kept. */
   #hasPlace: boolean
   #committed = new Committed()
-  /** What was sent and is unsettled, of a link with a session of its own, and what of it is to be sent again. */
+  /** What was sent and is unsettled, of a link with a session of its own. */
   #inHand: InHand | undefined
-  #toResume: Resumption[] = []
+  readonly #resending: Resending
   #sink: OwnSink | undefined
-  /** What was said to be unsettled is not all: nothing new may go. */
-  #resumesOnly = false
   #consumer: Consumer | undefined
   /** The consumer, or what looks at the queue. */
   taker: Browse | undefined
   over = false
   readonly credit: LinkCredit
-  readonly #rendering: Rendering
-  /** Tags that the client brought back from an earlier connection, with what became of them there. */
-  readonly #resumed: Map<string, CoreOutcome> | undefined
+  readonly rendering: Rendering
+  /** What the client brought back from an earlier connection as done, by the part of its tag that stays with an entry. */
+  readonly #said: Map<string, CoreOutcome> | undefined
 
   constructor(channel: Channel, { attach, source, expiry, signature, own }: OutgoingOptions) {
     this.expiry = expiry
@@ -87,13 +85,13 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.handle = attach.own
     this.source = source
     this.credit = new LinkCredit(this, channel.connection.shared.settings)
-    this.#rendering = new Rendering(channel.connection.reader, source.wildcard)
+    this.rendering = new Rendering(channel.connection.reader, source.wildcard)
     this.settled = attach.senderSettles === 1 || source.copy
     const standard = attach.source?.defaultOutcome
     const outcome = standard === undefined ? undefined : readOutcome(standard)
     this.#defaultOutcome = outcome !== undefined && isTerminal(outcome) ? outcome : RELEASED
-    this.#resumed = saidOf(attach)
-    this.#resumesOnly = attach.incomplete
+    this.#said = saidOf(attach)
+    this.#resending = new Resending(this, channel)
   }
 
   open(consumer: Consumer): void {
@@ -143,10 +141,10 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.credit.inherit(link.credit)
     if (this.#own !== undefined) this.#own.to = this
     if (this.#inHand === undefined) return []
-    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach, this.source.several !== undefined, this.#channel.connection.frameBytesOut)
+    const { forgotten, toResume, ours } = this.#inHand.compare(this.attach, this.#channel.connection.frameBytesOut)
     // Nobody knows whether it came, or what became of it: it is given out again.
-    for (const delivery of forgotten) this.#settleInHand(delivery.tag, delivery.tag, RELEASED, false)
-    this.#toResume = toResume
+    for (const delivery of forgotten) this.settleInHand(delivery.tag, delivery.tag, RELEASED, false)
+    this.#resending.begin(toResume)
     this.credit.unsettled = this.#inHand.size
     this.#consumer?.stall(false)
     return ours
@@ -154,10 +152,11 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Not all that is unsettled had room in our attach (part 2.7.3, incomplete-unsettled). */
   resumeOnly(): void {
-    this.#resumesOnly = true
+    this.#resending.only = true
   }
 
-  #settleInHand(first: number, last: number, outcome: CoreOutcome, answered: boolean): Ticket {
+  /** Answers the ticket; 0: they are gone already. */
+  settleInHand(first: number, last: number, outcome: CoreOutcome, answered: boolean): Ticket {
     this.credit.bytesBack += this.#inHand?.settled(first, last) ?? 0
     return this.#consumer?.settle(first, last, outcome, answered) ?? 0
   }
@@ -176,8 +175,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Sends again what is to be sent again, as far as there is credit. Something new may come once that is done. */
   takesNew(): boolean {
-    if (this.#toResume.length > 0) this.#resumeSome()
-    return !this.#resumesOnly && this.#toResume.length === 0
+    return this.#resending.isDone()
   }
 
   topUp(): void {
@@ -216,54 +214,16 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
   #cannotTake(delivery: Delivery, reason: string): void {
-    if (delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
-  }
-
-  /** What was sent on an earlier link of this name, in its order, as far as there is credit. */
-  #resumeSome(): void {
-    let left = RESUMED_PER_TURN
-    while (this.credit.left > 0 && left-- > 0) {
-      const next = this.#toResume.shift()
-      if (next === undefined) return
-      this.#resumeOne(next)
-    }
-    if (this.credit.left > 0 && this.#toResume.length > 0) this.#topUpLater()
-  }
-
-  #resumeOne({ delivery, state }: Resumption): void {
-    // Said of this delivery, not of the next of its entry.
-    this.#resumed?.delete(entryOfTag(delivery.ref, this.source.several !== undefined))
-    const outcome = state === undefined ? undefined : readOutcome(state)
-    const over = outcome !== undefined && isTerminal(outcome)
-    const { broker } = this.#channel.connection.shared
-    const ours = delivery.message.dialect === DIALECT ? delivery.message : broker.translate(delivery.message, DIALECT)
-    if (over || ours === undefined) {
-      this.#settleInHand(delivery.tag, delivery.tag, over ? outcome : RELEASED, false)
-      this.credit.unsettled--
-    }
-    const whole = over || ours === undefined ? [] : this.#rendering.partsOf(delivery, ours, broker.clock.wallMs())
-    const { parts, from } = missing(whole, state, this.#channel.connection.shared.settings)
-    const settled = over || ours === undefined
-    this.credit.queued()
-    this.#channel.outbox.send(this, {
-      ref: delivery.ref,
-      attempts: delivery.attempts,
-      ofSeveral: this.source.several !== undefined,
-      coreTag: settled ? 0 : delivery.tag,
-      settled,
-      state: settled ? outcomeBytes(over ? outcome : RELEASED) : new TermWriter(16).term(from).bytes(),
-      parts,
-    })
+    if (delivery.tag !== 0) this.settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
   }
 
   #send(delivery: Delivery, message: Message): void {
     const { broker } = this.#channel.connection.shared
-    const ofSeveral = this.source.several !== undefined
-    const outcome = this.#resumed === undefined ? undefined : this.#resume(entryOfTag(delivery.ref, ofSeveral))
+    const outcome = this.#said === undefined ? undefined : this.#sayOnce(this.#said, entryOfTag(delivery.ref))
     const settled = delivery.tag === 0 || outcome !== undefined
-    if (outcome !== undefined && delivery.tag !== 0) this.#settleInHand(delivery.tag, delivery.tag, outcome, false)
+    if (outcome !== undefined && delivery.tag !== 0) this.settleInHand(delivery.tag, delivery.tag, outcome, false)
     const state = outcome === undefined ? undefined : outcomeBytes(outcome)
-    const parts = state === undefined ? this.#rendering.partsOf(delivery, message, broker.clock.wallMs()) : []
+    const parts = state === undefined ? this.rendering.partsOf(delivery, message, broker.clock.wallMs()) : []
     const { messageBytesMax } = this.attach
     if (messageBytesMax > 0 && parts.reduce((sum, part) => sum + part.length, 0) > messageBytesMax) {
       this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
@@ -274,7 +234,6 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     this.#channel.outbox.send(this, {
       ref: delivery.ref,
       attempts: delivery.attempts,
-      ofSeveral,
       coreTag: settled ? 0 : delivery.tag,
       settled,
       state,
@@ -282,16 +241,15 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     })
   }
 
-  /** What the client said became of this entry, by the sequence in its tag. */
-  #resume(key: string): CoreOutcome | undefined {
-    const outcome = this.#resumed?.get(key)
-    this.#resumed?.delete(key)
+  #sayOnce(said: Map<string, CoreOutcome>, entry: string): CoreOutcome | undefined {
+    const outcome = said.get(entry)
+    said.delete(entry)
     return outcome
   }
 
   flush(): void {
     this.#channel.connection.flush()
-    this.#topUpLater()
+    this.topUpLater()
   }
 
   /** A receiver that wants to know where the end of a queue is asks for it by draining. */
@@ -326,8 +284,8 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   settle(first: number, last: number, outcome: Outcome | undefined, answered: boolean): Ticket {
     this.credit.unsettled -= last - first + 1
     const core = outcome !== undefined && isTerminal(outcome) ? outcome : this.#defaultOutcome
-    const ticket = this.#settleInHand(first, last, core, answered)
-    this.#topUpLater()
+    const ticket = this.settleInHand(first, last, core, answered)
+    this.topUpLater()
     return ticket
   }
 
@@ -347,16 +305,16 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
 
   /** Settled in a transaction that is rolled back, by a client that forgot them. */
   failed({ first, last, free }: Settled): void {
-    this.#settleInHand(first, last, FAILED, false)
+    this.settleInHand(first, last, FAILED, false)
     if (!free) this.#freed(last - first + 1)
   }
 
   #freed(count: number): void {
     this.credit.unsettled -= count
-    this.#topUpLater()
+    this.topUpLater()
   }
 
-  #topUpLater(): void {
+  topUpLater(): void {
     this.#channel.connection.turns.topUpLater(this.credit)
   }
 
@@ -388,5 +346,4 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
   }
 }
 
-const RESUMED_PER_TURN = 500
 const FAILED: CoreOutcome = { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 }

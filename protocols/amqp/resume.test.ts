@@ -382,6 +382,50 @@ describe('what a client received and has not settled when it goes', () => {
     expect(payload[12]).toBe(1)
   })
 
+  it.each([
+    ['is kept', { timeout: 60 }, 1],
+    ['is not kept', { timeout: 0 }, 0],
+  ])(
+    'on a link that %s has the outcome once, however often its client is lost before it hears that and brings it back',
+    async (_, asked, failures) => {
+      const node = await startNode()
+      const { raw, tags } = await given(node, asked, 1)
+      await lost(node, raw)
+      const modified = described(0x27, list([boolean(true), boolean(false)]))
+      const unsettled = pairs([[tag(tags[0] ?? ''), modified]])
+      for (let loss = 0; loss < 2; loss++) {
+        const again = await node.begun('c')
+        await receives(again, asked, { unsettled })
+        credit(again)
+        await again.next(0x14)
+        await lost(node, again)
+      }
+      const last = await node.begun('c')
+      await receives(last, asked, { unsettled })
+      credit(last)
+      const { fields, payload } = await last.next(0x14)
+      expect(fields[4]).toEqual(boolean(false))
+      expect(payload.toString()).toContain('body 0')
+      expect(payload[12]).toBe(failures)
+    },
+  )
+
+  it('is not taken for one of a queue that was made anew under its name', async () => {
+    const node = await startNode()
+    const { raw, tags } = await given(node, { timeout: 0 }, 1)
+    await lost(node, raw)
+    node.core.client().session.remove(node.core.core.address('queue', ['a']))
+    await new Promise((resolve) => setImmediate(resolve))
+    const fill = await openSender(await node.rhea(), 'a')
+    await sendRhea(fill, { body: 'another', durable: true })
+    const again = await node.begun('c')
+    await receives(again, { timeout: 0 }, { unsettled: pairs([[tag(tags[0] ?? ''), accepted]]) })
+    credit(again)
+    const { fields, payload } = await again.next(0x14)
+    expect(fields[4]).toEqual(boolean(false))
+    expect(payload.toString()).toContain('another')
+  })
+
   it('begins with its first byte again where it has as many sections as a message may have, and ours before them', async () => {
     const node = await startNode()
     const sender = await node.begun('s')
@@ -529,7 +573,7 @@ describe('what a client received and has not settled when it goes', () => {
     const hand = new InHand()
     const message = { head: Buffer.alloc(0), body: Buffer.alloc(1) }
     for (let i = 1; i <= 1_000; i++) hand.given({ tag: i, ref: { queue: 1, sequence: i }, attempts: 1, message } as unknown as Delivery)
-    const { ours, forgotten } = hand.compare({ unsettled: [], incomplete: true }, false, 512)
+    const { ours, forgotten } = hand.compare({ unsettled: [], incomplete: true }, 512)
     expect(forgotten).toEqual([])
     expect(ours.length).toBeGreaterThan(20)
     expect(ours.length).toBeLessThan(40)

@@ -2,8 +2,8 @@
 // Not here: sending and settling (outgoing-link.ts).
 import type { Delivery, Message, Outcome as CoreOutcome } from '../../src/api.ts'
 import { DecodeFault } from './errors.ts'
-import { codeOf, isTerminal, readOutcome } from './outcome.ts'
-import { bytesOfTag } from './outbound.ts'
+import { codeOf, readOutcome } from './outcome.ts'
+import { bytesOfTag, TAG_BYTES } from './outbound.ts'
 import type { Attach } from './performatives.ts'
 import { TermReader } from './reader.ts'
 import { type Section, splitSections } from './sections.ts'
@@ -41,7 +41,7 @@ export class InHand {
    * `forgotten`: their receiver does not know them. `ours`: what we say of all others, which can be sent again from their first byte; where that is more than a
    * frame of `frameBytes` has room for, not all of it.
    */
-  compare({ unsettled, incomplete }: Pick<Attach, 'unsettled' | 'incomplete'>, ofSeveral: boolean, frameBytes: number) {
+  compare({ unsettled, incomplete }: Pick<Attach, 'unsettled' | 'incomplete'>, frameBytes: number) {
     const states = new Map<string, Term>()
     for (const [tag, state] of unsettled ?? []) if (tag.type === 'binary') states.set(Buffer.from(tag.value).toString('hex'), state)
     const forgotten: Delivery[] = []
@@ -56,7 +56,7 @@ export class InHand {
         continue
       }
       if (!sought && ours.length === oursMax) break
-      const tag = bytesOfTag(delivery, ofSeveral)
+      const tag = bytesOfTag(delivery)
       const state = states.get(tag.toString('hex'))
       if (state === undefined && !incomplete) {
         forgotten.push(delivery)
@@ -69,13 +69,17 @@ export class InHand {
   }
 }
 
-/** What a client says became of deliveries that it brings back from an earlier connection, by the part of their tags that stays with an entry. */
+/**
+ * What a client says it did with deliveries that it brings back and that are not in its link's hand (after a takeover, say), by the part of their tags that stays with
+ * an entry. Only what ends an entry for good: that is done once, however often it is said. What gives it back is done by giving it.
+ */
 export function saidOf({ unsettled }: Pick<Attach, 'unsettled'>): Map<string, CoreOutcome> | undefined {
   const said = new Map<string, CoreOutcome>()
   for (const [tag, state] of unsettled ?? []) {
     if (tag.type !== 'binary' || state.type === 'null') continue
     const outcome = readOutcome(state)
-    if (isTerminal(outcome)) said.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
+    if (outcome.kind === 'accepted' || outcome.kind === 'rejected' || (outcome.kind === 'modified' && outcome.elsewhere))
+      said.set(Buffer.from(tag.value).toString('hex', 0, Math.max(0, tag.value.length - 1)), outcome)
   }
   return said.size === 0 ? undefined : said
 }
@@ -121,5 +125,5 @@ function received(section: number, offset: number): Term {
 }
 
 const FIRST_BYTE = received(0, 0)
-/** Of what we say of a delivery: a tag of eight bytes, and `FIRST_BYTE`. */
-const PAIR_BYTES_MIN = 18
+/** Of what we say of a delivery: its tag, and `FIRST_BYTE`. */
+const PAIR_BYTES_MIN = 10 + TAG_BYTES

@@ -305,6 +305,8 @@ describe('SUBSCRIBE', () => {
     ['id:s\ndestination:/queue/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a.*\nbrowser:true', 'Only a queue can be browsed'],
     ['id:s\ndestination:/queue/a\nactivemq.priority:high', 'activemq.priority'],
+    ['id:s\ndestination:/queue/a\nactivemq.priority:128', 'activemq.priority'],
+    ['id:s\ndestination:/queue/a\nactivemq.priority:-129', 'activemq.priority'],
     ['id:s\ndestination:/topic/>.a', 'may only be the last'],
     ['id:s\ndestination:/queue/a\nactivemq.prefetchSize:0', 'activemq.prefetchSize'],
     ['id:s\ndestination:/queue/a\nactivemq.noLocal:true', 'Only a topic can leave out messages of the own client'],

@@ -110,10 +110,10 @@ const activemq: Peer = {
   title: 'ActiveMQ Classic',
   home: 'https://activemq.apache.org/components/classic/',
   settings:
-    'From Maven Central, run inside a program of one page (`scripts/peers/classic`) with KahaDB, scheduler support, a user and anonymous access.',
+    'From Maven Central, run inside a program of one page (`scripts/peers/classic`) with KahaDB, scheduler support, a user and anonymous access; its WebSocket transport is of 6.1.8, and for the bridge AMQP has `transport.transformer=jms`.',
   install(folder) {
     const lib = join(folder, 'classic', 'lib')
-    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('activemq-stomp'))) return undefined
+    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('jettison'))) return undefined
     mkdirSync(lib, { recursive: true })
     return command('mvn', [
       ...['-q', '-B', '-f', join(here, 'classic', 'pom.xml'), 'dependency:copy-dependencies'],
@@ -121,18 +121,27 @@ const activemq: Peer = {
     ])
   },
   async start(folder, data) {
-    const [amqp = 0, stomp = 0, mqtt = 0] = await freePorts(3)
+    const [amqp = 0, stomp = 0, mqtt = 0, ws = 0, bridged = 0] = await freePorts(5)
     cpSync(join(here, 'classic', 'Classic.java'), join(data, 'Classic.java'))
-    const args = ['-Xmx512M', '-cp', join(folder, 'classic', 'lib', '*'), join(data, 'Classic.java'), data, ...[amqp, stomp, mqtt].map(String)]
+    const args = [
+      '-Xmx512M',
+      '-cp',
+      join(folder, 'classic', 'lib', '*'),
+      join(data, 'Classic.java'),
+      data,
+      ...[amqp, stomp, mqtt, ws, bridged].map(String),
+    ]
     const { listening, stop } = start('java', args, join(data, 'log'))
-    await listening([amqp, stomp, mqtt])
+    await listening([amqp, stomp, mqtt, ws, bridged])
     return {
       ...LOGIN,
       urls: {
         mqtt: `mqtt://127.0.0.1:${mqtt}`,
         amqp: `amqp://127.0.0.1:${amqp}`,
         stomp: `stomp://127.0.0.1:${stomp}`,
+        ws: `ws://127.0.0.1:${ws}`,
       },
+      bridge: { amqp: `amqp://127.0.0.1:${bridged}` },
       version: await stompVersion(stomp, LOGIN),
       stop,
     }
@@ -180,7 +189,8 @@ const artemis: Peer = {
         mqtt: `mqtt://127.0.0.1:${mqtt}`,
         amqp: `amqp://127.0.0.1:${amqp}`,
         stomp: `stomp://127.0.0.1:${stomp}`,
-        ws: `ws://127.0.0.1:${mqtt}`,
+        // The acceptor of all protocols, which tells them apart by their subprotocols.
+        ws: `ws://127.0.0.1:${core}`,
       },
       version: await stompVersion(stomp, LOGIN),
       stop,

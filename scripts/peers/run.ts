@@ -87,7 +87,7 @@ async function keep(): Promise<void> {
 async function ask(peer: Peer): Promise<void> {
   const running = await begun(peer)
   if (running === undefined) return
-  const { urls, user, password, version, stop } = running
+  const { urls, bridge, user, password, version, stop } = running
   const data: ProfileData = profiles[peer.name] ?? profiles['bascule']
   const target = { urls, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }), profile: profileOf(data) }
   const strays = catchStrays((line) => console.error(line))
@@ -97,7 +97,7 @@ async function ask(peer: Peer): Promise<void> {
       console.log(`\n── ${suite.title}: ${peer.title} ${version}`)
       const report = await run({
         suites: [suite],
-        brokers: [{ name: peer.title, version, target }],
+        brokers: [{ name: peer.title, version, target: suite.name === 'bridge' ? { ...target, urls: { ...urls, ...bridge } } : target }],
         wanted: () => true,
         patienceMs: Number(values.patience),
         parallel: Number(values.parallel),

@@ -26,8 +26,8 @@ export async function openOwn(): Promise<Opened> {
     anonymous: true,
     // So few that a check can exceed them.
     mqtt: { receiveMaximum: 200 },
-    // To the letter of part 3.2.10, which is not what brokers do unless asked.
-    amqp: { unknownAnnotations: 'refuse' },
+    // To the letter of part 3.2.10, which is not what brokers do unless asked; and silence that a check can wait for.
+    amqp: { unknownAnnotations: 'refuse', idleTimeoutMs: 2_500 },
   }
   const settings = await loadSettings({ file: '', environment: {}, flags, sets: [] }, protocols)
   const log = logTo({ level: 'error', pretty: false }, () => settings.node, process.stderr)

@@ -38,7 +38,7 @@ SIGTERM or SIGINT stops it in order; a second one stops it at once.
   --port-offset N          added to every fixed port
   --listen NAME=HOST:PORT  where one listener listens; NAME=off closes it; may be repeated
   --ready-file FILE        gets the content of the ready line once every listener is bound
-  --insecure               allows listeners beyond loopback, although there is no TLS
+  --insecure               allows listeners beyond loopback without TLS, or without users
   --log-level LEVEL        debug, info, warn, error or silent (info)
   --set KEY=VALUE          any other key of the configuration, such as journal.cacheBytes=1048576; may be repeated
   --claim                  takes over although the leader lives: it notices and acknowledges nothing more
@@ -173,13 +173,14 @@ Exit code: 0 ended, 1 no such message, not reached or not active, 2 wrong usage.
 `,
   send: `bascule send URL DESTINATION [BODY] [flags]
 
-Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://;
-a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
+Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or
+stomp+ws://; a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
 Without BODY standard input is sent.
 
   --lines                  each line of standard input is a message
   --count N                each message so many times
-  --header NAME=VALUE      a header (STOMP), or a field of the properties or an application property (AMQP); may be repeated
+  --header NAME=VALUE      a header (STOMP), or a field of the properties or an application property (AMQP), or a property of PUBLISH or a
+                           user property (MQTT 5); may be repeated
   --volatile               not durable, QoS 0
 
 Exit code: 0 acknowledged, 1 refused or not reached, 2 wrong usage.

@@ -88,6 +88,15 @@ describe('a WebSocket reader', () => {
     }
   })
 
+  it.each([[0xc0], [0xc1], [0xf5], [0xff], [0x61, 0x80], [0xe2, 0x61]])(
+    'finds a byte that begins no character before its message is complete: %j',
+    (...bytes) => {
+      const reader = new WebSocketReader(limits, true)
+      reader.read(frame({ opcode: 1, fin: false, payload: Buffer.from(bytes), key: 9 }))
+      expect(reader.breach?.code).toBe(1007)
+    },
+  )
+
   it.each([
     ['a frame without a mask', [0x82, 0x01, 0x61], 1002],
     ['a reserved bit', [0xa2, 0x80, 0, 0, 0, 0], 1002],
@@ -99,7 +108,8 @@ describe('a WebSocket reader', () => {
     ['a message within another', [0x02, 0x80, 0, 0, 0, 0, 0x82, 0x80, 0, 0, 0, 0], 1002],
     ['text where there is none', [0x81, 0x80, 0, 0, 0, 0], 1003],
     ['a message that is too long', [0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0], 1009],
-    ['a length beyond all numbers', [0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009],
+    ['a length beyond all numbers', [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009],
+    ['a length of 64 bits', [0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1002],
   ])('refuses %s, wherever it is cut, and reads nothing after it', (_, bytes, code) => {
     const good = frame({ opcode: 2, fin: true, payload: Buffer.from('good'), key: 0x11223344 })
     const all = Buffer.concat([good, Buffer.from(bytes), good])

@@ -132,6 +132,11 @@ export class WebSocketReader {
       return
     }
     const short = bytes[at + 1] & 0x7f
+    // 5.2: the most significant bit of a long length is 0.
+    if (short === 127 && bytes[at + 2] >= 0x80) {
+      this.#broken(PROTOCOL_ERROR)
+      return
+    }
     const length =
       short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6)
     if (opcode !== CONTINUATION) {
@@ -220,8 +225,9 @@ const NOTHING = new Uint8Array(0)
 function cutCharacter(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back]
-    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0
-    if (byte < 0x80) return 0
+    // No character begins with c0, c1, or f5 and more.
+    if (byte >= 0xc2 && byte <= 0xf4) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? back : 0
+    if (byte < 0x80 || byte >= 0xc0) return 0
   }
   return 0
 }

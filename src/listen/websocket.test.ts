@@ -411,6 +411,9 @@ describe('the hand-shake', () => {
     ['only unknown ones', { 'Sec-WebSocket-Protocol': 'wamp, soap' }, 400],
     ['a list that is none', { 'Sec-WebSocket-Protocol': 'bytes,,' }, 400],
     ['no host', { Host: '' }, 400],
+    ['two hosts', { host: 'localhost' }, 400],
+    ['a body', { 'Content-Length': '5' }, 400],
+    ['a body of unknown length', { 'Transfer-Encoding': 'chunked' }, 400],
     ['no key', { 'Sec-WebSocket-Key': '' }, 400],
     ['a key of the wrong length', { 'Sec-WebSocket-Key': 'abc' }, 400],
     ['a malformed list of extensions', { 'Sec-WebSocket-Extensions': 'x-one; =' }, 400],
@@ -444,6 +447,21 @@ describe('the hand-shake', () => {
     await until(() => expect(tcp.connections).toBe(0))
   })
 
+  it('behind another request on the same connection is not heard', async () => {
+    const { tcp, connections, port } = await start()
+    for (const between of [0, 1]) {
+      const socket = await raw(port)
+      const requests = ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', handshake()]
+      if (between === 0) socket.write(requests.join(''))
+      else for (const request of requests) await new Promise((resolve) => socket.write(request, resolve))
+      await until(() => expect(socket.readableEnded || socket.destroyed).toBe(true))
+      expect(socket.text()).toMatch(/^HTTP\/1\.1 426 /)
+      expect(socket.text()).not.toContain('101 Switching')
+    }
+    expect(connections).toHaveLength(0)
+    await until(() => expect(tcp.connections).toBe(0))
+  })
+
   describe('at the path of a protocol', () => {
     const paths = { binary: '/bytes', texts: '/text' }
     const shake = (port: number, path: string, protocol: string) =>
@@ -462,8 +480,8 @@ describe('the hand-shake', () => {
     ])('%s, who asks for %j speaks %s and is answered %j', async (path, protocol, name, answered) => {
       const { chosen, port } = await start({ settings: { paths } })
       const socket = await shake(port, path, protocol)
-      await until(() => expect(chosen).toEqual([name]))
-      expect(socket.text()).toMatch(/^HTTP\/1.1 101 /)
+      await until(() => expect(socket.text()).toMatch(/^HTTP\/1.1 101 [^]*\r\n\r\n/))
+      expect(chosen).toEqual([name])
       expect(/Sec-WebSocket-Protocol: (.*)\r\n/.exec(socket.text())?.[1]).toBe(answered)
     })
 

@@ -12,6 +12,7 @@ import { isLoopback } from './loopback.ts'
 import { mayConnect } from './origin.ts'
 import type { Output } from './output.ts'
 import type { Tcp } from './tcp.ts'
+import type { Handshakes } from './tls.ts'
 import { WebSocketWire } from './websocket-wire.ts'
 
 /** A front end and the names by which it is asked for. */
@@ -25,6 +26,7 @@ export type WebSocketListenOptions = Readonly<{
   clock: Clock
   log: Log
   tcp: Tcp
+  tls?: Handshakes | undefined
   spoken: readonly Spoken[]
 }>
 
@@ -45,6 +47,8 @@ class WebSockets implements WireOwner {
   readonly #http: Server
   #upgrades: Ws.WebSocketServer | undefined
   readonly #wires = new Set<WebSocketWire>()
+  /** Sockets whose first request was none for WebSocket: what was sent behind it is not heard, though the parser has it already. */
+  readonly #answered = new WeakSet<Socket>()
   #cancelTick: (() => void) | undefined
 
   constructor(options: WebSocketListenOptions) {
@@ -54,6 +58,7 @@ class WebSockets implements WireOwner {
     this.#options = options
     // It listens nowhere: it is given sockets that were admitted. Its time limits are ours, see `Tcp.listenAndGreet`.
     this.#http = createServer({ maxHeaderSize: settings.headerBytesMax }, (request, response) => {
+      this.#answered.add(request.socket)
       response.writeHead(426, { upgrade: 'websocket', connection: 'Upgrade, close', 'content-type': 'text/plain' })
       response.end('Here is only WebSocket.\n', () => request.socket.destroySoon())
     })
@@ -61,11 +66,12 @@ class WebSockets implements WireOwner {
   }
 
   listen(): Promise<string> {
-    const { name, host, port, settings, tcp } = this.#options
+    const { name, host, port, settings, tcp, tls } = this.#options
     return tcp.listenAndGreet({
       name,
       host,
       port,
+      tls,
       greetMs: settings.handshakeTimeoutMs,
       greet: (socket) => {
         if (this.#upgrades === undefined) void this.#greetFirst(socket)
@@ -115,9 +121,13 @@ class WebSockets implements WireOwner {
   #upgrade(request: IncomingMessage, head: Buffer): void {
     const { socket } = request
     const { headers } = request
-    // RFC 6455 4.2.1: two rules of the hand-shake that neither Node.js nor the library holds an upgrade against.
+    if (this.#answered.has(socket)) return
+    // RFC 6455 4.2.1, RFC 9112 3.2 and 6.3: rules of the hand-shake that neither Node.js nor the library holds an upgrade against. A body would be taken for frames.
     if (request.httpVersionMajor === 1 && request.httpVersionMinor === 0) return refuse(socket, 400, 'A hand-shake is of HTTP 1.1.')
     if (headers.host === undefined) return refuse(socket, 400, 'A hand-shake has the header Host.')
+    if ((request.headersDistinct['host']?.length ?? 0) > 1) return refuse(socket, 400, 'A hand-shake has the header Host once.')
+    if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0)
+      return refuse(socket, 400, 'A hand-shake has no body.')
     if (headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426, 'Here is only WebSocket.', 'Upgrade: websocket\r\n')
     // RFC 6455 4.4. Version 8 names the origin elsewhere; no client of today speaks it.
     if (headers['sec-websocket-version'] !== '13')

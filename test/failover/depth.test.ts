@@ -62,6 +62,54 @@ describe('a takeover', () => {
     expect(texts(left)).toEqual([...range(10, 30), 'last'])
   })
 
+  it('undoes what an exclusive consumer had open, and keeps wildcards over virtual topics and last values', { timeout: 60_000 }, async () => {
+    const pair = newPair()
+    const settings = ['--set', 'destinations.policies=[{"match":"queue:last","lastValueKey":"key"}]']
+    const { first, second, ready } = await pair.both(...settings)
+    const sender = await stompTo(ready)
+    const send = (wire: StompWire, destination: string, text: string, headers: StompHeaders = {}): Promise<void> =>
+      wire.ask('SEND', { destination, persistent: 'true', ...headers }, Buffer.from(text))
+    const all = '/queue/Consumer.app.VirtualTopic.>'
+    const exclusive = { 'activemq.exclusive': 'true' }
+    await gather(await stompTo(ready), all)
+    for (const text of range(0, 6)) await send(sender, '/queue/work', text, { JMSXGroupID: 'g', priority: text === '5' ? '9' : '4' })
+    for (const text of range(0, 4)) await send(sender, '/queue/last', text, { key: String(Number(text) % 2) })
+    const worker = await stompTo(ready)
+    const taken = await gather(worker, '/queue/work', exclusive)
+    await until('its work', () => taken.length === 6)
+    const again = { AMQ_SCHEDULED_PERIOD: '100', AMQ_SCHEDULED_REPEAT: '1' }
+    for (const [transaction, end] of [
+      ['done', 'COMMIT'],
+      ['open', ''],
+    ]) {
+      await worker.ask('BEGIN', { transaction })
+      const frame = taken[transaction === 'done' ? 0 : 1]
+      worker.send('ACK', { id: frame.headers.get('ack') ?? '', transaction })
+      await send(worker, '/topic/VirtualTopic.a.b', transaction, { transaction })
+      await send(worker, '/queue/again', transaction, { transaction, ...again })
+      await send(worker, '/queue/last', transaction, { transaction, key: '0' })
+      if (end !== '') await worker.ask(end, { transaction })
+    }
+    const both = await digests(first, second)
+    expect(both.standby).toBe(both.leader)
+    await first.signal('SIGKILL')
+    const now = await second.leads()
+    const fresh = await stompTo(now)
+    await send(fresh, '/topic/VirtualTopic.c', 'later')
+    const work = await gather(await stompTo(now), '/queue/work', exclusive)
+    const news = await gather(await stompTo(now), all)
+    const last = await gather(await stompTo(now), '/queue/last')
+    const twice = await gather(await stompTo(now), '/queue/again')
+    for (const destination of ['/queue/work', '/queue/last', '/topic/VirtualTopic.c']) await send(fresh, destination, 'end', { priority: '0' })
+    await until('all of it', () => [work, news, last].every((frames) => texts(frames).at(-1) === 'end') && twice.length === 2, 15_000)
+    // The highest priority first.
+    expect(texts(taken)).toEqual(['5', '0', '1', '2', '3', '4'])
+    expect(texts(work)).toEqual(['0', '1', '2', '3', '4', 'end'])
+    expect(texts(news)).toEqual(['done', 'later', 'end'])
+    expect(texts(last)).toEqual(['3', 'done', 'end'])
+    expect(texts(twice)).toEqual(['done', 'done'])
+  })
+
   it('goes on with what is scheduled: each time once', { timeout: 60_000 }, async () => {
     const pair = newPair()
     const { first, second, ready } = await pair.both()

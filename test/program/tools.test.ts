@@ -65,6 +65,11 @@ describe('a move', () => {
 })
 
 describe('send and receive', () => {
+  const subscriptions = async (): Promise<number> => {
+    const { queues } = JSON.parse(await done('destinations', 'mqtt:*', '--json')) as { queues: { bindings: number }[] }
+    return queues.filter(({ bindings }) => bindings > 0).length
+  }
+
   it.each([
     ['stomp', '/queue/tools.stomp', 'tools.stomp'],
     ['amqp', 'queue://tools.amqp', 'tools.amqp'],
@@ -80,16 +85,30 @@ describe('send and receive', () => {
     expect((await run('receive', plain, destination, '--count', '1', '--wait', '100')).code).toBe(1)
   })
 
+  it('mqtt5: carries properties and user properties both ways', async () => {
+    const [plain, webSocket] = urls('mqtt').map((url) => url.replace('mqtt', 'mqtt5'))
+    const receiving = done('receive', webSocket, 'tools/five', '--count', '1', '--json')
+    while ((await subscriptions()) === 0);
+    const headers = ['content-type=text/x', 'correlation-data=c1', 'colour=red', 'colour=blue'].flatMap((header) => ['--header', header])
+    expect(await done('send', plain, 'tools/five', 'm', ...headers)).toBe('sent 1\n')
+    const { destination, fields, body } = JSON.parse(await receiving)
+    expect([destination, body.text]).toEqual(['tools/five', 'm'])
+    for (const field of [
+      ['content-type', 'text/x'],
+      ['correlation-data', 'c1'],
+      ['colour', 'red'],
+      ['colour', 'blue'],
+    ])
+      expect(fields).toContainEqual(field)
+  })
+
   it('mqtt: lines of standard input are messages, and come to who subscribed', async () => {
     const [plain, webSocket] = urls('mqtt')
+    while ((await subscriptions()) > 0);
     const receiving = done('receive', webSocket, 'tools/#', '--count', '3')
     // It has subscribed when a probe comes through.
     const child = spawn(process.execPath, [program, 'send', plain, 'tools/lines', '--lines'], { stdio: ['pipe', 'ignore', 'inherit'] })
-    const subscribed = async (): Promise<boolean> => {
-      const { queues } = JSON.parse(await done('destinations', 'mqtt:*', '--json')) as { queues: { bindings: number }[] }
-      return queues.some(({ bindings }) => bindings > 0)
-    }
-    while (!(await subscribed()));
+    while ((await subscriptions()) === 0);
     child.stdin.end('one\ntwo\nthree')
     expect(await receiving).toBe('one\ntwo\nthree\n')
   })

@@ -127,7 +127,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
   const wanted = header(frame, 'activemq.prefetchSize') ?? positive(header(frame, 'prefetch-count'))
   if (wanted !== undefined && !/^0*[1-9]\d{0,9}$/.test(wanted)) return invalid('The header activemq.prefetchSize is not a number of at least 1.')
   const priority = header(frame, 'activemq.priority') ?? '0'
-  if (!/^-?\d{1,3}$/.test(priority)) return invalid('The header activemq.priority is not a number from -128 to 127.')
+  if (!/^-?\d{1,3}$/.test(priority) || Number(priority) < -128 || Number(priority) > 127)
+    return invalid('The header activemq.priority is not a number from -128 to 127.')
   const transformation = header(frame, TRANSFORMATION)
   const transform = transformation === undefined ? undefined : connection.shared.transformations.named(transformation)
   if (transformation !== undefined && transform === undefined)
@@ -160,7 +161,8 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
     priority: Number(priority),
     browser,
-    selector: selector.trim() === '' ? undefined : selector,
+    // All headers are text: beside a number they are read as one, as ActiveMQ does for STOMP.
+    selector: selector.trim() === '' ? undefined : CONVERTING + selector,
     noLocal,
     transform,
   }
@@ -267,4 +269,5 @@ function invalid(sentence: string): Fault {
   return { code: 'invalid', sentence }
 }
 
+const CONVERTING = 'convert_string_expressions:'
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const

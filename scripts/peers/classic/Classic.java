@@ -6,7 +6,7 @@ import org.apache.activemq.security.AuthenticationUser;
 import org.apache.activemq.security.SimpleAuthenticationPlugin;
 import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
 
-/** ActiveMQ Classic in one process, with its own store, a user, and a connector for each protocol: Classic DIRECTORY AMQP STOMP MQTT. */
+/** ActiveMQ Classic in one process, with its own store, a user, and a connector for each protocol: Classic DIRECTORY AMQP STOMP MQTT WS BRIDGED. The last is of AMQP too, and makes messages of JMS of what comes. */
 public class Classic {
     public static void main(String[] args) throws Exception {
         BrokerService broker = new BrokerService();
@@ -25,6 +25,8 @@ public class Classic {
         broker.addConnector("amqp://127.0.0.1:" + args[1] + options);
         broker.addConnector("stomp://127.0.0.1:" + args[2] + options);
         broker.addConnector("mqtt://127.0.0.1:" + args[3] + options);
+        broker.addConnector("ws://127.0.0.1:" + args[4] + "?maximumConnections=1000");
+        broker.addConnector("amqp://127.0.0.1:" + args[5] + options + "&transport.transformer=jms");
         broker.start();
         broker.waitUntilStopped();
     }

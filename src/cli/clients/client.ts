@@ -25,7 +25,8 @@ export interface Client {
 export type Access = Readonly<{ host: string; port: number; webSocket: boolean; user: string; password: string }>
 
 const PROTOCOLS = {
-  mqtt: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access) },
+  mqtt: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 4) },
+  mqtt5: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 5) },
   amqp: { port: 5672, open: async (access: Access) => (await import('./amqp.ts')).openAmqp(access) },
   stomp: { port: 61613, open: async (access: Access) => (await import('./stomp.ts')).openStomp(access) },
 } as const satisfies Readonly<Record<string, Readonly<{ port: number; open: (access: Access) => Promise<Client> }>>>
@@ -49,7 +50,7 @@ function readUrl(text: string): Readonly<{ name: keyof typeof PROTOCOLS; access:
   const name = Object.keys(PROTOCOLS).find((one) => one === match?.[1]) as keyof typeof PROTOCOLS | undefined
   if (match === null || name === undefined)
     throw new UsageError(
-      `${withoutLogin(text)} is not the URL of a broker: mqtt://HOST:PORT, amqp:// or stomp://, over WebSocket mqtt+ws://, amqp+ws:// or stomp+ws://`,
+      `${withoutLogin(text)} is not the URL of a broker: mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or stomp+ws://`,
     )
   const webSocket = match[2] !== undefined
   let url: URL

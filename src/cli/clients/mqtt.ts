@@ -1,14 +1,14 @@
-// MQTT 3.1.1 for `send` and `receive`, by MQTT.js.
-import { MqttClient } from 'mqtt'
+// MQTT 3.1.1 and 5 for `send` and `receive`, by MQTT.js.
+import { type IClientPublishOptions, type IPublishPacket, MqttClient } from 'mqtt'
 import { dial } from '../../drill/dial.ts'
 import { UsageError } from '../usage.ts'
 import type { Access, Client, Incoming, Outgoing, Take } from './client.ts'
 
-export async function openMqtt(access: Access): Promise<Client> {
+export async function openMqtt(access: Access, version: 4 | 5): Promise<Client> {
   const { stream } = dial(access, access.webSocket ? 'mqtt' : undefined)
   const login = access.user === '' ? {} : { username: access.user, password: access.password }
   const client = new MqttClient(() => stream, {
-    protocolVersion: 4,
+    protocolVersion: version,
     clientId: `bascule-${process.pid}-${Math.random().toString(36).slice(2, 10)}`,
     reconnectPeriod: 0,
     connectTimeout: 60_000,
@@ -26,7 +26,7 @@ export async function openMqtt(access: Access): Promise<Client> {
   await Promise.race([new Promise((resolve) => client.once('connect', resolve)), broken])
   return {
     broken,
-    send: (destination, message) => send(client, destination, message),
+    send: (destination, message) => send(client, destination, message, version),
     receive: (destination, countMax, take) => receive(client, destination, countMax, take, held),
     close: () => (client.disconnecting || !held.more ? client.endAsync() : leave(client)),
   }
@@ -45,25 +45,52 @@ async function leave(client: MqttClient): Promise<void> {
 
 const DISCONNECT = Buffer.from([0xe0, 0])
 
-async function send(client: MqttClient, destination: string, { body, durable, headers }: Outgoing): Promise<void> {
-  if (headers.length > 0) throw new UsageError('a message of MQTT 3.1.1 has no headers')
-  await client.publishAsync(destination, body, { qos: durable ? 1 : 0 })
+async function send(client: MqttClient, destination: string, { body, durable, headers }: Outgoing, version: 4 | 5): Promise<void> {
+  if (headers.length > 0 && version === 4) throw new UsageError('a message of MQTT 3.1.1 has no headers: mqtt5:// has')
+  await client.publishAsync(destination, body, { qos: durable ? 1 : 0, ...(headers.length === 0 ? {} : { properties: propertiesOf(headers) }) })
+}
+
+type Properties = NonNullable<IClientPublishOptions['properties']>
+
+/** Properties of PUBLISH by the names that MQTT 5 gives them; others are user properties. */
+function propertiesOf(headers: Outgoing['headers']): Properties {
+  const user: Record<string, string[]> = {}
+  const properties: Properties = {}
+  for (const [name, value] of headers) {
+    if (name === 'content-type') properties.contentType = value
+    else if (name === 'response-topic') properties.responseTopic = value
+    else if (name === 'correlation-data') properties.correlationData = Buffer.from(value)
+    else if (name === 'message-expiry-interval') properties.messageExpiryInterval = Number(value)
+    else (user[name] ??= []).push(value)
+  }
+  return Object.keys(user).length === 0 ? properties : { ...properties, userProperties: user }
+}
+
+function fieldsOf({ qos, retain, dup, properties = {} }: IPublishPacket): (readonly [string, string])[] {
+  const { contentType, responseTopic, correlationData, messageExpiryInterval, userProperties = {} } = properties
+  const told: readonly (readonly [string, string | undefined])[] = [
+    ['QoS', String(qos)],
+    ['RETAIN', String(retain)],
+    ['DUP', String(dup)],
+    ['content-type', contentType],
+    ['response-topic', responseTopic],
+    ['correlation-data', correlationData?.toString()],
+    ['message-expiry-interval', messageExpiryInterval?.toString()],
+    ...Object.entries(userProperties).flatMap(([name, values]) => [values].flat().map((value) => [name, value] as const)),
+  ]
+  return told.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
 }
 
 async function receive(client: MqttClient, destination: string, countMax: number, take: Take, held: Held): Promise<void> {
   let taken = 0
   // The library acknowledges when this is called, and reads on only then.
-  client.handleMessage = ({ topic, payload, qos, retain, dup }, acknowledge) => {
+  client.handleMessage = (packet, acknowledge) => {
     if (++taken > countMax) {
       held.more = true
       return
     }
-    const fields = [
-      ['QoS', String(qos)],
-      ['RETAIN', String(retain)],
-      ['DUP', String(dup)],
-    ] as const
-    void answered({ destination: topic, fields, body: Buffer.from(payload) }).then((taken) => taken && acknowledge())
+    const { topic, payload } = packet
+    void answered({ destination: topic, fields: fieldsOf(packet), body: Buffer.from(payload) }).then((taken) => taken && acknowledge())
   }
   const answered = async (message: Incoming): Promise<boolean> => {
     try {
@@ -75,5 +102,5 @@ async function receive(client: MqttClient, destination: string, countMax: number
     }
   }
   const granted = await client.subscribeAsync(destination, { qos: 1 })
-  if (granted.some(({ qos }) => qos === 128)) throw new Error(`the broker refuses a subscription to ${destination}`)
+  if (granted.some(({ qos }) => qos >= 128)) throw new Error(`the broker refuses a subscription to ${destination}`)
 }

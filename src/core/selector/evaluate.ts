@@ -140,6 +140,11 @@ export function keyOf(value: NonNullable<Scalar>): NonNullable<Scalar> {
   return value
 }
 
+/** Of all values that a text is equal to where texts beside numbers and booleans are read as those. */
+export function keysOfText(text: string): readonly NonNullable<Scalar>[] {
+  return [text, ...[converted(text, 0), converted(text, true)].filter((value) => value !== text).map(keyOf)]
+}
+
 function isNumber(value: Scalar): value is number | bigint {
   return typeof value === 'number' || typeof value === 'bigint'
 }

@@ -227,6 +227,12 @@ describe('an equality to look up', () => {
     ["id <> 'x'", undefined],
     ['id = other', undefined],
     ['convert_string_expressions:id = 7', undefined],
+    ['convert_string_expressions:id = TRUE', undefined],
+    ["convert_string_expressions:hyphenated_props: convert_string_expressions:a-b = 'x'", { name: 'a-b', keys: ['x'], alone: true }],
+    ["convert_string_expressions:id IN ('x', 'y')", { name: 'id', keys: ['x', 'y'], alone: true }],
+    ["convert_string_expressions:id = 'x' AND size > 1", { name: 'id', keys: ['x'], alone: false }],
+    ["convert_string_expressions:id = '7.0'", { name: 'id', keys: ['7.0', 7], alone: true }],
+    ["convert_string_expressions:id = 'True'", { name: 'id', keys: ['True', true], alone: true }],
   ])('%s', (text, equality) => {
     expect(new Selector(text, BOUNDS).equality).toEqual(equality)
   })

@@ -1,5 +1,5 @@
 // One selector, compiled: does it take this message, and by which equality may it be found without asking it.
-import { compile, type Evaluate, keyOf, type Scalar, type Selectable } from './evaluate.ts'
+import { compile, type Evaluate, keyOf, keysOfText, type Scalar, type Selectable } from './evaluate.ts'
 import { parseSelector, type SelectorBounds } from './parse.ts'
 import type { Expression } from './syntax.ts'
 
@@ -23,17 +23,17 @@ export class Selector {
     let convert = false
     let hyphenated = false
     for (;;) {
-      if (!convert && rest.startsWith(CONVERT)) {
+      if (rest.startsWith(CONVERT)) {
         convert = true
         rest = blanked(rest, CONVERT)
-      } else if (!hyphenated && rest.startsWith(HYPHENATED)) {
+      } else if (rest.startsWith(HYPHENATED)) {
         hyphenated = true
         rest = blanked(rest, HYPHENATED)
       } else break
     }
     const { condition, terms } = parseSelector(rest.padStart(text.length), bounds, hyphenated)
     this.text = text
-    this.equality = convert ? undefined : equalityOf(condition)
+    this.equality = equalityOf(condition, convert)
     this.terms = this.equality?.alone === true ? 0 : terms
     this.#evaluate = compile(condition, convert)
   }
@@ -52,22 +52,25 @@ export function given(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text
 }
 
-function equalityOf(expression: Expression): Equality | undefined {
-  if (expression.kind !== 'and') return equalityIn(expression, true)
+function equalityOf(expression: Expression, convert: boolean): Equality | undefined {
+  if (expression.kind !== 'and') return equalityIn(expression, true, convert)
   for (const term of expression.terms) {
-    const found = equalityIn(term, false)
+    const found = equalityIn(term, false, convert)
     if (found !== undefined) return found
   }
   return undefined
 }
 
-function equalityIn(expression: Expression, alone: boolean): Equality | undefined {
+/** With `convert` a number is equal to many texts (7, 7.0, 7e0), which no look-up finds; a text is equal to few others. */
+function equalityIn(expression: Expression, alone: boolean, convert: boolean): Equality | undefined {
   if (expression.kind === 'in' && expression.of.kind === 'name') {
+    if (convert && expression.list.some(({ value }) => typeof value !== 'string')) return undefined
     return { name: expression.of.name, keys: [...new Set(expression.list.map(({ value }) => keyOf(value)))], alone }
   }
   if (expression.kind !== 'compare' || expression.operator !== '=') return undefined
   const { left, right } = expression
   const [name, literal] = left.kind === 'name' ? [left, right] : [right, left]
   if (name.kind !== 'name' || literal.kind !== 'literal') return undefined
-  return { name: name.name, keys: [keyOf(literal.value)], alone }
+  if (!convert) return { name: name.name, keys: [keyOf(literal.value)], alone }
+  return typeof literal.value === 'string' ? { name: name.name, keys: keysOfText(literal.value), alone } : undefined
 }

@@ -51,6 +51,7 @@ export type Begin = Readonly<{
   chain: Cut['chain']
   /** As far as it was read; the survey knows of the rest. */
   sinceSnapshotBytes: number
+  snapshotDue: boolean
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
   /** See `Stock`. */
@@ -65,6 +66,7 @@ export class FileJournal implements Journal {
   offset = 0
   gathering: number
   committed: number
+  snapshotDue: boolean
   readonly #begin: Begin
   readonly #cache: Cache
   readonly #fetcher: Fetcher
@@ -113,6 +115,7 @@ export class FileJournal implements Journal {
     this.#capacity = begin.capacity
     this.#end = { segment: segment.segment, end: segment.bytes }
     this.#sinceSnapshot = new SinceSnapshot(begin.sinceSnapshotBytes)
+    this.snapshotDue = begin.snapshotDue
     this.#rollBytes = Math.max(BATCH_ROOM_MIN, Math.min(BATCH_BYTES_MAX, settings.segmentBytes / 4))
     const { clock, listener } = begin
     this.#room = new Room(clock, settings.reserveBytes, (full) => listener.full(full))
@@ -428,6 +431,7 @@ export class FileJournal implements Journal {
 
   snapshotTaken(batch: number): void {
     this.#sinceSnapshot.taken(batch)
+    this.snapshotDue = false
     this.#house.snapshotTaken(batch)
   }
 
