@@ -166,6 +166,10 @@ export class PlayedConsumer implements Consumer {
     ;(transaction as PlayedTransaction).did.push(`${outcome.kind} ${first}-${last}`)
     return this.core.ticket()
   }
+  pass(): undefined {
+    throw new Error('not for STOMP')
+  }
+
   mark(): number {
     return this.core.ticket()
   }

@@ -135,8 +135,12 @@ export class Entries extends Slab {
   }
 }
 
+/**
+ * Neighbouring queues get neighbouring buckets for equal sequences: a message to 100,000 subscriptions mostly finds them so, and walks along the index
+ * instead of to a place of its own for each entry, which no cache holds.
+ */
 function hash(queueSlot: number, sequence: number): number {
-  let mixed = Math.imul(sequence | 0, 0x9e3779b1) ^ Math.imul(queueSlot + ((sequence / 2 ** 32) | 0), 0x85ebca6b)
+  let mixed = Math.imul(sequence | 0, 0x9e3779b1) ^ Math.imul((sequence / 2 ** 32) | 0, 0x85ebca6b)
   mixed ^= mixed >>> 15
-  return Math.imul(mixed, 0x2c1b3c6d) >>> 0
+  return (Math.imul(mixed, 0x2c1b3c6d) + queueSlot) >>> 0
 }

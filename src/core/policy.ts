@@ -28,6 +28,24 @@ export function policyFrom(settings: DestinationSettings, address: CoreAddress, 
   }
 }
 
+/** One object for all queues of which the same holds: who sends to 100,000 of them looks at it for each. */
+export class SharedPolicies {
+  #known = new Map<string, QueuePolicy>()
+
+  /** The one that equals this. */
+  share(policy: QueuePolicy): QueuePolicy {
+    const key = JSON.stringify({ ...policy, deadLetter: policy.deadLetter?.key })
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    // Each queue may have a dead-letter queue of its own: what nobody shares must not gather here.
+    if (this.#known.size >= SHARED_MAX) this.#known = new Map()
+    this.#known.set(key, policy)
+    return policy
+  }
+}
+
+const SHARED_MAX = 256
+
 /** The configuration's rules for a destination. Policies are for the broker's own namespace. */
 export function rulesFor(settings: DestinationSettings, address: CoreAddress): DestinationRules {
   if (settings.policies.length === 0 || address.namespace !== '') return settings

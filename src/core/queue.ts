@@ -74,6 +74,8 @@ export class Queue {
   readonly ready: Lane
   groups: Groups | undefined = undefined
   readonly held: EntryList
+  /** Entries of every state, and the bytes of their messages. */
+  count = 0
   bytes = 0
   /** Of `held`: applied and not committed. */
   pending = 0
@@ -120,10 +122,6 @@ export class Queue {
     this.policy = policy
     this.ready = new Lane(of.entries)
     this.held = new EntryList(of.entries)
-  }
-
-  get count(): number {
-    return this.readyCount + this.held.count
   }
 
   /** No room for one more message of `bytes`. An empty queue has room for any. */

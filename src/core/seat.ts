@@ -109,14 +109,24 @@ interface Level {
   readonly modest: Ring<Seat>
 }
 
-export class Line {
-  /** Highest first; mostly there is one. */
-  #levels: readonly Level[] = []
+/** Mostly there is one priority: that level is the line itself, so that a fan-out has no more objects to go through than it must. */
+export class Line implements Level {
+  readonly priority: number
+  readonly hungry = new Ring<Seat>()
+  readonly modest = new Ring<Seat>()
+  /** Once there are others: all, highest first. */
+  #levels: readonly Level[] | undefined = undefined
   /** Told when somebody in it can take something; for lines that are not looked at otherwise. */
   woken: (() => void) | undefined = undefined
 
+  /** `priority`: the first consumer's. */
+  constructor(priority: number) {
+    this.priority = priority
+  }
+
   level(priority: number): Level {
-    const levels = this.#levels
+    if (priority === this.priority) return this
+    const levels = this.#levels ?? [this]
     let at = 0
     while (at < levels.length && levels[at].priority > priority) at++
     if (levels[at]?.priority === priority) return levels[at]
@@ -127,7 +137,7 @@ export class Line {
 
   /** Somebody of a higher priority than this could take. */
   outranks(priority: number): boolean {
-    for (const { priority: own, hungry } of this.#levels) {
+    for (const { priority: own, hungry } of this.#levels ?? [this]) {
       if (own <= priority) return false
       if (hungry.front?.consumer.hungry === true) return true
     }
@@ -136,28 +146,24 @@ export class Line {
 
   /** Whose turn it is. */
   pick(): Seat | undefined {
-    for (const { hungry } of this.#levels) {
-      for (let seat = hungry.front; seat !== undefined; seat = hungry.front) {
-        const { consumer } = seat
-        if (consumer.hungry && !consumer.stalled) {
-          hungry.turn()
-          return seat
-        }
-        seat.stand()
-      }
+    if (this.#levels === undefined) return pickHungry(this)
+    for (const level of this.#levels) {
+      const seat = pickHungry(level)
+      if (seat !== undefined) return seat
     }
     return undefined
   }
 
   /** Somebody would take what is settled when sent, perhaps. */
   get hasModest(): boolean {
+    if (this.#levels === undefined) return this.modest.front !== undefined
     for (const { modest } of this.#levels) if (modest.front !== undefined) return true
     return false
   }
 
   /** Whose turn it is of those, when nobody is hungry. */
   pickModest(): Seat | undefined {
-    for (const { modest } of this.#levels) {
+    for (const { modest } of this.#levels ?? [this]) {
       for (let seat = modest.front; seat !== undefined; seat = modest.front) {
         if (seat.consumer.modest) {
           modest.turn()
@@ -168,4 +174,16 @@ export class Line {
     }
     return undefined
   }
+}
+
+function pickHungry({ hungry }: Level): Seat | undefined {
+  for (let seat = hungry.front; seat !== undefined; seat = hungry.front) {
+    const { consumer } = seat
+    if (consumer.hungry && !consumer.stalled) {
+      hungry.turn()
+      return seat
+    }
+    seat.stand()
+  }
+  return undefined
 }

@@ -27,7 +27,7 @@ const SLACK = 256
 /** One distinct selector of a queue. */
 export class Group {
   readonly selector: Selector
-  readonly line = new Line()
+  readonly line: Line
   readonly matches = new MatchList()
   /** Matches of message groups whose turn it was not when last looked at. */
   readonly aside = new MatchList()
@@ -36,8 +36,9 @@ export class Group {
   unswept = true
   sweep: Sweep | undefined = undefined
 
-  constructor(selector: Selector) {
+  constructor(selector: Selector, priority: number) {
     this.selector = selector
+    this.line = new Line(priority)
   }
 }
 
@@ -81,10 +82,10 @@ export class Selection {
   }
 
   /** Where consumers with this selector wait. */
-  join(selector: Selector): Line {
+  join(selector: Selector, priority: number): Line {
     let group = this.#groups.get(selector.text)
     if (group === undefined) {
-      group = new Group(selector)
+      group = new Group(selector, priority)
       this.#groups.set(selector.text, group)
       this.#selectors.add(selector, group)
       this.#fresh.add(group)

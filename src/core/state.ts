@@ -8,6 +8,7 @@ import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from
 import { bytesOf, isOver, type Job } from './job.ts'
 import { LENGTH, Messages, REFERENCES, ROUTE } from './messages.ts'
 import { PatternTree } from './pattern-tree.ts'
+import { SharedPolicies } from './policy.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
 import type { SessionRecord } from './sessions.ts'
 import { TopicTree } from './topic-tree.ts'
@@ -88,6 +89,7 @@ export class State {
   readonly dead: (Dead | undefined)[] = [undefined]
   readonly #deadByKey = new Map<string, number>()
   readonly #freeSlots: number[] = []
+  readonly #policies = new SharedPolicies()
   /** Wall ms before which an entry is given to nobody (back-off, lease), by row; of few. The live wheel is set from it when the node leads. */
   readonly notBefore = new Map<number, number>()
   /** What consumers added to what is told of an entry, oldest first, by row. */
@@ -114,7 +116,7 @@ export class State {
 
   addQueue(number: number, address: CoreAddress, declared: QueueOptions, policy: QueuePolicy): Queue {
     const slot = this.#freeSlots.pop() ?? this.queues.length
-    const queue = new Queue(this, slot, number, address, declared, policy)
+    const queue = new Queue(this, slot, number, address, declared, this.#policies.share(policy))
     this.queues[slot] = queue
     this.queueByNumber.set(number, queue)
     this.queueByKey.set(address.key, queue)
@@ -193,6 +195,7 @@ export class State {
     this.entries.set(row, FLAGS, flags)
     this.entries.set(row, STATE, STATE_OF.ready)
     this.messages.set(message, REFERENCES, this.messages.get(message, REFERENCES) + 1)
+    queue.count++
     queue.bytes += this.messages.get(message, LENGTH)
     this.hooks.placed(queue, row)
     return row
@@ -220,6 +223,7 @@ export class State {
       queue.groups?.returns(row)
     }
     const message = entries.get(row, MESSAGE)
+    queue.count--
     queue.bytes -= this.messages.get(message, LENGTH)
     if (state === STATE_OF.pending) {
       // Its batch still names the row; the commit frees it.
