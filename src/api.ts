@@ -546,11 +546,19 @@ export interface Broker {
   /** More parts than this are refused at the publish: to be looked at before anything is made for them. */
   readonly compositeMax: number
   /** Checks a login and answers its principal. Throws `BrokerError` `unauthenticated` or `throttled`. */
-  authenticate(login: Readonly<{ user: string | undefined; password: Uint8Array | undefined; remote: string; secure: boolean }>): Promise<string>
+  authenticate(
+    login: Readonly<{
+      user: string | undefined
+      password: Uint8Array | undefined
+      remote: string
+      secure: boolean
+      certificate?: Certificate | undefined
+    }>,
+  ): Promise<string>
   /** Mechanisms of SASL in several steps by which every user can log in, strongest first: for protocols that show what there is. */
   readonly mechanisms: readonly string[]
-  /** A log-in by one of them, or by one that only some users have. Undefined: nobody has. */
-  authenticateBy(mechanism: string, from: Readonly<{ remote: string; secure: boolean }>): LoginSteps | undefined
+  /** A log-in by one of them, or by one that only some users have; EXTERNAL: by the certificate, if it is a user's. Undefined: nobody has. */
+  authenticateBy(mechanism: string, from: Pick<Wire, 'remote' | 'secure' | 'certificate'>): LoginSteps | undefined
   /** Throws `BrokerError`: `in-use` (clash), `limit`, `denied`. */
   open(identity: Identity, replies: Replies): Session
   /** Why this is no selector, before anything is made for it; undefined: it is one, or an empty text, which stands for none. */
@@ -564,9 +572,10 @@ export interface Broker {
   figures(): Figures
   /**
    * Where clients of this protocol find the pair, as `host:port`: the other nodes first, this one last. Empty while nothing is known of another.
-   * For the protocol's own way to tell (STOMP `server-list`, AMQP `failover-server-list`, MQTT 5 Server Reference).
+   * For the protocol's own way to tell (STOMP `server-list`, AMQP `failover-server-list`, MQTT 5 Server Reference). Whoever came over TLS (`secure`)
+   * is sent to where TLS is spoken, or nowhere.
    */
-  pairAddresses(protocol: string): readonly string[]
+  pairAddresses(protocol: string, secure?: boolean): readonly string[]
 }
 
 /** Who a client is, by what it says. */
@@ -574,10 +583,22 @@ export type LogIns = Pick<Broker, 'authenticate' | 'mechanisms' | 'authenticateB
 
 // ---- Front ends and transports --------------------------------------------------------------------------------------
 
+/** What a client has proved of itself by a certificate that the configured authority vouches for. */
+export type Certificate = Readonly<{
+  /** '': none, or several. */
+  commonName: string
+  /** Alternative names: of hosts, of mail, URIs. */
+  names: readonly string[]
+  /** SHA-256, in hexadecimal digits alone. */
+  fingerprint: string
+}>
+
 /** One connection's bytes, whatever carries them (TCP, TLS, WebSocket). */
 export interface Wire {
   readonly remote: string
+  /** What travels cannot be read on the way. */
   readonly secure: boolean
+  readonly certificate?: Certificate | undefined
   /** Given bytes leave at the end of the turn, in one write. The array must not change afterwards. */
   write(bytes: Uint8Array): void
   /** The same without an array: answers where in `room` the caller writes so many bytes (at most 4,096), all of them, before its next call. */

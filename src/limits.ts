@@ -41,6 +41,11 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
       'Connections admitted a second, so that all clients coming back at once do not starve each other; further ones wait their turn. 0: no limit.',
     reachedBy: 'src/listen/tcp.test.ts',
   },
+  handshakes: {
+    unit: 'connections',
+    reason: 'Hand-shakes of TLS under way, of all listeners together; further connections wait their turn unread, as long as a hand-shake may take.',
+    reachedBy: 'src/listen/tls.test.ts',
+  },
   loginsWaiting: {
     unit: 'log-ins',
     reason:

@@ -1,7 +1,7 @@
 // The composition root: settings in, a running node out. Everything real (clock, chance, disk, protocols) is handed in from here and from nowhere else.
 // What belongs to the process (signals, the ready line, exit codes) is `cli/start.ts`.
 import { hostname } from 'node:os'
-import type { Clock, Log, Protocol } from './api.ts'
+import type { Broker, Clock, Log, Protocol } from './api.ts'
 import { Node } from './broker.ts'
 import { realClock } from './clock.ts'
 import { ConfigurationError } from './config/load.ts'
@@ -16,6 +16,7 @@ import { JournalDamage } from './journal/file/damage.ts'
 import { prepareDirectory } from './journal/file/directory.ts'
 import { followFileJournal } from './journal/file/follow.ts'
 import { openFileJournal } from './journal/file/open.ts'
+import type { Credentials } from './listen/credentials.ts'
 import { probe } from './listen/probe.ts'
 import { loadWebSocket } from './listen/websocket.ts'
 import type { NodeStatus } from './management/api.ts'
@@ -58,11 +59,11 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
   const { version, log, protocols, force } = options
   const { clock = realClock, random = realRandom, disk = realDisk, openJournal = openFileJournal } = options
   const { data, failover, listeners } = options.settings
-  const { http } = listeners
-  let management: Management | undefined
-  const { users, anonymous, limits } = options.settings
+  const credentials = await credentialsOf(options.settings, clock, log)
+  const managements: Management[] = []
+  const { users, anonymous, limits, tls } = options.settings
   const hashing = openHashThread()
-  const authenticator = new Authenticator({ users, anonymous, limits, clock, check: hashing.check, log })
+  const authenticator = new Authenticator({ users, anonymous, certificateLogin: tls.certificateLogin, limits, clock, check: hashing.check, log })
   // What is known only once the directory is there; the management listener comes first, so that a start that must fail leaves no trace.
   let entered: Entered | undefined
   const there = (): Entered => {
@@ -89,7 +90,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
       const held = await claim({
         directory: data,
         node: there().settings.node,
-        address: management?.address ?? '',
+        address: managements[0]?.address ?? '',
         disk,
         clock,
         random,
@@ -110,29 +111,38 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     },
     takeOver: async (leadership, warm, lost) => {
       const { settings, cluster, peers } = there()
-      const pairAddresses = (protocol: string): readonly string[] => peers.addresses(protocol)
-      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, logins: authenticator }
+      const pairAddresses: Broker['pairAddresses'] = (protocol, secure) => peers.addresses(protocol, secure)
+      const term = { settings, version, clock, random, disk, log, protocols, openJournal, cluster, pairAddresses, logins: authenticator, credentials }
       const running = await takeOver(term, leadership, warm, lost)
       deposed = running.lose
       return running
     },
   })
-  try {
-    if (http.enabled) {
-      management = await openManagement({
-        host: http.host,
-        port: http.port,
-        limits,
-        log,
-        managed: node,
-        login: users.length === 0 ? undefined : authenticator.authenticate,
-      })
-      node.ownListeners = { http: management.address }
-    }
-  } catch (error) {
-    throw listenError(error, 'http', http.host, http.port)
+  const closeManagement = async (): Promise<void> => {
+    await Promise.all(managements.map((each) => each.close()))
+    credentials?.close()
   }
   try {
+    for (const name of ['http', 'https'] as const) {
+      const { enabled, host, port } = listeners[name]
+      if (!enabled) continue
+      const login = users.length === 0 ? undefined : authenticator.authenticate
+      try {
+        const opened = await openManagement({
+          host,
+          port,
+          limits,
+          log,
+          managed: node,
+          login,
+          credentials: name === 'https' ? credentials : undefined,
+        })
+        managements.push(opened)
+        node.ownListeners = { ...node.ownListeners, [name]: opened.address }
+      } catch (error) {
+        throw listenError(error, name, host, port)
+      }
+    }
     await refuseTakenAddresses(options.settings, disk)
     const { cluster } = await prepareDirectory(disk, data)
     const settleMs = await settleTime(options.settings)
@@ -143,7 +153,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
     options.named?.(presence.node)
     peers.start()
   } catch (error) {
-    await management?.close()
+    await closeManagement()
     throw error
   }
   return {
@@ -152,12 +162,23 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
       try {
         await node.run()
       } finally {
-        await management?.close()
+        await closeManagement()
         await there().peers.stop()
         hashing.close()
       }
     },
     close: () => node.stop(),
+  }
+}
+
+/** Undefined: no certificate, and nothing of TLS is loaded. */
+async function credentialsOf({ tls }: Settings, clock: Clock, log: Log): Promise<Credentials | undefined> {
+  if (tls.certificate === '') return undefined
+  const { Credentials } = await import('./listen/credentials.ts')
+  try {
+    return await Credentials.open({ settings: tls, clock, log })
+  } catch (error) {
+    throw new ConfigurationError(error instanceof Error ? error.message : String(error))
   }
 }
 
@@ -172,7 +193,7 @@ async function settleTime({ data, failover }: Settings): Promise<number> {
 
 /** A leader of this directory may hold the very addresses that this node takes over from it; anybody else who holds them is in the way. */
 async function refuseTakenAddresses(settings: Settings, disk: Disk): Promise<void> {
-  const { http: _, ...protocols } = settings.listeners
+  const { http: _, https: __, ...protocols } = settings.listeners
   const taken = await probe(protocols)
   if (taken !== undefined && !(await isLed(settings.data, disk))) throw listenError(taken.error, taken.name, taken.listener.host, taken.listener.port)
 }

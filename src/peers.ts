@@ -1,5 +1,6 @@
 // The pair as this node knows it: it tells the others what it is, and knows where clients reach them. News about nodes, no decision about leadership.
 import type { Clock } from './api.ts'
+import { overTls } from './config/listener-names.ts'
 import type { Settings } from './config/settings.ts'
 import type { Presence } from './failover/nodes.ts'
 import type { NodeStatus } from './management/api.ts'
@@ -36,10 +37,11 @@ export class Peers {
     void this.#tick()
   }
 
-  /** The others' addresses for clients of this protocol, this node's last; empty while there are no others. */
-  addresses(protocol: string): readonly string[] {
-    const theirs = this.#others.flatMap(({ addresses }) => addresses[protocol] ?? [])
-    const own = this.#addresses()[protocol]
+  /** The others' addresses for clients of this protocol (of those over TLS), this node's last; empty while there are no others. */
+  addresses(protocol: string, secure = false): readonly string[] {
+    const listener = secure ? overTls(protocol) : protocol
+    const theirs = this.#others.flatMap(({ addresses }) => addresses[listener] ?? [])
+    const own = this.#addresses()[listener]
     return theirs.length === 0 || own === undefined ? theirs : [...theirs, own]
   }
 

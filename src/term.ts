@@ -1,17 +1,20 @@
 // One term of leadership put together: the core, the journal replayed into it, the front ends, their listeners.
 // It is built after the claim and dropped whole when the term ends; nothing of it outlives that.
-import type { Clock, FrontEnd, Log, LogIns, Protocol } from './api.ts'
+import type { Broker, Clock, FrontEnd, Log, LogIns, Protocol } from './api.ts'
 import type { Term } from './broker.ts'
 import { ConfigurationError } from './config/load.ts'
 import type { ListenerSettings, Settings } from './config/settings.ts'
 import { Core } from './core/core.ts'
 import { Replica } from './core/replica.ts'
 import type { Disk } from './disk.ts'
+import { overTls } from './config/listener-names.ts'
 import { CodedError } from './errors.ts'
 import type { Leadership } from './failover/claim.ts'
 import { type OpenOptions, ReadAnew } from './journal/file/open.ts'
 import type { Cut, Journal, Position } from './journal/journal.ts'
-import { Tcp } from './listen/tcp.ts'
+import type { Credentials } from './listen/credentials.ts'
+import { type Place, Tcp } from './listen/tcp.ts'
+import type { Handshakes } from './listen/tls.ts'
 import { listenWebSocket, type Spoken } from './listen/websocket.ts'
 import { watchLoop } from './loop-gap.ts'
 import type { Random } from './random.ts'
@@ -39,14 +42,14 @@ export type CoreTermOptions = Readonly<{
   /** Of the directory, as it was when the process started. */
   cluster: string
   /** See `Broker.pairAddresses`. */
-  pairAddresses: (protocol: string) => readonly string[]
+  pairAddresses: Broker['pairAddresses']
   /** See `CoreOptions.logins`. */
   logins?: LogIns
   /** In a thread of its own, unless another way is given. */
   makeSnapshot?: (cut: Cut) => Promise<void>
 }>
 
-export type TermOptions = CoreTermOptions & Readonly<{ protocols: readonly Protocol[] }>
+export type TermOptions = CoreTermOptions & Readonly<{ protocols: readonly Protocol[]; credentials?: Credentials | undefined }>
 
 /** From a claim to open ports. `warm`: what this node followed as a standby; only what came after it is read. */
 export async function takeOver(
@@ -66,7 +69,7 @@ export async function takeOver(
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
     core.setDialects([...frontEnds.values()].flatMap(({ dialect, otherDialects = [] }) => [dialect, ...otherDialects]))
-    const listeners = await listen(options, tcp, frontEnds)
+    const listeners = await listen(options, tcp, await handshakesOf(options), frontEnds)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {
       claim: rounded(leadership.tookMs ?? 0),
@@ -157,8 +160,20 @@ function lookAfterStall(leadership: Leadership, clock: Clock, longMs: number): (
   }
 }
 
+/** Undefined: this node speaks no TLS, and need not load it. */
+async function handshakesOf({ settings, credentials, log }: TermOptions): Promise<Handshakes | undefined> {
+  if (credentials === undefined) return undefined
+  const { Handshakes } = await import('./listen/tls.ts')
+  return new Handshakes({ settings: settings.tls, credentials, handshakesMax: settings.limits.handshakes, log })
+}
+
 /** All of them, or none: an address that cannot be had ends the start. */
-async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<string, FrontEnd>): Promise<Readonly<Record<string, string>>> {
+async function listen(
+  options: TermOptions,
+  tcp: Tcp,
+  handshakes: Handshakes | undefined,
+  frontEnds: ReadonlyMap<string, FrontEnd>,
+): Promise<Readonly<Record<string, string>>> {
   const { settings, clock, log, protocols } = options
   const listeners: Record<string, string> = {}
   const untilMs = clock.monoMs() + PREDECESSOR_MS
@@ -167,12 +182,16 @@ async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<str
     const frontEnd = frontEnds.get(name)
     if (frontEnd === undefined) continue
     spoken.push({ name, subprotocols, textMessages, accept: (wire) => frontEnd.accept(wire) })
-    await listenSoon(name, ({ host, port }) => tcp.listen({ name, host, port, frontEnd }))
+    await listenPlainAndTls(name, (place) => tcp.listen({ ...place, frontEnd }))
   }
-  await listenSoon('websocket', ({ host, port }) =>
-    listenWebSocket({ name: 'websocket', host, port, settings: settings.websocket, clock, log, tcp, spoken }),
-  )
+  await listenPlainAndTls('websocket', (place) => listenWebSocket({ ...place, settings: settings.websocket, clock, log, tcp, spoken }))
   return listeners
+
+  async function listenPlainAndTls(name: string, open: (place: Place) => Promise<string>): Promise<void> {
+    await listenSoon(name, ({ host, port }) => open({ name, host, port }))
+    const secured = overTls(name)
+    if (handshakes !== undefined) await listenSoon(secured, ({ host, port }) => open({ name: secured, host, port, tls: handshakes }))
+  }
 
   async function listenSoon(name: string, open: (place: ListenerSettings) => Promise<string>): Promise<void> {
     const place = settings.listeners[name]

@@ -140,8 +140,8 @@ describe('time, chance and disk', () => {
     expect(found).toEqual([])
   })
 
-  it('the file system is reached by src/disk.ts, the configuration, the mounts, the command line and its drill and the ready file only', () => {
-    const allowed = /^src\/(disk\.ts|config\/|cli\/|drill\/|pair\/|failover\/mounts\.ts)/
+  it('the file system is reached by src/disk.ts, the configuration, certificates, the mounts, the command line and its drill and the ready file only', () => {
+    const allowed = /^src\/(disk\.ts|listen\/credentials\.ts|config\/|cli\/|drill\/|pair\/|failover\/mounts\.ts)/
     expect(product.filter((file) => !allowed.test(file) && importsOf(file).some((name) => name.startsWith('node:fs')))).toEqual([])
   })
 })

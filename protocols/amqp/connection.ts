@@ -89,6 +89,10 @@ export class AmqpConnection implements Connection, Replies, HeartBeatOwner, Gree
     return this.#wire.remote
   }
 
+  get secure(): boolean {
+    return this.#wire.secure
+  }
+
   /** Only performatives of an open connection reach a handler. */
   get session(): Session {
     if (this.#session === undefined) throw new Error('a performative was handled without a session')

@@ -1,22 +1,24 @@
 // How a client says who it is (part 5.3): one exchange of SASL, of one step (PLAIN, ANONYMOUS) or of several (SCRAM, which the core knows).
-// Not offered: EXTERNAL, since there is no TLS that could say who it is. Not here: frames, and when they come (connection.ts).
+// EXTERNAL is offered to whoever has shown the certificate of a user in TLS. Not here: frames, and when they come (connection.ts).
 import type { Broker, LoginStep, LoginSteps, Wire } from '../../src/api.ts'
 import { brokerError } from './errors.ts'
 
 export class Sasl {
   readonly #broker: Broker
-  readonly #wire: Pick<Wire, 'remote' | 'secure'>
+  readonly #wire: Pick<Wire, 'remote' | 'secure' | 'certificate'>
   #begun = false
   #steps: LoginSteps | undefined
 
-  constructor(broker: Broker, wire: Pick<Wire, 'remote' | 'secure'>) {
+  constructor(broker: Broker, wire: Pick<Wire, 'remote' | 'secure' | 'certificate'>) {
     this.#broker = broker
     this.#wire = wire
   }
 
   /** Clients that know several take the first, or the strongest. */
   get mechanisms(): readonly string[] {
-    return [...this.#broker.mechanisms, 'PLAIN', 'ANONYMOUS']
+    const { mechanisms } = this.#broker
+    const certified = this.#wire.certificate !== undefined && this.#stepsBy('EXTERNAL') !== undefined
+    return [...(certified ? ['EXTERNAL'] : []), ...mechanisms, 'PLAIN', 'ANONYMOUS']
   }
 
   /** What sasl-init says. Rejects with what ends the exchange: a mechanism that was not offered, too (part 5.3.3.2). */
@@ -24,9 +26,13 @@ export class Sasl {
     if (this.#begun || !this.mechanisms.includes(mechanism)) throw brokerError('unauthenticated', 'The mechanism is not one that was offered.')
     this.#begun = true
     if (mechanism === 'PLAIN' || mechanism === 'ANONYMOUS') return this.#atOnce(mechanism, response)
-    const { remote, secure } = this.#wire
-    this.#steps = this.#broker.authenticateBy(mechanism, { remote, secure })
+    this.#steps = this.#stepsBy(mechanism)
     return this.goOn(response)
+  }
+
+  #stepsBy(mechanism: string): LoginSteps | undefined {
+    const { remote, secure, certificate } = this.#wire
+    return this.#broker.authenticateBy(mechanism, { remote, secure, certificate })
   }
 
   /** What sasl-response says. */

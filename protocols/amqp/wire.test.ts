@@ -310,20 +310,28 @@ describe('the beginning', () => {
   })
 
   it('names the other nodes of a pair as Qpid’s clients read them', () => {
-    const broker = { node: 'a', version: '1', pairAddresses: (protocol: string) => (protocol === 'amqp' ? ['one:5672', '[::1]:5673'] : []) }
-    const bytes = openFrame({ shared: { broker, settings: amqpDefaults } } as never)
-    const term = toValue(new TermReader(amqpDefaults).over(bytes, 8).term())
-    const server = (host: string, port: number): unknown => ({
+    const broker = {
+      node: 'a',
+      version: '1',
+      pairAddresses: (protocol: string, secure: boolean) => (protocol !== 'amqp' ? [] : secure ? ['one:5671'] : ['one:5672', '[::1]:5673']),
+    }
+    const propertiesOf = (secure: boolean): unknown => {
+      const bytes = openFrame({ shared: { broker, settings: amqpDefaults }, secure } as never)
+      const term = toValue(new TermReader(amqpDefaults).over(bytes, 8).term())
+      return (term as unknown as { value: { value: unknown[][] }[] }).value[9].value
+    }
+    const server = (host: string, port: number, scheme = 'amqp'): unknown => ({
       type: 'map',
       value: [
         [symbol('hostname'), text(host)],
         [symbol('network-host'), text(host)],
         [symbol('port'), { type: 'int32', value: port }],
-        [symbol('scheme'), text('amqp')],
+        [symbol('scheme'), text(scheme)],
       ],
     })
-    const properties = (term as unknown as { value: { value: unknown[][] }[] }).value[9]
-    expect(properties.value).toContainEqual([symbol('failover-server-list'), { type: 'list', value: [server('one', 5672), server('::1', 5673)] }])
+    // Whoever came over TLS is not sent to where everybody reads along.
+    expect(propertiesOf(true)).toContainEqual([symbol('failover-server-list'), { type: 'list', value: [server('one', 5671, 'amqps')] }])
+    expect(propertiesOf(false)).toContainEqual([symbol('failover-server-list'), { type: 'list', value: [server('one', 5672), server('::1', 5673)] }])
   })
 })
 

@@ -299,7 +299,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
     const { five } = this.own
     if (five === undefined) return
     const leaving = error.code === 'shutting-down' || error.code === 'not-leading'
-    const [server = '', ...others] = leaving ? this.front.broker.pairAddresses('mqtt') : []
+    const [server = '', ...others] = leaving ? this.front.broker.pairAddresses('mqtt', this.wire.secure) : []
     const elsewhere = others.length > 0 ? server : ''
     this.wire.write(disconnect(five, elsewhere === '' ? DISCONNECT_REASON[error.code] : USE_ANOTHER_SERVER, error.message, elsewhere))
   }

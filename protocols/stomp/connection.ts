@@ -212,7 +212,8 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     this.#state = 'opening'
     this.#opening = opening
     this.#hold(HOLD.opening, true)
-    const login = { user, password: password === undefined ? undefined : Buffer.from(password), remote: this.remote, secure: this.secure }
+    const { remote, secure, certificate } = this.#wire
+    const login = { user, password: password === undefined ? undefined : Buffer.from(password), remote, secure, certificate }
     this.broker.authenticate(login).then(
       (principal) => this.#openSession(principal, opening.clientId),
       (error: unknown) => this.fail(faultOf(error)),
@@ -427,7 +428,7 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
     if (this.#state === 'new' && fault.code === 'unsupported') headers.push(['version', '1.0,1.1,1.2'])
     if (receipt !== undefined) headers.push(['receipt-id', receipt])
     if (fault.code === 'not-leading' || fault.code === 'shutting-down') {
-      const servers = this.broker.pairAddresses('stomp')
+      const servers = this.broker.pairAddresses('stomp', this.secure)
       if (servers.length > 0) headers.push(['server-list', servers.join(',')])
     }
     this.#wire.write(encodeFrame('ERROR', headers, `${fault.sentence}\n${advice[fault.code]}\n`, this.version))

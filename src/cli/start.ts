@@ -3,6 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Protocol } from '../api.ts'
 import { loadSettings, type Overlay } from '../config/load.ts'
 import { suggestion } from '../config/nearest.ts'
+import { listenerNames } from '../config/listener-names.ts'
 import type { Settings } from '../config/settings.ts'
 import type { NodeStatus } from '../management/api.ts'
 import { readFlags, UsageError } from './usage.ts'
@@ -74,7 +75,7 @@ function overlayOf(flags: Flags, protocols: readonly Protocol[]): Overlay {
     if (!levels.includes(level)) throw new UsageError(`--log-level ${level}: one of ${levels.join(', ')}`)
     overlay.log = { level }
   }
-  if (flags.listen !== undefined) overlay.listeners = listeners(flags.listen, ['http', 'websocket', ...protocols.map(({ name }) => name)])
+  if (flags.listen !== undefined) overlay.listeners = listeners(flags.listen, listenerNames(protocols))
   return overlay
 }
 

@@ -1,6 +1,15 @@
 // The defaults of every section but the protocols' own (those stand in their schemas). Nothing is imported but data:
 // a broker that was given no configuration starts from here without loading a YAML reader or a schema checker.
-import type { DestinationSettings, FailoverSettings, JournalSettings, Limits, LogSettings, Settings, WebSocketSettings } from './settings.ts'
+import type {
+  DestinationSettings,
+  FailoverSettings,
+  JournalSettings,
+  Limits,
+  LogSettings,
+  Settings,
+  TlsSettings,
+  WebSocketSettings,
+} from './settings.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -9,6 +18,7 @@ const GiB = 1024 * MiB
 export const defaultLimits: Limits = {
   connections: 20_000,
   connectionsPerSecond: 0,
+  handshakes: 1_000,
   loginsWaiting: 256,
   loginsRemembered: 10_000,
   loginRememberedMs: 600_000,
@@ -115,6 +125,19 @@ const websocket: WebSocketSettings = {
   pingIntervalMs: 30_000,
 }
 
+const tls: TlsSettings = {
+  certificate: '',
+  key: '',
+  passphrase: '',
+  ca: '',
+  clientCertificates: 'none',
+  certificateLogin: false,
+  minVersion: 'TLSv1.2',
+  ciphers: '',
+  handshakeTimeoutMs: 10_000,
+  rereadMs: 10_000,
+}
+
 const log: LogSettings = { level: 'info', pretty: false }
 
 /** Without the listeners and sections of protocols: `load.ts` adds those. */
@@ -127,6 +150,7 @@ export const defaults: Settings = {
   insecure: false,
   users: [],
   anonymous: false,
+  tls,
   listeners: { http: { enabled: true, host: '127.0.0.1', port: 8161 }, websocket: { enabled: true, host: '127.0.0.1', port: 61618 } },
   log,
   limits: defaultLimits,

@@ -11,6 +11,7 @@ const protocols: readonly ProtocolSection[] = [
   {
     name: 'mqtt',
     port: 1883,
+    portTls: 8883,
     schema: {
       type: 'object',
       properties: {
@@ -37,7 +38,14 @@ describe('settings', () => {
     const settings = await load()
     expect(settings).toEqual({
       ...defaults,
-      listeners: { ...defaults.listeners, mqtt: { enabled: true, host: '127.0.0.1', port: 1883 } },
+      listeners: {
+        ...defaults.listeners,
+        mqtt: { enabled: true, host: '127.0.0.1', port: 1883 },
+        // Not without a certificate.
+        https: { enabled: false, host: '127.0.0.1', port: 8162 },
+        mqtts: { enabled: false, host: '127.0.0.1', port: 8883 },
+        wss: { enabled: false, host: '127.0.0.1', port: 61619 },
+      },
       websocket: { ...defaults.websocket, paths: { mqtt: '/mqtt' } },
       protocols: { mqtt: { inflightMax: 500, refuse: [] } },
     })
@@ -124,6 +132,64 @@ describe('what is wrong with a configuration', () => {
     await expect(load({ flags: { listeners: { http: { host: '::' } } } })).rejects.toThrow('listener http')
     await expect(load({ flags: { listeners: { mqtt: { host: '0.0.0.0', enabled: false } } } })).resolves.toBeDefined()
     await expect(load({ flags: { insecure: true, listeners: { mqtt: { host: '0.0.0.0' } } } })).resolves.toBeDefined()
+  })
+
+  it('listening beyond loopback over TLS wants users, or certificates of clients', async () => {
+    const tls = { certificate: 'a', key: 'b' }
+    const users = [{ name: 'anna', password: makeHash(Buffer.from('x'), 1) }]
+    const mqtts = { mqtts: { host: '0.0.0.0' } }
+    const https = { https: { host: '0.0.0.0' } }
+    await expect(load({ flags: { tls, listeners: mqtts } })).rejects.toThrow(/^listener mqtts would open 0\.0\.0\.0 to everybody/)
+    await expect(load({ flags: { tls, users, listeners: { ...mqtts, ...https } } })).resolves.toBeDefined()
+    await expect(load({ flags: { tls, insecure: true, listeners: mqtts } })).resolves.toBeDefined()
+    const required = { ...tls, ca: 'c', clientCertificates: 'required' }
+    await expect(load({ flags: { tls: required, listeners: mqtts } })).resolves.toBeDefined()
+    await expect(load({ flags: { tls: required, listeners: https } })).rejects.toThrow('listener https')
+    await expect(load({ flags: { tls, users, listeners: { mqtt: { host: '0.0.0.0' } } } })).rejects.toThrow('without TLS')
+  })
+
+  it('a listener over TLS listens where there is a certificate, and is asked for in vain where there is none', async () => {
+    const { listeners } = await load({ flags: { tls: { certificate: 'a', key: 'b' }, portOffset: 10 } })
+    expect([listeners.mqtts, listeners.wss.enabled, listeners.https.enabled]).toEqual([{ enabled: true, host: '127.0.0.1', port: 8893 }, true, true])
+    await expect(load({ flags: { listeners: { mqtts: { enabled: true, port: 1 } } } })).rejects.toThrow('listener mqtts needs a certificate')
+    await expect(load({ flags: { listeners: { mqtts: { enabled: false } } } })).resolves.toBeDefined()
+  })
+
+  it('of TLS belong together', async () => {
+    const of = (tls: Readonly<Record<string, unknown>>): Promise<unknown> =>
+      load({ sets: Object.entries(tls).map(([key, value]) => `tls.${key}=${value}`) })
+    await expect(of({ certificate: 'a' })).rejects.toThrow('tls.key is missing')
+    await expect(of({ key: 'a' })).rejects.toThrow('tls.certificate is missing')
+    await expect(of({ certificate: 'a', key: 'b', clientCertificates: 'optional' })).rejects.toThrow('tls.ca is missing')
+    await expect(of({ certificate: 'a', key: 'b', certificateLogin: true })).rejects.toThrow('tls.certificateLogin has no use')
+    await expect(of({ certificate: 'a', key: 'b', passphrase: 5, minVersion: 'secret' })).rejects.toThrow(/^(?!.*secret).*tls\.minVersion/)
+  })
+
+  it('of users by certificate name each certificate once, and ask for them', async () => {
+    const tls = { certificate: 'a', key: 'b', ca: 'c', clientCertificates: 'optional' }
+    const of = (users: unknown, over: object = { tls }): Promise<unknown> => load({ flags: { users, ...over } })
+    const print = 'ab:'.repeat(31) + 'ab'
+    await expect(
+      of([
+        { name: 'a', certificate: 'x' },
+        { name: 'b', certificate: print },
+      ]),
+    ).resolves.toBeDefined()
+    await expect(
+      of([
+        { name: 'a', certificate: 'x' },
+        { name: 'b', certificate: 'x' },
+      ]),
+    ).rejects.toThrow('another user')
+    await expect(
+      of([
+        { name: 'a', certificate: print },
+        { name: 'b', certificate: 'AB'.repeat(32) },
+      ]),
+    ).rejects.toThrow('another user')
+    await expect(of([{ name: 'a', certificate: 'x' }], {})).rejects.toThrow('see tls.clientCertificates')
+    await expect(of([{ name: 'a' }])).rejects.toThrow('a has no password')
+    await expect(of([{ name: 'a', certificate: 'x', scram: ['y'] }])).rejects.toThrow('a has no password')
   })
 
   it('marks in the wrong order are refused', async () => {

@@ -3,10 +3,12 @@
 import type { Protocol } from '../api.ts'
 import { isLoopback } from '../listen/loopback.ts'
 import { defaults } from './defaults.ts'
+import { tlsListenerNames } from './listener-names.ts'
 import { defaultsOf, type ProtocolSection, type Schema, settingsSchema } from './schema.ts'
+import { fingerprintIn } from '../users/certificate-users.ts'
 import { readHash } from '../users/hash.ts'
 import { ITERATIONS_MIN, readVerifier } from '../users/scram.ts'
-import type { ListenerSettings, Settings, User } from './settings.ts'
+import type { ListenerSettings, Settings, TlsSettings, User } from './settings.ts'
 
 /** Part of a configuration, as a file has it. */
 export type Overlay = { [key: string]: unknown }
@@ -41,7 +43,8 @@ export async function loadSettings(sources: Sources, protocols: readonly Protoco
     tree = await readSources({ ...sources, file }, variables, schema)
   }
   const settings = toSettings(tree, protocols)
-  checkTogether(settings)
+  checkTogether(settings, new Set(tlsListenerNames(protocols)))
+  checkAsked(sources.flags, settings)
   return settings
 }
 
@@ -75,42 +78,79 @@ function toSettings(tree: Overlay, protocols: readonly Pick<Protocol, 'name'>[])
   }
   // The schema, or the flags' own checks, have established every field.
   const settings = { ...defaults, ...(rest as Partial<Settings>), protocols: sections }
-  return { ...settings, listeners: placed(settings) }
+  return { ...settings, listeners: placed(settings, new Set(tlsListenerNames(protocols))) }
 }
 
-function placed(settings: Settings): Settings['listeners'] {
+function placed(settings: Settings, tlsListeners: ReadonlySet<string>): Settings['listeners'] {
   const listeners: Record<string, ListenerSettings> = {}
   for (const [name, listener] of Object.entries(settings.listeners)) {
     const port = settings.ports === 'free' || listener.port === 0 ? 0 : listener.port + settings.portOffset
     if (port > 65_535) throw new ConfigurationError(`port ${port} of listener ${name} is beyond 65535: choose a smaller portOffset`)
-    listeners[name] = { ...listener, port }
+    // A certificate of nobody's would only look like safety: without one nothing listens for TLS.
+    const enabled = listener.enabled && (settings.tls.certificate !== '' || !tlsListeners.has(name))
+    listeners[name] = { ...listener, enabled, port }
   }
   return listeners
 }
 
 /** Rules between several keys, which a schema cannot say. */
-function checkTogether({ limits, journal, listeners, insecure, users }: Settings): void {
-  checkUsers(users)
+function checkTogether(settings: Settings, tlsListeners: ReadonlySet<string>): void {
+  const { limits, journal, listeners, insecure, users, tls } = settings
+  checkUsers(users, tls)
+  checkTls(tls)
   if (limits.outputLowBytes >= limits.outputHighBytes) throw new ConfigurationError('limits.outputLowBytes must be below limits.outputHighBytes')
   if (limits.outputHighBytes >= limits.outputBytesMax) throw new ConfigurationError('limits.outputHighBytes must be below limits.outputBytesMax')
   if (journal.reserveBytes * 2 > journal.bytesMax) throw new ConfigurationError('journal.reserveBytes must be at most half of journal.bytesMax')
   if (journal.segmentBytes * 4 > journal.bytesMax) throw new ConfigurationError('journal.bytesMax must be at least four times journal.segmentBytes')
-  if (insecure) return
   for (const [name, { enabled, host }] of Object.entries(listeners)) {
-    if (!enabled || isLoopback(host)) continue
-    throw new ConfigurationError(
-      `listener ${name} would open ${host} to the network without TLS: listen on 127.0.0.1, or pass --insecure if you mean it`,
-    )
+    if (!enabled) continue
+    if (insecure || isLoopback(host)) continue
+    if (!tlsListeners.has(name))
+      throw new ConfigurationError(
+        `listener ${name} would open ${host} to the network without TLS: listen on 127.0.0.1, let clients come over TLS (docs/how-to/tls.md), or pass --insecure if you mean it`,
+      )
+    if (users.length === 0 && (tls.clientCertificates !== 'required' || name === 'https'))
+      throw new ConfigurationError(
+        `listener ${name} would open ${host} to everybody who reaches it: write down users (docs/how-to/users.md), or pass --insecure if you mean it`,
+      )
   }
 }
 
+/** Who asks for a listener by a flag is told why it is not there. */
+function checkAsked({ listeners }: Overlay, settings: Settings): void {
+  for (const [name, asked] of Object.entries(isTree(listeners) ? listeners : {}))
+    if (isTree(asked) && asked.enabled === true && !settings.listeners[name]?.enabled)
+      throw new ConfigurationError(`listener ${name} needs a certificate: see tls.certificate and tls.key (docs/how-to/tls.md)`)
+}
+
+function checkTls({ certificate, key, ca, clientCertificates, certificateLogin }: TlsSettings): void {
+  const wrong = (sentence: string): never => {
+    throw new ConfigurationError(sentence)
+  }
+  if (certificate === '' && (key !== '' || clientCertificates !== 'none')) wrong('tls.certificate is missing: without it there is no TLS')
+  if (certificate !== '' && key === '') wrong('tls.key is missing: the private key of tls.certificate')
+  if (clientCertificates !== 'none' && ca === '')
+    wrong(`tls.ca is missing: with clientCertificates ${clientCertificates} it says who vouches for them`)
+  if (certificateLogin && clientCertificates === 'none') wrong('tls.certificateLogin has no use while tls.clientCertificates is none')
+}
+
 /** Never with the password in the sentence: sentences are logged. */
-function checkUsers(users: readonly User[]): void {
+function checkUsers(users: readonly User[], { clientCertificates }: TlsSettings): void {
   const names = new Set<string>()
-  for (const [i, { name, password, scram = [] }] of users.entries()) {
+  const certificates = new Set<string>()
+  for (const [i, { name, password, scram = [], certificate }] of users.entries()) {
     if (names.has(name)) throw new ConfigurationError(`users[${i}]: there is a user ${name} already`)
     names.add(name)
-    if (readHash(password) === undefined)
+    if (password === undefined && (certificate === undefined || scram.length > 0))
+      throw new ConfigurationError(`users[${i}]: ${name} has no password: \`bascule user entry\` makes an entry with one`)
+    if (password === undefined && clientCertificates === 'none')
+      throw new ConfigurationError(`users[${i}]: ${name} has a certificate only, and nobody is asked for one: see tls.clientCertificates`)
+    if (certificate !== undefined) {
+      const known = fingerprintIn(certificate) ?? certificate
+      if (certificates.has(known)) throw new ConfigurationError(`users[${i}]: the certificate of ${name} is another user's already`)
+      certificates.add(known)
+    }
+    if (password !== undefined && readHash(password) === undefined)
       throw new ConfigurationError(
         `users[${i}]: the password of ${name} is not a hash: make one with \`bascule user hash\` and write that instead, so that the file gives no password away`,
       )

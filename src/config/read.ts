@@ -93,7 +93,7 @@ function check(tree: Overlay, schema: Schema, where: (path: readonly string[]) =
       `${where([...path, key])}: unknown key \`${key}\`${inside}${suggestion(key, isTree(known) ? Object.keys(known) : [])}`,
     )
   }
-  throw new ConfigurationError(`${where(path)}: ${path.join('.') || 'it'} ${sentence(error, path[0] === 'users')}`)
+  throw new ConfigurationError(`${where(path)}: ${path.join('.') || 'it'} ${sentence(error, path[0] === 'users' || path[0] === 'tls')}`)
 }
 
 /** `secret`: what was given may be a password, and sentences are logged. */

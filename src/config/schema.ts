@@ -3,7 +3,8 @@
 import type { Protocol } from '../api.ts'
 import { limits } from '../limits.ts'
 import { defaultLimits, defaults } from './defaults.ts'
-import type { DestinationRules } from './settings.ts'
+import { overTls } from './listener-names.ts'
+import type { DestinationRules, TlsSettings } from './settings.ts'
 
 export type Schema = Readonly<{
   type?: string
@@ -20,11 +21,13 @@ export type Schema = Readonly<{
   additionalProperties?: boolean
 }>
 
+const HTTPS_PORT = 8162
+const WSS_PORT = 61619
 /** More people than these are no matter for a file. */
 const USERS_MAX = 10_000
 
 /** What a protocol contributes: its name, its port and its section. */
-export type ProtocolSection = Pick<Protocol, 'name' | 'port' | 'schema'>
+export type ProtocolSection = Pick<Protocol, 'name' | 'port' | 'portTls' | 'schema'>
 
 export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & Readonly<{ properties: Readonly<Record<string, Schema>> }> {
   return {
@@ -60,18 +63,19 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
       insecure: {
         type: 'boolean',
         default: defaults.insecure,
-        description: 'Allows listeners beyond loopback although there is no TLS: passwords and messages can be read on the way.',
+        description:
+          'Allows listeners beyond loopback without TLS, where passwords and messages can be read on the way, and with TLS but without users, where everybody may come.',
       },
       users: {
         type: 'array',
         maxItems: USERS_MAX,
         default: defaults.users,
         description:
-          'Who may log in, by every protocol: a list of entries that `bascule user entry NAME` makes, of `name`, `password` (a hash) and `scram`. Empty: everybody is anonymous.',
+          'Who may log in, by every protocol: a list of entries that `bascule user entry NAME` makes, of `name`, `password` (a hash), `scram` and `certificate`. Empty: everybody is anonymous.',
         items: {
           type: 'object',
           additionalProperties: false,
-          required: ['name', 'password'],
+          required: ['name'],
           properties: {
             name: { type: 'string', pattern: '.', description: 'Name of the user.' },
             password: { type: 'string', description: 'What `bascule user hash` printed.' },
@@ -80,7 +84,13 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
               maxItems: 2,
               items: { type: 'string' },
               description:
-                'Verifiers for log-ins by SCRAM-SHA-256 and SCRAM-SHA-512, as RFC 5803 has them. A mechanism that every user has is offered.',
+                'Verifiers for log-ins by SCRAM-SHA-256 and SCRAM-SHA-512, as RFC 5803 has them. A mechanism that every user with a password has is offered.',
+            },
+            certificate: {
+              type: 'string',
+              pattern: '.',
+              description:
+                'Common name, an alternative name (DNS, e-mail, URI) or the SHA-256 fingerprint of the certificate by which this user is known. With it a user needs no password.',
             },
           },
         },
@@ -94,7 +104,11 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         http: listener('health, status and management', defaults.listeners.http.port),
         ...Object.fromEntries(protocols.map((protocol) => [protocol.name, listener(protocol.name, protocol.port)])),
         websocket: listener('every protocol over WebSocket', defaults.listeners.websocket.port),
+        [overTls('http')]: tlsListener('health, status and management', HTTPS_PORT),
+        ...Object.fromEntries(protocols.map((protocol) => [overTls(protocol.name), tlsListener(protocol.name, protocol.portTls)])),
+        [overTls('websocket')]: tlsListener('every protocol over WebSocket', WSS_PORT),
       }),
+      tls: section('Certificates, of the listeners over TLS. Files are read again when they change.', tlsProperties()),
       log: section('What is logged, to standard error, one JSON object a line.', {
         level: {
           type: 'string',
@@ -232,6 +246,52 @@ function listener(what: string, port: number): Schema {
     },
     port: integer(port, 'TCP port; 0: any free one.', 0, 65_535),
   })
+}
+
+/** Open only where there is a certificate. */
+function tlsListener(what: string, port: number): Schema {
+  return section(`Listener of ${what}, over TLS.`, {
+    enabled: { type: 'boolean', default: true, description: 'Whether it listens, if there is `tls.certificate`.' },
+    host: {
+      type: 'string',
+      pattern: '.',
+      default: '127.0.0.1',
+      description: 'Address or name to listen on. Anything but loopback needs users, or `insecure`.',
+    },
+    port: integer(port, 'TCP port; 0: any free one.', 0, 65_535),
+  })
+}
+
+function tlsProperties(): Readonly<Record<keyof TlsSettings, Schema>> {
+  const { tls } = defaults
+  return {
+    certificate: {
+      type: 'string',
+      default: tls.certificate,
+      description:
+        'File (PEM) with the certificate of this node and those between it and its authority; or what such a file has in it. Empty: no TLS.',
+    },
+    key: { type: 'string', default: tls.key, description: 'File (PEM) with the private key of it; or what is in it.' },
+    passphrase: { type: 'string', default: tls.passphrase, description: 'Of the key, if it is encrypted. Best given by the environment.' },
+    ca: { type: 'string', default: tls.ca, description: 'File (PEM) with the certificates of those who vouch for clients; or what is in it.' },
+    clientCertificates: {
+      type: 'string',
+      enum: ['none', 'optional', 'required'],
+      default: tls.clientCertificates,
+      description:
+        'Whether clients are asked for a certificate, which `ca` must vouch for: `optional` lets those without one in, too. Management never asks.',
+    },
+    certificateLogin: {
+      type: 'boolean',
+      default: tls.certificateLogin,
+      description:
+        'A client with the certificate of a user (`users`) that names nobody when it connects is that user, without a password. AMQP needs it not: there is SASL EXTERNAL.',
+    },
+    minVersion: { type: 'string', enum: ['TLSv1.2', 'TLSv1.3'], default: tls.minVersion, description: 'Oldest version of TLS that is spoken.' },
+    ciphers: { type: 'string', default: tls.ciphers, description: 'Cipher suites, as OpenSSL writes them. Empty: those of Node.js.' },
+    handshakeTimeoutMs: integer(tls.handshakeTimeoutMs, 'Time from the connection to the end of its hand-shake.', 100),
+    rereadMs: integer(tls.rereadMs, 'How often the files are looked at; new ones count from the next connection on. 0: never again.', 0),
+  }
 }
 
 function integer(value: number, description: string, minimum: number, maximum?: number): Schema {

@@ -13,13 +13,15 @@ export type Settings = Readonly<{
   ports: 'fixed' | 'free'
   /** Added to every fixed port, so that several nodes share a machine. */
   portOffset: number
-  /** Allows listeners beyond loopback without TLS. */
+  /** Allows listeners beyond loopback without TLS, or without users. */
   insecure: boolean
   /** Who may log in. None: everybody is anonymous. */
   users: readonly User[]
   /** With users: one may come without a name too. */
   anonymous: boolean
-  /** By listener name: `http`, `websocket` and each protocol's own. */
+  /** Without a certificate nothing listens for TLS. */
+  tls: TlsSettings
+  /** By listener name: `http`, `websocket`, each protocol's own, and the one over TLS of each (`listener-names.ts`). */
   listeners: Readonly<Record<string, ListenerSettings>>
   log: LogSettings
   limits: Limits
@@ -31,8 +33,30 @@ export type Settings = Readonly<{
   protocols: Readonly<Record<string, unknown>>
 }>
 
-/** `password` is a hash that `bascule user hash` made; `scram` what `bascule user entry` adds to it, for log-ins without sending the password. */
-export type User = Readonly<{ name: string; password: string; scram?: readonly string[] }>
+/**
+ * `password` is a hash that `bascule user hash` made; `scram` what `bascule user entry` adds to it, for log-ins without sending the password.
+ * `certificate`: common name, alternative name or fingerprint of the certificate by which the user is known. A user has one of the first and the last.
+ */
+export type User = Readonly<{ name: string; password?: string; scram?: readonly string[]; certificate?: string }>
+
+/** Certificates and keys are names of files, or what such a file has in it (PEM). */
+export type TlsSettings = Readonly<{
+  /** With all between it and the authority. '': no TLS. */
+  certificate: string
+  key: string
+  passphrase: string
+  /** Of those who vouch for clients. */
+  ca: string
+  clientCertificates: 'none' | 'optional' | 'required'
+  /** Who names no user is the one of the certificate, by every protocol. */
+  certificateLogin: boolean
+  minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** '': Node's own. */
+  ciphers: string
+  handshakeTimeoutMs: number
+  /** How often the files are looked at. 0: never again. */
+  rereadMs: number
+}>
 
 export type ListenerSettings = Readonly<{ enabled: boolean; host: string; port: number }>
 
@@ -44,6 +68,8 @@ export type Limits = Readonly<{
   connections: number
   /** 0: no limit. */
   connectionsPerSecond: number
+  /** Hand-shakes of TLS under way. */
+  handshakes: number
   /** Log-ins that wait to be checked. */
   loginsWaiting: number
   /** Log-ins that succeeded and are not checked again. */

@@ -51,7 +51,7 @@ export interface CoreOptions {
   /** A standby's warm state; without it the journal is told to the visitor from its start. */
   readonly replica?: Replica
   /** See `Broker.pairAddresses`. */
-  readonly pairAddresses?: (protocol: string) => readonly string[]
+  readonly pairAddresses?: Broker['pairAddresses']
   /** See `Broker`; without them everybody is anonymous. */
   readonly logins?: LogIns
 }
@@ -80,7 +80,7 @@ export class Core implements Broker {
   /** Messages in other dialects, by message and dialect, while somebody has them. */
   readonly #translated = new Map<string, WeakMap<Message, { message: Message | undefined }>>()
   readonly #losses = new Losses()
-  readonly #pairAddresses: (protocol: string) => readonly string[]
+  readonly #pairAddresses: Broker['pairAddresses']
   readonly authenticate: Broker['authenticate']
   readonly mechanisms: Broker['mechanisms']
   readonly authenticateBy: Broker['authenticateBy']
@@ -206,8 +206,8 @@ export class Core implements Broker {
     return compiled instanceof CodedError ? compiled : undefined
   }
 
-  pairAddresses(protocol: string): readonly string[] {
-    return this.#pairAddresses(protocol)
+  pairAddresses(protocol: string, secure = false): readonly string[] {
+    return this.#pairAddresses(protocol, secure)
   }
 
   schedule(delayMs: number, run: () => void): () => void {

@@ -7,8 +7,9 @@
 //   open ──end()──▶ ending ──all taken, or linger time over──▶ closed
 //    └──destroy(), reset, hard limit, peer's FIN──────────────▶ closed        (`Connection.closed` is called once, by the socket's 'close')
 import type { Socket } from 'node:net'
-import type { BrokerError, Connection, Log, Wire } from '../api.ts'
+import type { BrokerError, Certificate, Connection, Log, Wire } from '../api.ts'
 import type { Outgoing, Output } from './output.ts'
+import { securityOf } from './security.ts'
 
 /** Smaller pieces are copied into pages, larger ones go by reference (libraries: copying 2 KiB costs about what a further iovec does). */
 const COPY_BYTES = 2048
@@ -34,7 +35,8 @@ export interface WireOwner {
 
 export abstract class GatheringWire implements Wire, OwnedWire {
   readonly remote: string
-  readonly secure = false
+  readonly secure: boolean
+  readonly certificate: Certificate | undefined
   protected readonly socket: Socket
   protected readonly owner: WireOwner
   protected connection: Connection | undefined
@@ -64,6 +66,9 @@ export abstract class GatheringWire implements Wire, OwnedWire {
     this.socket = socket
     this.owner = owner
     this.remote = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`
+    const { secure, certificate } = securityOf(socket)
+    this.secure = secure
+    this.certificate = certificate
   }
 
   /** Hands these over; `taken` is called when the operating system has them. False: they are dropped, and `taken` is not called. */

@@ -7,13 +7,15 @@ import type { Limits } from '../config/settings.ts'
 import type { OwnedWire, WireOwner } from './gathering-wire.ts'
 import { Output } from './output.ts'
 import { TcpWire } from './tcp-wire.ts'
+import type { Handshakes } from './tls.ts'
 
 /** How long an ending connection may take to send its last bytes. */
 const LINGER_MS = 5_000
 /** How often connections that wait to be admitted, or to be cut off, are looked at. */
 const TICK_MS = 50
 
-type Place = Readonly<{ name: string; host: string; port: number }>
+/** `tls`: the connections begin with its hand-shake. */
+export type Place = Readonly<{ name: string; host: string; port: number; tls?: Handshakes | undefined }>
 export type TcpListenOptions = Place & Readonly<{ frontEnd: Pick<FrontEnd, 'accept'> }>
 /** `greet` begins the hand-shake; who has not become a wire (`seat`) after `greetMs` is cut off. */
 export type GreetOptions = Place & Readonly<{ greet: (socket: Socket) => void; greetMs: number }>
@@ -31,6 +33,7 @@ export class Tcp implements WireOwner {
   readonly #greeted = new Map<Socket, number>()
   /** Accepted by the system, not yet by us: more came than `connectionsPerSecond`. Oldest first. */
   readonly #waiting = new Map<Socket, (socket: Socket) => void>()
+  readonly #handshakes = new Set<Handshakes>()
   #admissions = 0
   #admissionsAtMs: number
   #ticking: (() => void) | undefined
@@ -63,22 +66,41 @@ export class Tcp implements WireOwner {
 
   /** Answers where it listens, as `host:port`; rejects when the address cannot be had. */
   listen(options: TcpListenOptions): Promise<string> {
-    return this.#listen(options, (socket) => {
+    const { tls, frontEnd } = options
+    const open = (socket: Socket): void => {
       const wire = new TcpWire(socket, this)
       this.#wires.add(wire)
-      wire.open((opened) => options.frontEnd.accept(opened))
-    })
+      wire.open((opened) => frontEnd.accept(opened))
+    }
+    if (tls === undefined) return this.#listen(options, open)
+    return this.#listen(options, (socket) => this.#secure(socket, tls, open))
   }
 
   /** As `listen`, for connections that begin with a hand-shake. */
   listenAndGreet(options: GreetOptions): Promise<string> {
-    return this.#listen(options, (socket) => {
-      this.#greeted.set(socket, this.#clock.monoMs() + options.greetMs)
-      socket.on('error', () => {})
-      socket.once('close', () => this.#greeted.delete(socket))
-      this.#tickLater()
-      options.greet(socket)
+    const { tls, greet, greetMs } = options
+    const open = (socket: Socket): void => {
+      this.#await(socket, greetMs)
+      greet(socket)
+    }
+    if (tls === undefined) return this.#listen(options, open)
+    return this.#listen(options, (socket) => this.#secure(socket, tls, open))
+  }
+
+  #secure(socket: Socket, tls: Handshakes, open: (socket: Socket) => void): void {
+    this.#await(socket, tls.timeoutMs)
+    tls.greet(socket, (secured) => {
+      if (this.#greeted.delete(socket)) open(secured)
+      else secured.destroy()
     })
+  }
+
+  /** Cut off after so long, unless it is greeted by then. */
+  #await(socket: Socket, greetMs: number): void {
+    this.#greeted.set(socket, this.#clock.monoMs() + greetMs)
+    socket.on('error', () => {})
+    socket.once('close', () => this.#greeted.delete(socket))
+    this.#tickLater()
   }
 
   /** The hand-shake of this socket is done. False: too late, the node stops. */
@@ -89,6 +111,7 @@ export class Tcp implements WireOwner {
   }
 
   #listen(options: Place, open: (socket: Socket) => void): Promise<string> {
+    if (options.tls !== undefined) this.#handshakes.add(options.tls)
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true },
       (socket) => this.#accept(socket, open),
@@ -111,6 +134,7 @@ export class Tcp implements WireOwner {
     this.#servers.length = 0
     for (const socket of this.#waiting.keys()) socket.destroy()
     this.#waiting.clear()
+    for (const handshakes of this.#handshakes) handshakes.close()
     for (const socket of this.#greeted.keys()) socket.destroy()
     this.#greeted.clear()
   }

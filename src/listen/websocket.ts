@@ -12,6 +12,7 @@ import { isLoopback } from './loopback.ts'
 import { mayConnect } from './origin.ts'
 import type { Output } from './output.ts'
 import type { Tcp } from './tcp.ts'
+import type { Handshakes } from './tls.ts'
 import { WebSocketWire } from './websocket-wire.ts'
 
 /** A front end and the names by which it is asked for. */
@@ -25,6 +26,7 @@ export type WebSocketListenOptions = Readonly<{
   clock: Clock
   log: Log
   tcp: Tcp
+  tls?: Handshakes | undefined
   spoken: readonly Spoken[]
 }>
 
@@ -64,11 +66,12 @@ class WebSockets implements WireOwner {
   }
 
   listen(): Promise<string> {
-    const { name, host, port, settings, tcp } = this.#options
+    const { name, host, port, settings, tcp, tls } = this.#options
     return tcp.listenAndGreet({
       name,
       host,
       port,
+      tls,
       greetMs: settings.handshakeTimeoutMs,
       greet: (socket) => {
         if (this.#upgrades === undefined) void this.#greetFirst(socket)

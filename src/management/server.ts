@@ -1,6 +1,7 @@
 // Health, status and management over HTTP. Open from the first moment to the last, also on a standby: it says which role the node has.
 // Requests are small and few; everything is bounded, and nothing here touches the hot path.
 // What each path does is `routes.ts`.
+import type { Credentials } from '../listen/credentials.ts'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Broker, ErrorCode, Log } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
@@ -11,6 +12,7 @@ import { type Answer, route } from './routes.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024
 const REQUEST_MS_MAX = 30_000
+const HANDSHAKE_MS_MAX = 10_000
 
 export type ManagementOptions = Readonly<{
   host: string
@@ -20,6 +22,8 @@ export type ManagementOptions = Readonly<{
   managed: Managed
   /** Asked for everything but health; undefined: nobody is asked. */
   login: Broker['authenticate'] | undefined
+  /** Over TLS, which asks for no certificate here: whoever watches a process has none. */
+  credentials?: Credentials | undefined
 }>
 
 export interface Management {
@@ -29,10 +33,8 @@ export interface Management {
 }
 
 export async function openManagement(options: ManagementOptions): Promise<Management> {
-  const server = createServer(
-    { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: 5_000 },
-    (request, response) => void handle(options, request, response),
-  )
+  const { credentials } = options
+  const { server, forget } = credentials === undefined ? plain(options) : await secured(options, credentials)
   server.maxConnections = options.limits.httpConnections
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -46,10 +48,29 @@ export async function openManagement(options: ManagementOptions): Promise<Manage
     address: addressOf(server),
     close: () =>
       new Promise((resolve) => {
+        forget()
         server.close(() => resolve())
         server.closeAllConnections()
       }),
   }
+}
+
+const bounds = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: 5_000 }
+
+type Opened = Readonly<{ server: Server; forget: () => void }>
+
+function plain(options: ManagementOptions): Opened {
+  return { server: createServer(bounds, (request, response) => void handle(options, request, response)), forget() {} }
+}
+
+async function secured(options: ManagementOptions, credentials: Credentials): Promise<Opened> {
+  const { createServer: createSecured } = await import('node:https')
+  const server = createSecured(
+    { ...bounds, ...credentials.context, handshakeTimeout: HANDSHAKE_MS_MAX },
+    (request, response) => void handle(options, request, response),
+  )
+  server.on('tlsClientError', (_, socket) => socket.destroy())
+  return { server, forget: credentials.renew(server) }
 }
 
 async function handle(options: ManagementOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -104,7 +125,7 @@ async function askWho({ login }: ManagementOptions, request: IncomingMessage, pa
     user: pair.toString('utf8', 0, colon),
     password: pair.subarray(colon + 1),
     remote: `${remoteAddress}:${remotePort}`,
-    secure: false,
+    secure: 'encrypted' in request.socket,
   })
 }
 

@@ -7,7 +7,9 @@ import { createHash, createHmac, randomBytes } from 'node:crypto'
 import type { Broker, Clock, Log, LogIns } from '../api.ts'
 import type { Limits, User } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
+import { CertificateUsers } from './certificate-users.ts'
 import { CheckLine, hostOf } from './check-line.ts'
+import { ExternalLogin } from './external-login.ts'
 import type { Check } from './hash-thread.ts'
 import { makeHash } from './hash.ts'
 import { decoyOf, type Mechanism, MECHANISMS, readVerifier, type Verifier } from './scram.ts'
@@ -19,6 +21,8 @@ export type AuthenticatorOptions = Readonly<{
   users: readonly User[]
   /** With users: whether one may come without a name too. Without users everybody is anonymous. */
   anonymous: boolean
+  /** Who names nobody is the user whose certificate it shows. */
+  certificateLogin?: boolean
   limits: Limits
   clock: Clock
   check: Check
@@ -33,6 +37,7 @@ export class Authenticator implements LogIns {
   readonly mechanisms: readonly string[]
   readonly #options: AuthenticatorOptions
   readonly #hashes: ReadonlyMap<string, string>
+  readonly #certified: CertificateUsers
   /** For names that nobody has: it takes as long, and says no. */
   readonly #decoy: string
   /** Digests of log-ins are of use in this process only, and to nobody who reads its memory later. */
@@ -53,10 +58,13 @@ export class Authenticator implements LogIns {
     this.#line = new CheckLine(options.limits.loginsWaiting)
     const { users } = options
     this.#verifiers = new Map(MECHANISMS.map((mechanism) => [mechanism, verifiersOf(users, mechanism)]))
-    this.mechanisms = MECHANISMS.filter((mechanism) => users.length > 0 && this.#verifiers.get(mechanism)?.size === users.length)
-    this.#decoySecret = createHash('sha256').update(`decoy ${users[0]?.name} ${users[0]?.password}`).digest()
-    this.#hashes = new Map(options.users.map(({ name, password }) => [name, password]))
-    this.#decoy = decoyLike(options.users[0]?.password)
+    this.#certified = new CertificateUsers(users)
+    const byPassword = users.flatMap(({ name, password }) => (password === undefined ? [] : [{ name, password }]))
+    const [first] = byPassword
+    this.mechanisms = MECHANISMS.filter((mechanism) => first !== undefined && this.#verifiers.get(mechanism)?.size === byPassword.length)
+    this.#decoySecret = createHash('sha256').update(`decoy ${first?.name} ${first?.password}`).digest()
+    this.#hashes = new Map(byPassword.map(({ name, password }) => [name, password]))
+    this.#decoy = decoyLike(first?.password)
   }
 
   /** Log-ins that were checked and are remembered. */
@@ -64,9 +72,13 @@ export class Authenticator implements LogIns {
     return this.#remembered.size
   }
 
-  readonly authenticate = async ({ user, password, remote }: Login): Promise<string> => {
-    const { users, anonymous } = this.#options
+  readonly authenticate = async ({ user, password, remote, certificate }: Login): Promise<string> => {
+    const { users, anonymous, certificateLogin = false } = this.#options
     if (users.length === 0) return ANONYMOUS
+    if (certificateLogin && certificate !== undefined && password === undefined) {
+      const known = this.#certified.userOf(certificate)
+      if (known !== undefined && (user === undefined || user === '' || user === known)) return known
+    }
     const named = user !== undefined && !(user === '' && (password === undefined || password.length === 0))
     if (!named) {
       if (anonymous) return ANONYMOUS
@@ -76,7 +88,11 @@ export class Authenticator implements LogIns {
     throw new CodedError('unauthenticated', 'User or password is wrong.')
   }
 
-  readonly authenticateBy: Broker['authenticateBy'] = (name, { remote }) => {
+  readonly authenticateBy: Broker['authenticateBy'] = (name, { remote, certificate }) => {
+    if (name === 'EXTERNAL') {
+      const known = certificate === undefined ? undefined : this.#certified.userOf(certificate)
+      return known === undefined ? undefined : new ExternalLogin(known)
+    }
     const { clock, log } = this.#options
     const mechanism = MECHANISMS.find((each) => each === name)
     const verifiers = mechanism === undefined ? undefined : this.#verifiers.get(mechanism)

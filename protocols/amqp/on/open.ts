@@ -31,7 +31,7 @@ export function openFrame(connection: AmqpConnection): Buffer {
     [symbol('queue-prefix'), text('queue://')],
     [symbol('topic-prefix'), text('topic://')],
   ]
-  const servers = broker.pairAddresses('amqp').map(serverOf)
+  const servers = broker.pairAddresses('amqp', connection.secure).map((address) => serverOf(address, connection.secure))
   if (servers.length > 0) properties.push([symbol('failover-server-list'), { type: 'terms', value: servers }])
   return frame(0, 0x10, [
     text(`bascule-${broker.node}`),
@@ -48,13 +48,13 @@ export function openFrame(connection: AmqpConnection): Buffer {
 }
 
 /** As Qpid's clients read it: where to go when this node is gone. */
-function serverOf(address: string): Term {
+function serverOf(address: string, secure: boolean): Term {
   const colon = address.lastIndexOf(':')
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
   return pairs([
     [symbol('hostname'), text(host)],
     [symbol('network-host'), text(host)],
     [symbol('port'), { type: 'int32', value: Number(address.slice(colon + 1)) }],
-    [symbol('scheme'), text('amqp')],
+    [symbol('scheme'), text(secure ? 'amqps' : 'amqp')],
   ])
 }

@@ -272,11 +272,11 @@ export class AedesLink implements Connection, Replies, codec.Frames, HeartBeatOw
 
   #logIn(connect: Connect, answer: (error: AuthenticateError | null, success: boolean) => void): void {
     const { broker } = this.front
-    const { remote, secure } = this.wire
+    const { remote, secure, certificate } = this.wire
     const { user, password } = connect
     const refuse = (returnCode: number): void => answer(Object.assign(new Error('CONNECT was refused'), { returnCode }), false)
     if (!identifierFits(this, connect)) return refuse(IDENTIFIER_REJECTED)
-    const login = { user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }
+    const login = { user, password: password === undefined ? undefined : Buffer.from(password), remote, secure, certificate }
     broker.authenticate(login).then(
       (principal) => this.#open(connect, principal, refuse, () => answer(null, true)),
       (error: unknown) => refuse(loginRefused(connect, codeOf(error))),

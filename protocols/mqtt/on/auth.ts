@@ -36,8 +36,8 @@ export function writeAuth(connection: MqttConnection, five: Five, reason: number
 
 /** Re-authentication [MQTT5-4.12.1]. */
 function again(connection: MqttConnection, five: Five, { data }: Auth): void {
-  const { remote, secure } = connection.wire
-  const steps = connection.front.broker.authenticateBy(five.method, { remote, secure })
+  const { remote, secure, certificate } = connection.wire
+  const steps = connection.front.broker.authenticateBy(five.method, { remote, secure, certificate })
   if (steps === undefined) return connection.lose('nobody logs in by its authentication method any more', NOT_AUTHORIZED)
   const tooLong = (): void => connection.lose('AUTH is longer than the client takes', PACKET_TOO_LARGE)
   five.exchange = new Exchange(steps, {

@@ -46,7 +46,7 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   const will = willOf(connection, connect, say)
   if (will === 'refused') return
   const { broker } = connection.front
-  const { remote, secure } = connection.wire
+  const { remote, secure, certificate } = connection.wire
   const go = (principal: string): void => open(connection, connect, five, will, principal)
   if (five !== undefined && connect.properties?.texts.has(PROPERTY.authenticationMethod) === true)
     return converse(connection, five, connect.properties.binaries.get(PROPERTY.authenticationData), go)
@@ -54,16 +54,18 @@ export function onConnect(connection: MqttConnection, buffer: Buffer, start: num
   // What follows is not read before the client is known: it may send at once [MQTT 3.1.4], and gets as far as the kernel's buffers.
   connection.wire.pause()
   const { user, password } = connect
-  broker.authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure }).then(go, (error: unknown) => {
-    const code = loginRefused(connect, codeOf(error))
-    refuse(connection, say(code, code === NOT_AUTHORIZED ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[codeOf(error)], sentenceOf(error)))
-  })
+  broker
+    .authenticate({ user, password: password === undefined ? undefined : Buffer.from(password), remote, secure, certificate })
+    .then(go, (error: unknown) => {
+      const code = loginRefused(connect, codeOf(error))
+      refuse(connection, say(code, code === NOT_AUTHORIZED ? NOT_AUTHORIZED_FIVE : CONNACK_REASON[codeOf(error)], sentenceOf(error)))
+    })
 }
 
 /** Enhanced authentication [MQTT5-4.12]: user name and password are not looked at. */
 function converse(connection: MqttConnection, five: Five, data: Buffer | undefined, go: (principal: string) => void): void {
-  const { remote, secure } = connection.wire
-  const steps = connection.front.broker.authenticateBy(five.method, { remote, secure })
+  const { remote, secure, certificate } = connection.wire
+  const steps = connection.front.broker.authenticateBy(five.method, { remote, secure, certificate })
   // [MQTT5-4.12.0-1]
   if (steps === undefined) return refuse(connection, connackRefused(five, BAD_AUTHENTICATION_METHOD, 'nobody logs in by this authentication method'))
   const exchange = new Exchange(steps, {

@@ -48,6 +48,7 @@ export type Begin = Readonly<{
   chain: Cut['chain']
   /** As far as it was read; the survey knows of the rest. */
   sinceSnapshotBytes: number
+  snapshotDue: boolean
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
   /** See `Stock`. */
@@ -62,6 +63,7 @@ export class FileJournal implements Journal {
   offset = 0
   gathering: number
   committed: number
+  snapshotDue: boolean
   readonly #begin: Begin
   readonly #cache: Cache
   readonly #fetcher: Fetcher
@@ -119,6 +121,7 @@ export class FileJournal implements Journal {
     this.#capacity = begin.capacity
     this.#end = { segment: segment.segment, end: segment.bytes }
     this.#snapshotAtBytes = -begin.sinceSnapshotBytes
+    this.snapshotDue = begin.snapshotDue
     this.#rollBytes = Math.max(BATCH_ROOM_MIN, Math.min(BATCH_BYTES_MAX, settings.segmentBytes / 4))
     this.#pressureBytes = Math.max(4 * BATCH_BYTES_MAX, settings.cacheBytes / 4)
     this.#cache = new Cache(settings.cacheBytes)
@@ -478,6 +481,7 @@ export class FileJournal implements Journal {
     const cut = this.#cutAt.find((one) => one.batch === batch)
     if (cut !== undefined) this.#snapshotAtBytes = cut.bytes
     this.#cutAt = this.#cutAt.filter((one) => one.batch > batch)
+    this.snapshotDue = false
     this.#house.snapshotTaken(batch)
   }
 
