@@ -203,6 +203,20 @@ describe('an outcome', () => {
 })
 
 describe('credit', () => {
+  it.each([
+    ['what is received', {}],
+    ['what is only looked at', { distribution_mode: 'copy' }],
+  ])('is drained with all of %s, in however many grants that is taken from the queue', async (_, source) => {
+    const node = await startNode({ prefetch: 10, prefetchBytes: 4096 })
+    const sender = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 100; i++) await sendRhea(sender, { body: 'x'.repeat(1000) })
+    const inbox = await openReceiver(await node.rhea(), { source: { address: 'a', ...source } as never, credit_window: 0 })
+    inbox.receiver.add_credit(1000)
+    inbox.receiver.drain_credit()
+    await told(inbox.receiver, 'receiver_drained')
+    expect(inbox.contexts).toHaveLength(100)
+  })
+
   it('is never exceeded, and drain ends with what there was', async () => {
     const node = await startNode()
     const connection = await node.rhea()

@@ -70,10 +70,10 @@ export class LinkCredit {
     if (this.drain && this.waiting === 0) this.#drainLater()
   }
 
-  /** Tells the core what it may hand over now. */
-  topUp(): void {
+  /** Tells the core what it may hand over now. False: that is what it knows. */
+  topUp(): boolean {
     const taker = this.#link.taker
-    if (taker === undefined || !this.#link.takes) return
+    if (taker === undefined || !this.#link.takes) return false
     const { prefetch, prefetchBytes, unsettledMax } = this.#settings
     const none = !this.#link.takesNew()
     const wanted = none ? 0 : Math.max(0, Math.min(this.left, prefetch - this.waiting, this.#link.settled ? prefetch : unsettledMax - this.unsettled))
@@ -86,9 +86,10 @@ export class LinkCredit {
       bytes = this.bytesBack
       this.bytesBack = 0
     }
-    if (messages === 0 && bytes === 0) return
+    if (messages === 0 && bytes === 0) return false
     this.#granted = wanted
     taker.grant(messages, bytes)
+    return true
   }
 
   /** The window or the socket is closed: others may have what is there. */
@@ -119,9 +120,13 @@ export class LinkCredit {
     else taker.whenIdle(() => this.#drained())
   }
 
-  /** Part 2.6.7: nothing is left to send, so the credit is used up. */
+  /** Part 2.6.7: nothing is left to send, so the credit is used up. Not yet where only what the core was granted of it is: the next grant may bring more. */
   #drained(): void {
     if (this.#link.over || !this.drain || this.waiting > 0) return
+    if (this.topUp()) {
+      this.#drainLater()
+      return
+    }
     this.deliveryCount = (this.deliveryCount + this.left) >>> 0
     this.left = 0
     this.topUp()
