@@ -1,13 +1,27 @@
 // MQTT 3.1.1, 4.1 to 4.6: what is stored, sent again, and in which order. The rules of each QoS are in publish.ts.
 import type { Chapter } from '../check.ts'
+import type { MqttWire } from '../clients/mqtt-wire.ts'
 import { leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { changes, edits, is } from '../mqtt/mutants.ts'
 import { type Clients, payloads, qosInOrder, swaps, topicsInOrder, toEverySession } from '../mqtt/order.ts'
-import { mustEqual } from '../outcome.ts'
+import { mustEqual, skip } from '../outcome.ts'
+import type { Trial } from '../trial.ts'
 import { alwaysClean } from './connect.ts'
 import { connected, durable } from './session.ts'
 
 const clients: Clients = { connect: connected, keep: durable }
+
+/** Whether a PUBLISH of QoS 2 that is sent again before PUBREL is a second message to this broker, on one connection (MQTT-4.3.3-2 says that it is not). */
+async function toldTwice(trial: Trial, watch: MqttWire): Promise<boolean> {
+  const wire = await connected(trial, 'twice')
+  const sent = publishPacket(trial.name('other'), 'again', { qos: 2 })
+  wire.send(sent)
+  await received(wire, sent.messageId ?? 0)
+  wire.send({ ...sent, dup: true })
+  await taken(wire, sent)
+  await publish(wire, trial.name('other'), 'so far', { qos: 2 })
+  return (await takeUntil(watch, 'so far')).length > 1
+}
 
 export const state: Chapter = {
   title: '4.1 to 4.6: state, delivery again, order',
@@ -16,7 +30,7 @@ export const state: Chapter = {
       id: 'MQTT-4.1.0-1',
       level: 'must',
       says: 'The state of a session is stored as long as the session lasts.',
-      how: 'Subscriptions, a message not yet taken, and one received but not yet released survive a lost connection, and a second one.',
+      how: 'Subscriptions, a message not yet taken, and one received but not yet released survive a lost connection, and a second one. What comes of a repeated PUBLISH is looked at where it is no second message on one connection either.',
       async run(trial) {
         const sender = await connected(trial, 'sender')
         const { wire } = await durable(trial, 'keeper')
@@ -24,6 +38,7 @@ export const state: Chapter = {
         const sent = publishPacket(trial.name('other'), 'half', { qos: 2 })
         const watch = await connected(trial, 'watch')
         await subscribe(watch, trial.name('other'), 2)
+        const twice = await toldTwice(trial, watch)
         wire.send(sent)
         await received(wire, sent.messageId ?? 0)
         wire.destroy()
@@ -35,7 +50,10 @@ export const state: Chapter = {
         third.send({ ...sent, dup: true })
         await taken(third, sent)
         await publish(watch, trial.name('other'), 'end', { qos: 2 })
-        mustEqual((await takeUntil(watch, 'end')).map(text).join(), 'half', 'what is delivered of a message that was sent again before PUBREL')
+        const got = (await takeUntil(watch, 'end')).map(text).join()
+        // Told by MQTT-4.3.3-2: nothing is known of what was stored.
+        if (twice) skip('the broker takes a PUBLISH that is sent again before PUBREL for a second message')
+        mustEqual(got, 'half', 'what is delivered of a message that was sent again before PUBREL')
       },
       mutants: [
         alwaysClean,
