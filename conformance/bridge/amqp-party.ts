@@ -111,6 +111,9 @@ function messageOf(trial: Trial, { body, fields }: Message): object {
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
 }
 
+/** Numbers as the clients of JMS write them; rhea's own choice is a type that JMS does not have. */
+const asInt = (value: Scalar): unknown => (typeof value === 'number' ? rhea.types.wrap_int(value) : value)
+
 function bodyOf(body: Body): unknown {
   switch (body.kind) {
     case 'text':
@@ -119,10 +122,9 @@ function bodyOf(body: Body): unknown {
     case 'unmarked':
       return rhea.message.data_section(body.bytes)
     case 'map':
-      return body.entries
+      return Object.fromEntries(Object.entries(body.entries).map(([name, value]) => [name, asInt(value)]))
     case 'list':
-      // Numbers as the clients of JMS write them; rhea's own choice is a type that JMS does not have.
-      return rhea.message.sequence_section(body.items.map((item) => (typeof item === 'number' ? rhea.types.wrap_int(item) : item)))
+      return rhea.message.sequence_section(body.items.map(asInt))
     case 'none':
       return null
   }

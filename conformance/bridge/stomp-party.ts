@@ -2,7 +2,7 @@
 import stompit, { type Client as Stompit } from 'stompit'
 import { fail, refused } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
-import { bytesOf, type Fields, type Message } from './message.ts'
+import { bytesOf, type Fields, type Message, type Scalar } from './message.ts'
 import type { Client } from './party.ts'
 
 /** Headers that say something of their own; every other is the application's. */
@@ -34,13 +34,14 @@ export const stompParty: Client = {
   async receive(trial, topic) {
     const client = await connect(trial)
     const first = new Promise<Message>((resolve, reject) => {
-      client.subscribe({ destination: trial.profile.stomp.topic(topic), ack: 'auto' }, (error, message) => {
+      // Without the last ActiveMQ gives a map no body.
+      client.subscribe({ destination: trial.profile.stomp.topic(topic), ack: 'auto', transformation: 'jms-map-json' }, (error, message) => {
         if (error !== null) return reject(error)
         const pieces: Buffer[] = []
         message.on('error', reject)
         message.on('data', (piece: Buffer) => pieces.push(piece))
         message.on('end', () => {
-          const bytes = Buffer.concat(pieces)
+          const bytes = plainMap(Buffer.concat(pieces))
           trial.line(`MESSAGE ${JSON.stringify(message.headers)} ${bytes.toString('hex').slice(0, 120)}`)
           resolve({ body: { kind: 'unmarked', bytes }, fields: fieldsOf(message.headers) })
         })
@@ -77,6 +78,21 @@ function payloadOf({ body }: Message): Buffer {
   if (body.kind === 'map') return Buffer.from(JSON.stringify(body.entries))
   return bytesOf(body) ?? Buffer.alloc(0)
 }
+
+/** What ActiveMQ makes of a map, entry by entry with the types of Java, as the object that it says; anything else as it is. */
+function plainMap(bytes: Buffer): Buffer {
+  const entries = bytes.toString().startsWith('{"map":{"entry":') ? (JSON.parse(bytes.toString()) as XStreamMap).map.entry : undefined
+  if (entries === undefined) return bytes
+  const pairs = [entries].flat().map((entry) => {
+    const [name, value] = Object.values(entry).flat()
+    return [String(name), value] as const
+  })
+  return Buffer.from(JSON.stringify(Object.fromEntries(pairs)))
+}
+
+type XStreamMap = Readonly<{ map: Readonly<{ entry: XStreamEntry | readonly XStreamEntry[] }> }>
+/** `{"string":["a","x"]}`, or `{"string":"n","int":30}`. */
+type XStreamEntry = Readonly<Record<string, Scalar | readonly Scalar[]>>
 
 function headersOf(trial: Trial, { body, fields }: Message): Readonly<Record<string, string>> {
   const { correlationId, replyTo, contentType, type, timestampMs, expiresMs, priority, durable = true, group, properties = [] } = fields

@@ -113,7 +113,7 @@ const activemq: Peer = {
     'From Maven Central, run inside a program of one page (`scripts/peers/classic`) with KahaDB, scheduler support, a user and anonymous access; its WebSocket transport is of 6.1.8, and for the bridge AMQP has `transport.transformer=jms`.',
   install(folder) {
     const lib = join(folder, 'classic', 'lib')
-    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('websocket-jetty-server'))) return undefined
+    if (existsSync(lib) && readdirSync(lib).some((name) => name.startsWith('jettison'))) return undefined
     mkdirSync(lib, { recursive: true })
     return command('mvn', [
       ...['-q', '-B', '-f', join(here, 'classic', 'pom.xml'), 'dependency:copy-dependencies'],

@@ -33,7 +33,7 @@ export class Compaction {
   readonly #resting = new Map<number, number>()
   #stopped = false
   #commits = 0
-  #sweptAt = 0
+  #sweptAt = -1
 
   constructor(live: Live, makeSnapshot: MakeSnapshot) {
     this.#live = live
@@ -48,20 +48,22 @@ export class Compaction {
   committed(): void {
     if (this.#stopped) return
     if (this.#dead.size > 0) this.#freeDead()
-    if ((++this.#commits & 15) !== 0) return
-    const { journal, state, settings } = this.#live
-    const stateBytes = state.entries.count * 64 + state.messages.count * 32
-    const due = Math.max(stateBytes, Math.min(LOG_BYTES_MIN, 4 * settings.journal.segmentBytes))
-    if (journal.sinceSnapshotBytes > due) void this.snapshot()
+    if ((++this.#commits & 15) === 0 && this.#isDue()) void this.snapshot()
   }
 
-  /** Looks every few seconds whether something can go; once for each stretch in which something was committed. */
+  #isDue(): boolean {
+    const { journal, state, settings } = this.#live
+    const stateBytes = state.entries.count * 64 + state.messages.count * 32
+    return journal.snapshotDue || journal.sinceSnapshotBytes > Math.max(stateBytes, Math.min(LOG_BYTES_MIN, 4 * settings.journal.segmentBytes))
+  }
+
+  /** Looks every few seconds whether something can go; once for each stretch in which something was committed, and at the begin of a term. */
   start(): void {
     if (this.#stopped) return
     this.#live.schedule.schedule(SWEEP_MS, () => {
       if (this.#commits !== this.#sweptAt) {
         this.#sweptAt = this.#commits
-        if (this.#covered === 0 && this.#hasDead()) void this.snapshot()
+        if (this.#covered === 0 && (this.#hasDead() || this.#isDue())) void this.snapshot()
         else this.#sweep()
       }
       this.start()

@@ -45,6 +45,15 @@ describe('a queue', () => {
     expect(node.client().send(node.queue('closed'), 'x')).toBeGreaterThan(0)
   })
 
+  it.each([true, false])('is in a new snapshot soon after the begin of a term exactly if the one before was damaged (%s)', async (damaged) => {
+    const node = new CoreNode()
+    node.journal.snapshotDue = damaged
+    await node.settled()
+    node.clock.advance(5_000)
+    await node.settled()
+    expect([node.store.snapshot !== undefined, node.journal.snapshotDue]).toEqual([damaged, false])
+  })
+
   it('refuses a message to a queue that is not there', () => {
     const node = new CoreNode()
     const client = node.client()

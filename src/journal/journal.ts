@@ -68,7 +68,7 @@ export type FollowStatus = Readonly<{
    * `cold`: met a fact or a format that this version does not know, and reads no further; a node in this state never claims.
    */
   state: 'warming' | 'warm' | 'cold'
-  /** Why it is cold; '' else. */
+  /** Why it is cold, or what keeps it from becoming warm; '' else. */
   reason: string
   /** Last batch that the visitor was told. */
   batch: number
@@ -128,6 +128,8 @@ export interface Journal {
   snapshotTaken(batch: number): void
   /** Log bytes committed since the newest snapshot. */
   readonly sinceSnapshotBytes: number
+  /** What was to be read at the start was damaged: one is to be made at once, however short the log. */
+  readonly snapshotDue: boolean
 
   /** Rule 16: another leads. Nothing more is written; `listener.lost` is told, unless it was. */
   lose(error: Error): void

@@ -74,6 +74,7 @@ export class MemoryJournal implements Journal {
   segment: number
   offset = 0
   sinceSnapshotBytes = 0
+  snapshotDue = false
   readonly #options: MemoryOptions
   readonly #store: MemoryStore
   readonly #segmentBytes: number
@@ -329,6 +330,7 @@ export class MemoryJournal implements Journal {
   }
 
   snapshotTaken(_batch: number): void {
+    this.snapshotDue = false
     const batch = this.#store.snapshot?.batch ?? 0
     this.#store.batches = this.#store.batches.filter((one) => one.batch > batch)
     this.sinceSnapshotBytes = this.#store.batches.reduce((sum, one) => sum + one.end - one.start, 0)

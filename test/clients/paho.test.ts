@@ -16,6 +16,7 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['five', 'speaks MQTT 5, with every property'],
   ['five_session', 'keeps a session of MQTT 5, and is told when another takes it over'],
   ['five_will', 'sends a will of MQTT 5'],
+  ['shared', 'shares a subscription; in MQTT 5 by message groups, and delays messages'],
   ['keepalive', 'stays connected by its pings alone'],
 ]
 

@@ -233,5 +233,31 @@ def five_will():
     assert got.ContentType == "x/y" and got.UserProperty == [("a", "b")]
 
 
+def shared():
+    """A group's members share; by each version. Members of MQTT 5 have message groups too, and delays."""
+    for protocol in (mqtt.MQTTv311, mqtt.MQTTv5):
+        members = [Client(f"py-shared-{protocol}-{i}", protocol=protocol) for i in range(2)]
+        for member in members:
+            member.subscribe(("$share/py/py/shared", 1))
+        for i in range(10):
+            members[0].publish("py/shared", str(i), 1)
+        got = sorted(bodies(members[0].take(5) + members[1].take(5)))
+        assert got == [str(i) for i in range(10)], got
+        if protocol == mqtt.MQTTv5:
+            for i in range(6):
+                group = properties_of(PacketTypes.PUBLISH, UserProperty=[("JMSXGroupID", "ab"[i % 2])])
+                members[0].client.publish("py/shared", f"{'ab'[i % 2]}{i}", 1, properties=group).wait_for_publish(WAIT)
+            mine = sorted([bodies(member.take(3)) for member in members])
+            assert mine == [["a0", "a2", "a4"], ["b1", "b3", "b5"]], mine
+            later = properties_of(PacketTypes.PUBLISH, UserProperty=[("AMQ_SCHEDULED_DELAY", "400")])
+            watcher = Client("py-delay", protocol=protocol)
+            watcher.subscribe(("py/delay", 1))
+            for body, properties in (("later", later), ("now", None)):
+                watcher.client.publish("py/delay", body, 1, properties=properties).wait_for_publish(WAIT)
+            assert bodies(watcher.take(2)) == ["now", "later"]
+        for member in members:
+            member.end()
+
+
 globals()[sys.argv[2]]()
 print("ok")

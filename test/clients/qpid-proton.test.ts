@@ -21,6 +21,9 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['heartbeats', 'stays connected by empty frames alone'],
   ['drain', 'drains a queue'],
   ['bad_address', 'is told that an address is none'],
+  ['schedule', 'delays and repeats messages'],
+  ['sharing', 'shares a queue by priority and group, and exclusively'],
+  ['routing', 'sends to lists and virtual topics, receives by wildcards and lists, and begins with what is retained'],
 ]
 
 describe.skipIf(!proton.found)(`qpid-proton${whySkipped(proton)}`, () => {

@@ -1,6 +1,7 @@
 """One scenario of the qpid-proton tests: python qpid_proton_client.py PORT SCENARIO. Prints `ok`, or fails with a trace."""
 
 import sys
+import time
 import uuid
 
 from proton import Delivery, Message, symbol, ulong
@@ -318,7 +319,75 @@ def bad_address():
     connection.close()
 
 
-SCENARIOS = {f.__name__: f for f in (login, bodies, outcomes, order, large, settled, topics, durable, dynamic, relay, selector, browse, transaction, heartbeats, drain, bad_address)}
+def schedule():
+    """Later, and again and again."""
+    connection = connect()
+    sender = connection.create_sender("proton.schedule")
+    receiver = connection.create_receiver("proton.schedule", credit=CREDIT)
+    began = time.monotonic()
+    sender.send(Message(body="later", annotations={symbol("x-opt-delivery-delay"): 400}))
+    sender.send(Message(body="now"))
+    for expected in ("now", "later"):
+        assert receiver.receive(timeout=WAIT).body == expected
+        receiver.accept()
+    assert time.monotonic() - began >= 0.39
+    again = {symbol("x-opt-delivery-delay"): 100, symbol("x-opt-delivery-period"): 100, symbol("x-opt-delivery-repeat"): 2}
+    sender.send(Message(body="tick", durable=True, annotations=again))
+    for _ in range(3):
+        assert receiver.receive(timeout=WAIT).body == "tick"
+        receiver.accept()
+    connection.close()
+
+
+def sharing():
+    """Message priority, groups, and a receiver that is alone."""
+    connection = connect()
+    sender = connection.create_sender("proton.ranked")
+    for priority in (4, 9, 0):
+        sender.send(Message(body=priority, priority=priority, durable=True))
+    receiver = connection.create_receiver("proton.ranked", credit=CREDIT)
+    for expected in (9, 4, 0):
+        assert receiver.receive(timeout=WAIT).body == expected
+        receiver.accept()
+    one, two = (connection.create_receiver("proton.groups", credit=CREDIT, name=name) for name in ("one", "two"))
+    sender = connection.create_sender("proton.groups")
+    for i in range(3):
+        for group in ("a", "b"):
+            sender.send(Message(body=f"{group}{i}", group_id=group))
+    got = sorted([r.receive(timeout=WAIT).body for _ in range(3)] for r in (one, two))
+    assert got == [["a0", "a1", "a2"], ["b0", "b1", "b2"]], got
+    alone = connection.create_receiver("proton.alone?consumer.exclusive=true", credit=CREDIT, name="alone")
+    waits = connection.create_receiver("proton.alone?consumer.priority=9", credit=CREDIT, name="waits")
+    connection.create_sender("proton.alone").send(Message(body="x"))
+    assert alone.receive(timeout=WAIT).body == "x"
+    alone.close()
+    assert waits.receive(timeout=WAIT).body == "x"
+    connection.close()
+
+
+def routing():
+    """Lists, wildcards on queues, virtual topics, by name and by wildcard; what a topic retains."""
+    connection = connect()
+    listed = connection.create_receiver("queue://proton.list.>", credit=CREDIT, name="listed")
+    connection.create_sender("queue://proton.list.a,proton.list.b").send(Message(body="both"))
+    for _ in range(2):
+        assert listed.receive(timeout=WAIT).body == "both"
+        listed.accept()
+    both = connection.create_receiver("queue://proton.both.a,topic://proton.both.b", credit=CREDIT, name="both")
+    for address in ("queue://proton.both.a", "topic://proton.both.b"):
+        connection.create_sender(address).send(Message(body=address))
+    assert {both.receive(timeout=WAIT).body for _ in range(2)} == {"queue://proton.both.a", "topic://proton.both.b"}
+    every = connection.create_receiver("queue://Consumer.proton.VirtualTopic.proton.>", credit=CREDIT, name="every")
+    for name in ("a", "b.c"):
+        connection.create_sender(f"topic://VirtualTopic.proton.{name}").send(Message(body=name))
+    for expected in ("a", "b.c"):
+        assert every.receive(timeout=WAIT).body == expected
+    connection.create_sender("topic://proton.kept").send(Message(body="kept", annotations={symbol("x-opt-retain"): True}))
+    assert connection.create_receiver("topic://proton.kept?consumer.retroactive=true", credit=1, name="kept").receive(timeout=WAIT).body == "kept"
+    connection.close()
+
+
+SCENARIOS = {f.__name__: f for f in (login, bodies, outcomes, order, large, settled, topics, durable, dynamic, relay, selector, browse, transaction, heartbeats, drain, bad_address, schedule, sharing, routing)}
 
 SCENARIOS[sys.argv[2]]()
 print("ok")

@@ -15,9 +15,25 @@ const scenarios: readonly (readonly [scenario: string, what: string])[] = [
   ['transaction', 'commits and aborts what it sends and acknowledges'],
 ]
 
+const depth: readonly (readonly [scenario: string, what: string])[] = [
+  ['selector', 'chooses by a selector what it receives'],
+  ['browse', 'looks at a queue without taking from it'],
+  ['sharing', 'shares a queue by priority, group, exclusively, and by priority of subscriptions'],
+  ['schedule', 'delays and repeats messages, in transactions too'],
+  ['temporary', 'asks and answers by a temporary queue'],
+  ['routing', 'sends to lists and virtual topics, and receives by wildcards'],
+  ['retroactive', 'begins with what a topic retains'],
+  ['dead', 'finds what it refused too often among the dead letters'],
+]
+
 describe.skipIf(!stompPy.found)(`stomp.py${whySkipped(stompPy)}`, () => {
   it.each(scenarios)('%s: %s', async (scenario) => {
     const { code, stdout, stderr } = await run(stompPy.found ? stompPy.path : '', [script('stomp_py_client.py'), String(ports.stomp), scenario])
+    expect({ code, stdout, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stdout: 'ok\n', stderr: '' })
+  })
+
+  it.each(depth)('%s: %s', async (scenario) => {
+    const { code, stdout, stderr } = await run(stompPy.found ? stompPy.path : '', [script('stomp_py_depth.py'), String(ports.stomp), scenario])
     expect({ code, stdout, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stdout: 'ok\n', stderr: '' })
   })
 })

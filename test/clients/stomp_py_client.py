@@ -166,5 +166,6 @@ def transaction():
     assert other.take(1)[0].body == "last"
 
 
-globals()[sys.argv[2]]()
-print("ok")
+if __name__ == "__main__":
+    globals()[sys.argv[2]]()
+    print("ok")

@@ -112,6 +112,11 @@ async function follow(world: World, term: SimulatedTerm): Promise<void> {
   await until(world, () => settled !== undefined && standby.follower?.status.state === 'warm' && standby.follower.status.batch >= settled.batch)
   const status = standby.follower?.status
   if (world.isOver || settled === undefined) return
+  // The damage that only a standby meets, whose leader came by another way: it says so, and where.
+  if (history.mayBeDamaged && status?.state === 'warming' && [...world.flipped].some((file) => status.reason.includes(file))) {
+    world.counts.found += 1
+    return
+  }
   if (status?.state !== 'warm' || status.batch < settled.batch)
     return world.violate(
       'a-standby-catches-up',

@@ -16,6 +16,7 @@ describe('a simulated world', () => {
   it.each([
     [53, 'two open transactions had another digest on the standby (core/transactions.test.ts)'],
     [802, 'a message of a group went to a consumer that was gone (core/groups.test.ts)'],
+    [4741, 'a leader that had passed over a damaged snapshot deleted what that had covered (journal/file/rules.test.ts)'],
     [1782, 'a bit that flips in the newest segment that is durable looks like the end of a write (faults.ts)'],
     [3862, 'a commit that waits for room with its sends is undone with its session (simulated-connection.ts)'],
     [4505, 'a standby took the free lock of a claim that had vanished for that of its number, which another had made since (failover/rules.test.ts)'],

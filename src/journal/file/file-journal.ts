@@ -8,14 +8,17 @@ import { CodedError } from '../../errors.ts'
 import type { Disk, DiskFile } from '../../disk.ts'
 import type { Leadership } from '../../failover/claim.ts'
 import { type Claim, type Cut, FACT_BYTES_MAX, type Journal, type JournalListener, type Range, type SegmentInfo } from '../journal.ts'
+import { Backlog } from './backlog.ts'
 import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, FACT_HEADER_BYTES } from './batch.ts'
 import { type Batch, BatchWriter } from './batch-writer.ts'
 import { Cache, type Image } from './cache.ts'
 import { Fetcher } from './fetch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { JournalSettings } from './open.ts'
+import { Room } from './room.ts'
 import { HEAD_BYTES, SEGMENT_MAX, encodeHead, sectorAfter } from './segment.ts'
 import type { Segment, Segments } from './segments.ts'
+import { SinceSnapshot } from './since-snapshot.ts'
 import type { Surveyed } from './stock.ts'
 
 /** Two batches a buffer at full load, and many when batches are small. Fresh memory is zeros and costs nothing until it is touched. */
@@ -48,6 +51,7 @@ export type Begin = Readonly<{
   chain: Cut['chain']
   /** As far as it was read; the survey knows of the rest. */
   sinceSnapshotBytes: number
+  snapshotDue: boolean
   /** Names in `segments/` and `snapshots/` that mean nothing any more. */
   garbage: readonly string[]
   /** See `Stock`. */
@@ -62,12 +66,15 @@ export class FileJournal implements Journal {
   offset = 0
   gathering: number
   committed: number
+  snapshotDue: boolean
   readonly #begin: Begin
   readonly #cache: Cache
   readonly #fetcher: Fetcher
   readonly #house: Housekeeping
+  readonly #room: Room
+  readonly #backlog: Backlog
+  readonly #sinceSnapshot: SinceSnapshot
   readonly #rollBytes: number
-  readonly #pressureBytes: number
 
   // The gathering batch: `buffer[start]` is its header's first byte, `buffer[at]` the next free one, `limit` where it must end.
   #image: Image
@@ -81,8 +88,6 @@ export class FileJournal implements Journal {
   #opens = false
   #numbersTo: number
 
-  readonly #closed: Batch[] = []
-  #closedBytes = 0
   #writing: Batch | undefined
   readonly #writer: BatchWriter
   #urged = false
@@ -90,22 +95,13 @@ export class FileJournal implements Journal {
   /** Inside `listener.committed`: the next write follows it at once. */
   #telling = false
   #cancelLazy: (() => void) | undefined
-  #pressed = false
-  #pressTold = false
-
+  /** Used by all but the segment that grows. */
   #elsewhereBytes = 0
-  #publishRoom = 0
-  #drainRoom = 0
-  #refusing = false
-  #refusalTold = false
 
   #over = false
   #closing = false
   #waiting: Readonly<{ batch: number; done: () => void; failed: (error: Error) => void }>[] = []
   #end: Readonly<{ segment: number; end: number }>
-  #committedBytes = 0
-  #cutAt: Readonly<{ batch: number; bytes: number }>[] = []
-  #snapshotAtBytes: number
 
   constructor(begin: Begin) {
     const { settings, segment } = begin
@@ -118,9 +114,12 @@ export class FileJournal implements Journal {
     this.#into = segment
     this.#capacity = begin.capacity
     this.#end = { segment: segment.segment, end: segment.bytes }
-    this.#snapshotAtBytes = -begin.sinceSnapshotBytes
+    this.#sinceSnapshot = new SinceSnapshot(begin.sinceSnapshotBytes)
+    this.snapshotDue = begin.snapshotDue
     this.#rollBytes = Math.max(BATCH_ROOM_MIN, Math.min(BATCH_BYTES_MAX, settings.segmentBytes / 4))
-    this.#pressureBytes = Math.max(4 * BATCH_BYTES_MAX, settings.cacheBytes / 4)
+    const { clock, listener } = begin
+    this.#room = new Room(clock, settings.reserveBytes, (full) => listener.full(full))
+    this.#backlog = new Backlog(clock, Math.max(4 * BATCH_BYTES_MAX, settings.cacheBytes / 4), (high) => listener.pressure(high))
     this.#cache = new Cache(settings.cacheBytes)
     this.#fetcher = new Fetcher(begin.disk, begin.clock, begin.segments, this.#cache, begin.log)
     this.#house = new Housekeeping({
@@ -129,10 +128,7 @@ export class FileJournal implements Journal {
       fetcher: this.#fetcher,
       nextNumber: () => this.#nextNumber(),
       changed: () => this.#recount(),
-      // A warm takeover reads little of what a cold one would: the next snapshot is due by the latter.
-      surveyed: (bytes) => {
-        if (this.#snapshotAtBytes <= 0) this.#snapshotAtBytes = Math.min(this.#snapshotAtBytes, -bytes)
-      },
+      surveyed: (bytes) => this.#sinceSnapshot.surveyed(bytes),
       failed: (error) => this.#lose(error),
     })
     this.#writer = new BatchWriter({ ...begin, epoch: this.epoch, takeSpare: () => this.#house.takeSpare() })
@@ -149,7 +145,11 @@ export class FileJournal implements Journal {
   admit(type: number, size: number, claim: Claim): number {
     if (size > FACT_BYTES_MAX || size < 0) throw new RangeError(`a fact of ${size} bytes; at most ${FACT_BYTES_MAX}`)
     const bytes = size + FACT_HEADER_BYTES
-    if (bytes > (claim === 'publish' ? this.#publishRoom : this.#drainRoom)) return this.#refuse(claim)
+    const room = this.#room
+    if (bytes > (claim === 'publish' ? room.publish : room.drain)) {
+      if (claim === 'publish') room.refused()
+      return -1
+    }
     if (this.#at + bytes > this.#limit) this.#close()
     let at = this.#at
     if (at === this.#empty) this.#first()
@@ -161,19 +161,10 @@ export class FileJournal implements Journal {
     at += FACT_HEADER_BYTES
     this.offset = this.#image.base + at
     this.#at = at + size
-    this.#publishRoom -= bytes
-    this.#drainRoom -= bytes
+    room.publish -= bytes
+    room.drain -= bytes
     if (this.#at >= this.#lazyAt) this.urge()
     return at
-  }
-
-  #refuse(claim: Claim): -1 {
-    if (claim === 'publish' && !this.#refusing && !this.#over) {
-      this.#refusing = true
-      this.#publishRoom = -1
-      this.#tellFull()
-    }
-    return -1
   }
 
   #first(): void {
@@ -214,8 +205,7 @@ export class FileJournal implements Journal {
       numbersTo: this.#numbersTo,
       opens: this.#opens,
     }
-    this.#closed.push(batch)
-    this.#closedBytes += batch.length
+    this.#backlog.add(batch)
     this.#into.lastBatch = this.gathering
     this.gathering += 1
     this.#opens = false
@@ -230,7 +220,7 @@ export class FileJournal implements Journal {
       this.#place(0)
     } else this.#place(next)
     this.#assess()
-    this.#press()
+    this.#backlog.press()
     this.#pumpAfterTurn()
   }
 
@@ -298,13 +288,12 @@ export class FileJournal implements Journal {
 
   #pump(): void {
     if (this.#writing !== undefined || this.#over) return
-    if (this.#closed.length === 0 && this.#urged) {
+    if (this.#backlog.empty && this.#urged) {
       this.#close()
       this.#urged = false
     }
-    const batch = this.#closed.shift()
+    const batch = this.#backlog.take()
     if (batch === undefined) return
-    this.#closedBytes -= batch.length
     this.#writing = batch
     this.#writer.write(batch).then(this.#wrote, this.#failed)
   }
@@ -324,13 +313,13 @@ export class FileJournal implements Journal {
     const end = batch.image.base + sectorAfter(batch.start + batch.length)
     batch.segment.durableBytes = end
     this.#end = { segment: batch.segment.segment, end }
-    this.#committedBytes += batch.length
-    if (batch.image !== this.#image && this.#closed[0]?.image !== batch.image) this.#cache.unpin(batch.image)
+    this.#sinceSnapshot.committed(batch.length)
+    if (batch.image !== this.#image && this.#backlog.first?.image !== batch.image) this.#cache.unpin(batch.image)
     this.#telling = true
     this.#begin.listener.committed(batch.batch)
     this.#telling = false
     if (this.#over) return
-    this.#relieve()
+    this.#backlog.relieve()
     if (this.#waiting.length > 0) this.#release()
     this.#pump()
   }
@@ -365,7 +354,8 @@ export class FileJournal implements Journal {
 
   #stop(): void {
     this.#over = true
-    this.#publishRoom = this.#drainRoom = -1
+    this.#room.end()
+    this.#backlog.end()
     this.#cancelLazy?.()
     this.#cancelLazy = undefined
   }
@@ -386,25 +376,7 @@ export class FileJournal implements Journal {
     for (const one of ready) one.done()
   }
 
-  // ---- Pressure and room --------------------------------------------------------------------------------------------
-
-  #press(): void {
-    if (this.#pressed || this.#closedBytes < this.#pressureBytes) return
-    this.#pressed = true
-    this.#begin.clock.turn(() => this.#tellPressure())
-  }
-
-  #relieve(): void {
-    if (!this.#pressed || this.#closedBytes > this.#pressureBytes / 2) return
-    this.#pressed = false
-    this.#tellPressure()
-  }
-
-  #tellPressure(): void {
-    if (this.#over || this.#pressTold === this.#pressed) return
-    this.#pressTold = this.#pressed
-    this.#begin.listener.pressure(this.#pressed)
-  }
+  // ---- Room ---------------------------------------------------------------------------------------------------------
 
   /** The sum over all segments, when one came, went or was sealed: not per batch. */
   #recount(): void {
@@ -415,26 +387,10 @@ export class FileJournal implements Journal {
   /** How much may still be admitted: within the bytes allowed, and on a full disk within what is allocated already. */
   #assess(): void {
     if (this.#over) return
-    const { reserveBytes } = this.#begin.settings
     let room = this.bytesMax - this.#elsewhereBytes - this.#into.bytes
     if (this.#house.diskFull) room = Math.min(room, this.#into.fileBytes - this.#into.bytes + this.#house.readyBytes)
     room -= this.#at - this.#start
-    this.#drainRoom = room
-    const forPublish = room - reserveBytes
-    if (this.#refusing && forPublish > Math.min(reserveBytes / 8, BATCH_BYTES_MAX)) {
-      this.#refusing = false
-      this.#tellFull()
-    }
-    this.#publishRoom = this.#refusing ? -1 : forPublish
-  }
-
-  /** At the end of the turn, never inside a call of the core. */
-  #tellFull(): void {
-    this.#begin.clock.turn(() => {
-      if (this.#over || this.#refusalTold === this.#refusing) return
-      this.#refusalTold = this.#refusing
-      this.#begin.listener.full(this.#refusing)
-    })
+    this.#room.assess(room)
   }
 
   // ---- Reading, space, snapshots ------------------------------------------------------------------------------------
@@ -460,7 +416,7 @@ export class FileJournal implements Journal {
   }
 
   preserve(ranges: readonly Range[], done: (moved: readonly Range[] | undefined) => void): void {
-    this.#house.preserve(ranges, this.#drainRoom, done)
+    this.#house.preserve(ranges, this.#room.drain, done)
   }
 
   free(segments: readonly number[]): void {
@@ -468,21 +424,19 @@ export class FileJournal implements Journal {
   }
 
   cut(): Cut {
-    this.#cutAt.push({ batch: this.committed, bytes: this.#committedBytes })
-    if (this.#cutAt.length > 8) this.#cutAt.shift()
+    this.#sinceSnapshot.cut(this.committed)
     const { directory, chain } = this.#begin
     return { directory, batch: this.committed, chain: [...chain, { epoch: this.epoch, ...this.#end }] }
   }
 
   snapshotTaken(batch: number): void {
-    const cut = this.#cutAt.find((one) => one.batch === batch)
-    if (cut !== undefined) this.#snapshotAtBytes = cut.bytes
-    this.#cutAt = this.#cutAt.filter((one) => one.batch > batch)
+    this.#sinceSnapshot.taken(batch)
+    this.snapshotDue = false
     this.#house.snapshotTaken(batch)
   }
 
   get sinceSnapshotBytes(): number {
-    return this.#committedBytes - this.#snapshotAtBytes
+    return this.#sinceSnapshot.bytes
   }
 
   /** A disk that hangs is not waited for without end, or the claim would never be given away: what is on its way may still land, the successor decides. */

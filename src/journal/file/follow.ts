@@ -69,7 +69,6 @@ class FileFollower implements Follower {
   #caughtUpMs: number
   #behind = true
   #failures = 0
-  #complaint = ''
   #stopping = false
   #wake: () => void = () => undefined
   readonly #running: Promise<void>
@@ -132,8 +131,8 @@ class FileFollower implements Follower {
     this.#behind = false
     this.#state = 'warm'
     this.#failures = 0
-    if (this.#complaint !== '') log.info({ batch: this.#told?.batch ?? 0 }, 'the journal can be followed again')
-    this.#complaint = ''
+    if (this.#reason !== '') log.info({ batch: this.#told?.batch ?? 0 }, 'the journal can be followed again')
+    this.#reason = ''
     return grew
   }
 
@@ -300,8 +299,8 @@ class FileFollower implements Follower {
     // What the leader freed before it was read is everyday; the second time in a row is not.
     const complaint = error instanceof Error ? error.message : String(error)
     const everyday = (error instanceof Vanished || error instanceof ReadAnew) && this.#failures === 0
-    if (!everyday && this.#complaint === '') {
-      this.#complaint = complaint
+    if (!everyday && this.#reason === '') {
+      this.#reason = complaint
       log.warn({ error: complaint }, 'the journal cannot be followed: this node begins anew as soon as it can')
     }
     return Math.min(PAUSE_MS_MAX, pollMs * 2 ** Math.min(this.#failures++, 16))

@@ -80,6 +80,7 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
   refuseOrphans(snapshots.names, leadership.epoch, recovered)
   const segment = recovered.numbersTo + 1
   const { last } = recovered
+  let unusable = false
   // Without a batch to copy there never was one but headers, of which the last may yet vanish: nothing to read.
   const bytesRead =
     last === undefined
@@ -93,7 +94,10 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
           visitor,
           cluster,
           ...(from === undefined ? {} : { from }),
-          warn: (sentence) => log.warn({}, sentence),
+          warn: (sentence) => {
+            unusable = true
+            log.warn({}, sentence)
+          },
         })
   const batch = recovered.lastBatch + 1
   const { inventory } = recovered
@@ -134,7 +138,9 @@ async function openOrFail(options: OpenOptions): Promise<Journal> {
     numbersTo: segment,
     chain: cutChain(chain),
     sinceSnapshotBytes: bytesRead,
-    garbage,
+    // Until there is another, all that lies here, be it not listed in our chain, may be what the next start needs.
+    snapshotDue: unusable,
+    garbage: unusable ? [] : garbage,
     survey,
   })
 }

@@ -458,6 +458,47 @@ describe('space', () => {
     expect(replayed.texts).toEqual(['one'])
   })
 
+  it('rule 18: where the snapshot cannot be used nothing is deleted, and another is due', async () => {
+    const stage = await Stage.make()
+    const first = await stage.lead('a')
+    await fill(first.journal, 0, 3)
+    await first.leadership.release()
+    const second = await stage.lead('b')
+    await fill(second.journal, 3, 6)
+    await writeSnapshot(stage.as('b'), second.journal.cut(), [Buffer.from('s')])
+    second.journal.snapshotTaken(second.journal.committed)
+    const freed = Buffer.from(stage.disk.bytes(segment(1, 1)))
+    second.journal.free([1])
+    await settle()
+    expect(await stage.names('segments')).not.toContain('seg-0000000001-0000000001')
+    await second.leadership.release()
+    const third = await stage.lead('c')
+    expect([third.replayed.snapshotText, third.journal.snapshotDue]).toEqual(['s', false])
+    await third.leadership.release()
+    // A power failure takes the deletion back, and the snapshot is damaged.
+    const file = await stage.as('power').open(segment(1, 1), 'create')
+    await file.write([freed], 0)
+    await file.close()
+    const [name] = await stage.names('snapshots')
+    stage.disk.bytes(`${DIRECTORY}/snapshots/${name}`)[30] ^= 1
+    for (const node of ['d', 'e']) {
+      const { journal, leadership, replayed } = await stage.lead(node)
+      await settle()
+      expect([replayed.snapshotText, ids(replayed), journal.snapshotDue]).toEqual([undefined, ['0', '1', '2', '3', '4', '5'], true])
+      await leadership.release()
+    }
+    const last = await stage.lead('f')
+    await writeSnapshot(stage.as('f'), last.journal.cut(), [Buffer.from('new')])
+    last.journal.snapshotTaken(last.journal.committed)
+    await settle()
+    expect([last.journal.snapshotDue, (await stage.names('snapshots')).includes(name)]).toEqual([false, false])
+    await last.leadership.release()
+    const healed = await stage.lead('g')
+    await settle()
+    expect([healed.replayed.snapshotText, healed.journal.snapshotDue]).toEqual(['new', false])
+    expect(await stage.names('segments')).not.toContain('seg-0000000001-0000000001')
+  })
+
   it.each([13, 14, 15, 18])('rule 18: what a recycled file held is never read as new (%i facts)', async (facts) => {
     const stage = await Stage.make()
     const { journal } = await stage.lead('a', { spareSegments: 2 })
