@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { program, type Ready } from '../test/wire/node-process.ts'
+import { brokerTls } from '../test/support/certificates.ts'
 
 export interface Running {
   readonly pid: number
@@ -17,6 +18,8 @@ export interface Running {
   readonly amqp: number
   /** The same. */
   readonly websocket: number
+  /** Over TLS, by protocol; absent: none. */
+  readonly overTls?: Readonly<Record<string, number>>
   /** From the start of the process to the first accepted connection. */
   readonly startMs: number
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -63,6 +66,10 @@ export const peers: readonly Peer[] = [
         'limits.parkedMessages=10000',
         '--set',
         'log.level=error',
+        '--set',
+        `tls.certificate=${brokerTls.certificate}`,
+        '--set',
+        `tls.key=${brokerTls.key}`,
       ])
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
       let text = ''
@@ -75,7 +82,12 @@ export const peers: readonly Peer[] = [
       if (line === undefined) throw new Error(`the broker did not start: ${text}`)
       const ready: Ready = JSON.parse(line)
       const port = (name: string) => Number((ready.listeners[name] ?? '').split(':').at(-1))
-      return { ...(await running(child, port('mqtt'), port('stomp'), begun)), amqp: port('amqp'), websocket: port('websocket') }
+      return {
+        ...(await running(child, port('mqtt'), port('stomp'), begun)),
+        amqp: port('amqp'),
+        websocket: port('websocket'),
+        overTls: { mqtt: port('mqtts'), stomp: port('stomps'), amqp: port('amqps') },
+      }
     },
   },
   {

@@ -51,6 +51,11 @@ const flows: Readonly<Record<string, Flows>> = {
   'amqp-w1': { ...amqp, window: 1 },
   'amqp-w200': amqp,
   'amqp-w200-websocket': { ...amqp, subprotocol: 'amqp' },
+  'mqtt-q0-64B-tls': { ...mqtt, bytes: 64, window: 2000, tls: true },
+  'mqtt-q0-1K-tls': { ...mqtt, window: 500, tls: true },
+  'mqtt-q1-w100-tls': { ...mqtt, qos: 1, tls: true },
+  'stomp-w200-tls': { ...stomp, tls: true },
+  'amqp-w200-tls': { ...amqp, tls: true },
   'stomp-w1-no-consumer': { ...stomp, window: 1, subscribers: 0 },
 }
 
@@ -91,7 +96,8 @@ async function measureFlow(scenario: string, spec: Flows, peer: Peer): Promise<v
   const runs: Figures[] = []
   for (let i = 0; i < Number(values.runs); i++) {
     const broker = await fresh(peer)
-    const port = spec.subprotocol !== undefined ? broker.websocket : broker[spec.protocol]
+    const port =
+      spec.subprotocol !== undefined ? broker.websocket : spec.tls === true ? (broker.overTls?.[spec.protocol] ?? 0) : broker[spec.protocol]
     if (port > 0) runs.push(await generate({ task: 'flow', spec: { ...spec, port }, pid: broker.pid, seconds }))
     await broker.stop('SIGKILL')
   }

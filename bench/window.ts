@@ -1,6 +1,7 @@
 // What every flow of the load generator is made of: a socket or WebSocket, and a window of unanswered or unreceived messages.
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { createWebSocketStream, WebSocket } from 'ws'
 
 export interface FlowSpec {
@@ -8,6 +9,8 @@ export interface FlowSpec {
   readonly protocol: 'mqtt' | 'stomp' | 'amqp'
   /** Over WebSocket, by this name. */
   readonly subprotocol?: string
+  /** Over TLS: what the broker shows is taken. */
+  readonly tls?: boolean
   readonly bytes: number
   readonly window: number
   readonly qos: 0 | 1 | 2
@@ -32,15 +35,15 @@ export interface Flow {
   close(): void
 }
 
-export async function open({ port, subprotocol }: FlowSpec): Promise<Duplex> {
+export async function open({ port, subprotocol, tls = false }: FlowSpec): Promise<Duplex> {
   if (subprotocol !== undefined) {
     const ws = new WebSocket(`ws://127.0.0.1:${port}`, subprotocol)
     await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject))
     return createWebSocketStream(ws).on('error', () => {})
   }
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  const socket = tls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connect({ port, host: '127.0.0.1', noDelay: true })
   await new Promise((resolve, reject) => {
-    socket.once('connect', resolve)
+    socket.once(tls ? 'secureConnect' : 'connect', resolve)
     socket.once('error', reject)
   })
   socket.on('error', () => {})

@@ -282,7 +282,7 @@ export interface Delivery {
   readonly retained: boolean
   /** The first of its message group that goes to this consumer, where the configuration wants that told (JMSXGroupFirstForConsumer). */
   readonly groupFirst: boolean
-  /** Only on a message that was moved to a dead-letter queue. */
+  /** Only on a message that was moved to a dead-letter queue, or passed (`Consumer.pass`): why, and from where. */
   readonly dead: Readonly<{ reason: string; origin: Address }> | undefined
   /** By earlier consumers, oldest first; few have any. */
   readonly added: readonly Addition[] | undefined
@@ -334,6 +334,13 @@ export interface Consumer {
    * or restart. A message that has one expires no more: its client has half of it.
    */
   mark(tag: number, mark: number): Ticket
+  /**
+   * Moves an unsettled delivery of a durable message to a durable queue that this session alone holds and consumes, in one commit. It stays in the consumer's
+   * hands under its tag; given again it comes from there, `Delivery.dead` says where it was, and it expires no more. For a client that must not share what it
+   * was shown (MQTT QoS 2 out of a shared queue). `back`: when that queue goes with its session, what has no mark returns to the end of the queue it came from.
+   * Not to be shown before the ticket is done. Undefined: `session.refusal`.
+   */
+  pass(tag: number, to: Address, back: boolean): Readonly<{ ticket: Ticket; ref: EntryRef }> | undefined
   /**
    * Calls back once, after a turn in which nothing (more) could be handed to it: its queues have nothing ready, or its credit is used up. Needed where a
    * client asks for what there is and to be told that that was all (AMQP drain). A later call replaces an earlier one that has not been answered.

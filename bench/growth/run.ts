@@ -19,7 +19,8 @@ import { pin, remove } from '../peers.ts'
 import { spread } from './frames.ts'
 import { drawGrowth } from './plot.ts'
 
-export type Point = Readonly<{ size: number; perSecond: number; p99Ms: number; rssMiB: number }>
+/** CPU: of all threads of the broker, and of the load generator, for a message or delivery. */
+export type Point = Readonly<{ size: number; perSecond: number; p99Ms: number; rssMiB: number; cpuUs: number; loadCpuUs: number }>
 
 const { values } = parseArgs({
   options: {
@@ -84,8 +85,8 @@ const DIMENSIONS: Readonly<
         Array.from({ length: Math.min(1000, size - c * 1000) }, (_, i) => `SUBSCRIBE\nid:${i}\ndestination:/topic/growth.all\n\n\0`),
       )
       const frame = Buffer.from(`SEND\ndestination:/topic/growth.all\n\n${'x'.repeat(100)}\0`)
-      const { deliveriesPerSecond, p99Ms } = await spread(node.port('stomp'), { subscribe, send: () => frame, each: size, seconds })
-      return { size, perSecond: deliveriesPerSecond, p99Ms, rssMiB: await rss(node) }
+      const measured = await spread(node.port('stomp'), { subscribe, send: () => frame, frameBytesMin: 150, each: size, seconds, pid: node.pid })
+      return { size, ...measured, rssMiB: await rss(node) }
     },
   },
   selectors: {
@@ -98,8 +99,8 @@ const DIMENSIONS: Readonly<
       const body = 'x'.repeat(100)
       const frames = Array.from({ length: size }, (_, i) => Buffer.from(`SEND\ndestination:/queue/growth.selected\npart:p${i}\n\n${body}\0`))
       const send = (number: number): Buffer => frames[number % size] ?? Buffer.alloc(0)
-      const { deliveriesPerSecond, p99Ms } = await spread(node.port('stomp'), { subscribe, send, each: 1, seconds })
-      return { size, perSecond: deliveriesPerSecond, p99Ms, rssMiB: await rss(node) }
+      const measured = await spread(node.port('stomp'), { subscribe, send, frameBytesMin: 150, each: 1, seconds, pid: node.pid })
+      return { size, ...measured, rssMiB: await rss(node) }
     },
   },
 }
@@ -123,7 +124,7 @@ try {
       const more = ((point.rssMiB - last.rssMiB) * 2 ** 20) / Math.max(1, size - last.size)
       console.log(
         `${size.toLocaleString('en').padStart(12)}  ${Math.round(point.perSecond).toLocaleString('en').padStart(9)}/s (${((100 * point.perSecond) / first.perSecond).toFixed(0)} %)  ` +
-          `p99 ${point.p99Ms.toFixed(1)} ms  RSS ${point.rssMiB.toFixed(0)} MiB${size === first.size ? '' : `, ${more.toFixed(0)} B for each more`}`,
+          `CPU ${point.cpuUs.toFixed(2)} µs, of the load ${point.loadCpuUs.toFixed(2)} µs  p99 ${point.p99Ms.toFixed(1)} ms  RSS ${point.rssMiB.toFixed(0)} MiB${size === first.size ? '' : `, ${more.toFixed(0)} B for each more`}`,
       )
     }
     results[name] = { what, points }
@@ -165,8 +166,9 @@ async function work(node: Node, size: number): Promise<Point> {
     text += chunk
   })
   await new Promise((resolve) => child.once('close', resolve))
-  const { perSecond, answerP99Ms }: Readonly<{ perSecond: number; answerP99Ms: number }> = JSON.parse(text)
-  return { size, perSecond, p99Ms: answerP99Ms, rssMiB }
+  const { perSecond, answerP99Ms, brokerCpuUs, loadCpu }: Readonly<Record<'perSecond' | 'answerP99Ms' | 'brokerCpuUs' | 'loadCpu', number>> =
+    JSON.parse(text)
+  return { size, perSecond, p99Ms: answerP99Ms, rssMiB, cpuUs: brokerCpuUs, loadCpuUs: (loadCpu * 1e6) / perSecond }
 }
 
 /** Persistent messages of 100 B, with receipts. */

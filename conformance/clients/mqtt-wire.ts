@@ -14,6 +14,8 @@ export type Level = 3 | 4 | 5
 
 export class MqttWire {
   readonly inbox: Inbox<Received>
+  /** How many PUBLISH of QoS 1 and 2 the broker takes before the first is answered, as CONNACK says [MQTT5-3.2.2.3.3]; MQTT 3 has no such limit. */
+  receiveMaximum = 65_535
   readonly #trial: Trial
   readonly #name: string
   readonly #socket: Socket
@@ -101,6 +103,7 @@ export class MqttWire {
       return
     }
     this.#trial.line(`${this.#name} ← ${seen.cmd.toUpperCase()} ${hex(raw)}`)
+    if (seen.cmd === 'connack') this.receiveMaximum = seen.properties?.receiveMaximum ?? 65_535
     this.inbox.put(Object.assign(seen, { raw }) as Received)
   }
 }

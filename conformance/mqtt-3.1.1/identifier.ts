@@ -10,7 +10,7 @@ import { mustBe, mustEqual, notSupported, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { alwaysClean, connackOf, neverClean } from './connect.ts'
 import { acceptsAnyConnect, refuses } from './closes.ts'
-import { clientId, connected, connectedWith, connectPacket, durable, nameless, rawConnect } from './session.ts'
+import { ACCEPTED, clientId, connected, connectedWith, connectPacket, durable, nameless, rawConnect } from './session.ts'
 
 const SURROGATE = Buffer.from('eda080', 'hex')
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
@@ -67,14 +67,12 @@ export const identifier: Chapter = {
         await subscribe(one.wire, trial.name('t'), 1)
         await leave(one.wire)
         const two = await durable(trial, 'two')
-        mustEqual(two.sessionPresent, false, 'Session Present for a client that was never here')
         await subscribe(two.wire, trial.name('other'), 1)
         const from = await connected(trial, 'sender')
         await publish(from, trial.name('t'), 'for one', { qos: 1 })
         await publish(from, trial.name('other'), 'end', { qos: 1 })
         mustEqual((await takeUntil(two.wire, 'end')).length, 0, "the number of the other client's messages")
         const again = await durable(trial, 'one')
-        mustEqual(again.sessionPresent, true, 'Session Present for a client that has a session')
         mustEqual(text(await take(again.wire)), 'for one', 'the message of the session')
       },
       mutants: [
@@ -303,6 +301,8 @@ export const identifier: Chapter = {
         await subscribe(watch, trial.name('t'), 1)
         const wire = await empty(trial, false)
         wire.send(publishPacket(trial.name('t'), 'smuggled', { qos: 1 }))
+        const answer = await wire.inbox.next('CONNACK, or the end of the connection,')
+        if (answer?.cmd === 'connack' && answer.returnCode === 0) skip(ACCEPTED)
         await wire.closed('after a CONNECT with an empty identifier and CleanSession 0')
         await publish(watch, trial.name('t'), 'end', { qos: 1 })
         mustEqual((await takeUntil(watch, 'end')).length, 0, 'the number of messages behind a refused CONNECT that were delivered')

@@ -1,8 +1,9 @@
 // MQTT 3.1.1, 3.3 to 3.7: PUBLISH and its acknowledgements. What RETAIN asks is in retain.ts.
 import type { Chapter } from '../check.ts'
-import { leave, nextId, publish, publishPacket, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { leave, publish, publishPacket, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
 import { answers, changes, edits, is, never } from '../mqtt/mutants.ts'
+import { dropsAgain, forgetsPubrel, newAfterPuback, oneIdentifier, setsDup, takesNewForOld, takesNoNoticeOf } from '../mqtt/qos.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
 import { closesOn } from './closes.ts'
 import { connected, durable } from './session.ts'
@@ -221,10 +222,7 @@ export const publishing: Chapter = {
           mustEqual(message.dup, false, 'DUP')
         }
       },
-      mutants: [
-        changes('sends it with QoS 1', 'publish', (message) => publishPacket(message.topic, message.payload, { qos: 1 })),
-        changes('sets DUP', 'publish', (_, raw) => Buffer.concat([Buffer.from([(raw[0] ?? 0) | 8]), raw.subarray(1)])),
-      ],
+      mutants: [changes('sends it with QoS 1', 'publish', (message) => publishPacket(message.topic, message.payload, { qos: 1 })), setsDup],
     },
     {
       id: 'MQTT-4.3.2-1',
@@ -246,36 +244,16 @@ export const publishing: Chapter = {
         await publish(from, trial.name('t'), 'end', { qos: 1 })
         mustEqual((await takeUntil(again, 'end')).map(text).join(), 'not', 'what comes again')
       },
-      mutants: [
-        changes('sets DUP at once', 'publish', (message) => ({ ...message, dup: true })),
-        edits('takes no notice of PUBACK', () => () => ({ toBroker: (sent) => (is(sent, 'puback') ? 'drop' : undefined) })),
-        changes('does not send again', 'publish', (message) => (message.dup ? 'drop' : undefined)),
-        changes('gives every message the same identifier', 'publish', (message) => ({ ...message, messageId: 9 })),
-      ],
+      mutants: [setsDup, takesNoNoticeOf('puback'), dropsAgain, oneIdentifier],
     },
-    {
-      id: 'MQTT-4.3.2-2',
-      level: 'must',
-      says: 'QoS 1: the receiver answers PUBACK with the identifier, after which the same identifier is a new message whatever its DUP.',
-      how: 'Two messages with one identifier, the second with DUP, after PUBACK of the first: both are delivered.',
-      async run(trial) {
-        const wire = await connected(trial)
-        await subscribe(wire, trial.name('t'), 1)
-        const messageId = nextId()
-        for (const [payload, dup] of [
-          ['first', false],
-          ['second', true],
-        ] as const) {
-          await publish(wire, trial.name('t'), payload, { qos: 1, messageId, dup })
-          mustEqual(text(await take(wire)), payload, 'the message')
-        }
+    newAfterPuback(
+      connected,
+      {
+        id: 'MQTT-4.3.2-2',
+        says: 'QoS 1: the receiver answers PUBACK with the identifier, after which the same identifier is a new message whatever its DUP.',
       },
-      mutants: [
-        never('puback'),
-        answers('takes DUP for the same message', 'publish', ({ dup, messageId = 0 }) => (dup ? { cmd: 'puback', messageId } : undefined)),
-        changes('answers with another identifier', 'puback', () => ({ cmd: 'puback', messageId: 65535 })),
-      ],
-    },
+      [never('puback'), changes('answers with another identifier', 'puback', () => ({ cmd: 'puback', messageId: 65535 }))],
+    ),
     {
       id: 'MQTT-4.3.3-1',
       level: 'must',
@@ -305,7 +283,7 @@ export const publishing: Chapter = {
       },
       mutants: [
         never('pubrel'),
-        changes('sets DUP at once', 'publish', (message) => ({ ...message, dup: true })),
+        setsDup,
         edits('sends PUBLISH again in place of PUBREL', () => {
           let kept: Buffer | undefined
           let released = false
@@ -323,11 +301,8 @@ export const publishing: Chapter = {
             }
           }
         }),
-        edits('forgets PUBREL with the connection', () => {
-          let sent = 0
-          return () => ({ toClient: (packet) => (is(packet, 'pubrel') && sent++ > 0 ? 'drop' : undefined) })
-        }),
-        edits('takes no notice of PUBCOMP', () => () => ({ toBroker: (sent) => (is(sent, 'pubcomp') ? 'drop' : undefined) })),
+        forgetsPubrel,
+        takesNoNoticeOf('pubcomp'),
       ],
     },
     {
@@ -357,21 +332,7 @@ export const publishing: Chapter = {
           toBroker: (sent) => (is(sent, 'publish') && sent.dup ? [publishPacket(sent.topic, sent.payload), sent] : undefined),
         })),
         edits('does not answer what comes again', () => () => ({ toBroker: (sent) => (is(sent, 'publish') && sent.dup ? 'drop' : undefined) })),
-        edits('takes a new message for one that it has had', () => ({ toClient }) => {
-          const had = new Set<number>()
-          return {
-            toBroker: (sent) => {
-              if (!is(sent, 'publish') || sent.dup) return undefined
-              const { messageId = 0 } = sent
-              if (!had.has(messageId)) {
-                had.add(messageId)
-                return undefined
-              }
-              toClient({ cmd: 'pubrec', messageId })
-              return 'drop'
-            },
-          }
-        }),
+        takesNewForOld,
       ],
     },
   ],

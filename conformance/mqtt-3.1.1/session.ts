@@ -69,6 +69,9 @@ function tidy(trial: Trial, work: () => Promise<void>): void {
 
 type RawConnect = Readonly<{ name?: string; level?: number; flags?: number; first?: number; clean?: boolean; payload?: readonly Buffer[] }>
 
+/** Why a check that needs a refused CONNECT is not tried where the one with an empty identifier and CleanSession 0 is none (MQTT-3.1.3-8 tells it). */
+export const ACCEPTED = 'the broker takes an empty identifier with CleanSession 0'
+
 /** CONNECT with an empty identifier, which no generator writes for a session that is not clean. */
 export function nameless(trial: Trial, clean: boolean): Buffer {
   const login = [trial.user, trial.password].filter((part) => part !== undefined).map(string)

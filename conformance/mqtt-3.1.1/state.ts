@@ -1,35 +1,26 @@
 // MQTT 3.1.1, 4.1 to 4.6: what is stored, sent again, and in which order. The rules of each QoS are in publish.ts.
 import type { Chapter } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
-import { leave, nextId, publish, publishPacket, received, release, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { changes, edits, is } from '../mqtt/mutants.ts'
-import type { Mutant } from '../mutant.ts'
-import { mustEqual } from '../outcome.ts'
+import { type Clients, payloads, qosInOrder, swaps, topicsInOrder, toEverySession } from '../mqtt/order.ts'
+import { mustEqual, skip } from '../outcome.ts'
+import type { Trial } from '../trial.ts'
 import { alwaysClean } from './connect.ts'
 import { connected, durable } from './session.ts'
 
-/** Each message changes places with the one behind it. */
-const swaps = (says: string, which: (dup: boolean) => boolean): Mutant =>
-  edits(says, () => () => {
-    let kept: Buffer | undefined
-    return {
-      toClient: (message, raw) => {
-        if (!is(message, 'publish') || !which(message.dup)) return undefined
-        if (kept === undefined) {
-          kept = Buffer.from(raw)
-          return 'drop'
-        }
-        const first = kept
-        kept = undefined
-        return [raw, first]
-      },
-    }
-  })
+const clients: Clients = { connect: connected, keep: durable }
 
-async function payloads(wire: MqttWire, count: number): Promise<string> {
-  const seen: string[] = []
-  while (seen.length < count) seen.push(text(await take(wire)))
-  return seen.join()
+/** Whether a PUBLISH of QoS 2 that is sent again before PUBREL is a second message to this broker, on one connection (MQTT-4.3.3-2 says that it is not). */
+async function toldTwice(trial: Trial, watch: MqttWire): Promise<boolean> {
+  const wire = await connected(trial, 'twice')
+  const sent = publishPacket(trial.name('other'), 'again', { qos: 2 })
+  wire.send(sent)
+  await received(wire, sent.messageId ?? 0)
+  wire.send({ ...sent, dup: true })
+  await taken(wire, sent)
+  await publish(wire, trial.name('other'), 'so far', { qos: 2 })
+  return (await takeUntil(watch, 'so far')).length > 1
 }
 
 export const state: Chapter = {
@@ -39,7 +30,7 @@ export const state: Chapter = {
       id: 'MQTT-4.1.0-1',
       level: 'must',
       says: 'The state of a session is stored as long as the session lasts.',
-      how: 'Subscriptions, a message not yet taken, and one received but not yet released survive a lost connection, and a second one.',
+      how: 'Subscriptions, a message not yet taken, and one received but not yet released survive a lost connection, and a second one. What comes of a repeated PUBLISH is looked at where it is no second message on one connection either.',
       async run(trial) {
         const sender = await connected(trial, 'sender')
         const { wire } = await durable(trial, 'keeper')
@@ -47,6 +38,7 @@ export const state: Chapter = {
         const sent = publishPacket(trial.name('other'), 'half', { qos: 2 })
         const watch = await connected(trial, 'watch')
         await subscribe(watch, trial.name('other'), 2)
+        const twice = await toldTwice(trial, watch)
         wire.send(sent)
         await received(wire, sent.messageId ?? 0)
         wire.destroy()
@@ -58,7 +50,10 @@ export const state: Chapter = {
         third.send({ ...sent, dup: true })
         await taken(third, sent)
         await publish(watch, trial.name('other'), 'end', { qos: 2 })
-        mustEqual((await takeUntil(watch, 'end')).map(text).join(), 'half', 'what is delivered of a message that was sent again before PUBREL')
+        const got = (await takeUntil(watch, 'end')).map(text).join()
+        // Told by MQTT-4.3.3-2: nothing is known of what was stored.
+        if (twice) skip('the broker takes a PUBLISH that is sent again before PUBREL for a second message')
+        mustEqual(got, 'half', 'what is delivered of a message that was sent again before PUBREL')
       },
       mutants: [
         alwaysClean,
@@ -146,31 +141,7 @@ export const state: Chapter = {
         }),
       ],
     },
-    {
-      id: 'MQTT-4.5.0-1',
-      level: 'must',
-      says: 'A message that a server takes goes to every session whose subscriptions match it, connected or not.',
-      how: 'Three clients subscribe, by name and by wildcards; one is away. A message of QoS 1 reaches all.',
-      async run(trial) {
-        const name = trial.name('t')
-        const { wire: away } = await durable(trial, 'away')
-        await subscribe(away, `${name}/#`, 1)
-        await leave(away)
-        const [one, two] = [await connected(trial, 'one'), await connected(trial, 'two')]
-        await subscribe(one, `${name}/a`, 1)
-        await subscribe(two, `${name}/+`, 1)
-        await publish(await connected(trial, 'sender'), `${name}/a`, 'x', { qos: 1 })
-        const { wire: back } = await durable(trial, 'away')
-        for (const wire of [one, two, back]) mustEqual(text(await take(wire)), 'x', 'the message')
-      },
-      mutants: [
-        edits('delivers to the first session only', () => {
-          let count = 0
-          return () => ({ toClient: (message) => (is(message, 'publish') && count++ > 0 ? 'drop' : undefined) })
-        }),
-        alwaysClean,
-      ],
-    },
+    toEverySession(clients, [alwaysClean]),
     {
       id: 'MQTT-4.6.0-1',
       level: 'must',
@@ -188,7 +159,7 @@ export const state: Chapter = {
           mustEqual(await payloads(again, 6), '0,1,2,3,4,5', `the order in which messages of QoS ${qos} are sent again`)
         }
       },
-      mutants: [swaps('sends again in another order', (dup) => dup)],
+      mutants: [swaps('sends again in another order', ({ dup }) => dup)],
     },
     {
       id: 'MQTT-4.6.0-4',
@@ -221,70 +192,7 @@ export const state: Chapter = {
         }),
       ],
     },
-    {
-      id: 'MQTT-4.6.0-5',
-      level: 'must',
-      says: 'Every topic is an ordered one unless the server was told otherwise.',
-      how: 'Messages of one client to two topics in turn, by a wildcard subscription: each topic comes in its order.',
-      async run(trial) {
-        const wire = await connected(trial)
-        await subscribe(wire, `${trial.name('t')}/+`, 1)
-        const sender = await connected(trial, 'sender')
-        for (let count = 0; count < 12; count++) sender.send(publishPacket(`${trial.name('t')}/${count % 2}`, `${count}`, { qos: 1 }))
-        const seen: [string[], string[]] = [[], []]
-        for (let count = 0; count < 12; count++) {
-          const message = await take(wire)
-          seen[message.topic.endsWith('1') ? 1 : 0].push(text(message))
-        }
-        mustEqual(seen.map((one) => one.join()).join(' '), '0,2,4,6,8,10 1,3,5,7,9,11', 'the order of two topics')
-      },
-      mutants: [
-        edits('delivers one topic in another order', () => () => {
-          let kept: Buffer | undefined
-          return {
-            toClient: (message, raw) => {
-              if (!is(message, 'publish') || !message.topic.endsWith('1')) return undefined
-              const first = kept
-              kept = first === undefined ? Buffer.from(raw) : undefined
-              return first === undefined ? 'drop' : [raw, first]
-            },
-          }
-        }),
-      ],
-    },
-    {
-      id: 'MQTT-4.6.0-6',
-      level: 'must',
-      says: 'Messages of one client to one topic with one QoS are delivered in the order in which they came.',
-      how: 'Twenty messages of each QoS without a pause; also to a session that was away.',
-      async run(trial) {
-        const wire = await connected(trial)
-        await subscribe(wire, trial.name('t'), 2)
-        const { wire: away } = await durable(trial, 'away')
-        await subscribe(away, trial.name('t'), 2)
-        await leave(away)
-        const all = Array.from({ length: 20 }, (_, index) => `${index}`)
-        for (const qos of [0, 1, 2] as const) {
-          const sender = await connected(trial, `sender${qos}`)
-          const ids = all.map(() => nextId())
-          for (const [index, payload] of all.entries())
-            sender.send(publishPacket(trial.name('t'), payload, { qos, ...(qos === 0 ? {} : { messageId: ids[index] ?? 1 }) }))
-          if (qos === 2)
-            for (const messageId of ids) {
-              await received(sender, messageId)
-              await release(sender, messageId)
-            }
-          mustEqual(await payloads(wire, 20), all.join(), `the order of messages of QoS ${qos}`)
-        }
-        const { wire: back } = await durable(trial, 'away')
-        const stored: string[][] = [[], [], []]
-        while (stored[1]?.length !== 20 || stored[2]?.length !== 20) {
-          const message = await take(back)
-          stored[message.qos]?.push(text(message))
-        }
-        for (const qos of [1, 2]) mustEqual(stored[qos]?.join() ?? '', all.join(), `the order of stored messages of QoS ${qos}`)
-      },
-      mutants: [swaps('delivers in another order', () => true)],
-    },
+    topicsInOrder(clients, { id: 'MQTT-4.6.0-5', says: 'Every topic is an ordered one unless the server was told otherwise.' }),
+    qosInOrder(clients, 'MQTT-4.6.0-6'),
   ],
 }

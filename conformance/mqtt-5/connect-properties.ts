@@ -221,8 +221,9 @@ export const connectProperties: Chapter = {
           const told = propertiesOf(packet.raw).some(({ id }) => id === ID.reasonString || id === ID.userProperty)
           mustBe(!told, `${packet.cmd.toUpperCase()} has a reason string or user properties, and the client asked for none`)
         }
-        wire.send(Buffer.concat([publishBytes(topic, [], 'x', 0x32), publishBytes(topic, [], 'x', 0x34)]))
+        wire.send(publishBytes(topic, [], 'x', 0x32))
         silent(await wire.next('puback'))
+        wire.send(publishBytes(topic, [], 'x', 0x34))
         silent(await wire.next('pubrec'))
         for (const messageId of [1, 77]) {
           wire.send({ cmd: 'pubrel', messageId })

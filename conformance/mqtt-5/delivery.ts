@@ -3,22 +3,11 @@ import type { Chapter, Check } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
 import { leave, nextId, publish, publishPacket, received, release, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { answers, changes, edits, is, never, sees } from '../mqtt/mutants.ts'
-import type { Mutant } from '../mutant.ts'
+import { dropsAgain, forgetsPubrel, newAfterPuback, oneIdentifier, setsDup, takesNewForOld, takesNoNoticeOf } from '../mqtt/qos.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { client, keeper } from './clients.ts'
 import { pause } from './session.ts'
-
-const setsDup = changes('sets DUP at once', 'publish', (_, raw) => Buffer.concat([Buffer.of((raw[0] ?? 0) | 8), raw.subarray(1)]))
-const oneIdentifier = changes('gives every message the same identifier', 'publish', (message) =>
-  message.qos === 0 ? undefined : { ...message, messageId: 9 },
-)
-
-/** What is only sent again is kept from the client. */
-const dropsAgain = changes('does not send again', 'publish', (message) => (message.dup ? 'drop' : undefined))
-
-const takesNoNoticeOf = (cmd: 'puback' | 'pubcomp'): Mutant =>
-  edits(`takes no notice of ${cmd.toUpperCase()}`, () => () => ({ toBroker: (sent) => (is(sent, cmd) ? 'drop' : undefined) }))
 
 type Told = Pick<Check, 'id' | 'says' | 'how'>
 
@@ -140,29 +129,10 @@ export const delivery: Chapter = {
         answers('acknowledges what it has not taken', 'publish', ({ messageId = 0 }) => ({ cmd: 'puback', messageId, reasonCode: 0 })),
       ],
     },
-    {
+    newAfterPuback(client, {
       id: 'MQTT-4.3.2-5',
-      level: 'must',
       says: 'QoS 1: after PUBACK the same identifier is a new message, whatever its DUP.',
-      how: 'Two messages with one identifier, the second with DUP, after PUBACK of the first: both are delivered.',
-      async run(trial) {
-        const wire = await client(trial)
-        await subscribe(wire, trial.name('t'), 1)
-        const messageId = nextId()
-        for (const [payload, dup] of [
-          ['first', false],
-          ['second', true],
-        ] as const) {
-          await publish(wire, trial.name('t'), payload, { qos: 1, messageId, dup })
-          mustEqual(text(await take(wire)), payload, 'the message')
-        }
-      },
-      mutants: [
-        answers('takes DUP for the same message', 'publish', ({ dup, messageId = 0 }) =>
-          dup ? { cmd: 'puback', messageId, reasonCode: 0 } : undefined,
-        ),
-      ],
-    },
+    }),
     unused(
       {
         id: 'MQTT-4.3.3-1',
@@ -238,13 +208,7 @@ export const delivery: Chapter = {
         await last.ping()
         mustBe(!last.inbox.unread.some(({ cmd }) => cmd === 'pubrel'), 'PUBREL came again after PUBCOMP')
       },
-      mutants: [
-        edits('forgets PUBREL with the connection', () => {
-          let count = 0
-          return () => ({ toClient: (sent) => (is(sent, 'pubrel') && count++ > 0 ? 'drop' : undefined) })
-        }),
-        takesNoNoticeOf('pubcomp'),
-      ],
+      mutants: [forgetsPubrel, takesNoNoticeOf('pubcomp')],
     },
     {
       id: 'MQTT-4.3.3-6',
@@ -394,23 +358,7 @@ export const delivery: Chapter = {
           mustEqual(text(await take(wire)), payload, 'the message')
         }
       },
-      mutants: [
-        edits('takes a new message for one that it has had', () => ({ toClient }) => {
-          const had = new Set<number>()
-          return {
-            toBroker: (sent) => {
-              if (!is(sent, 'publish')) return undefined
-              const { messageId = 0 } = sent
-              if (!had.has(messageId)) {
-                had.add(messageId)
-                return undefined
-              }
-              toClient({ cmd: 'pubrec', messageId, reasonCode: 0 })
-              return 'drop'
-            },
-          }
-        }),
-      ],
+      mutants: [takesNewForOld],
     },
     {
       id: 'MQTT-4.3.3-13',

@@ -1,11 +1,9 @@
 // MQTT 5.0, 4.8.2: shared subscriptions. That No Local is none of theirs is MQTT-3.8.3-4.
-import type { IPublishPacket } from 'mqtt-packet'
 import type { Chapter } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
 import { acknowledge, leave, nextId, publish, take, takeUntil, text, subscribe, unsubscribe } from '../mqtt/acts.ts'
 import { packet, properties, string, u16 } from '../mqtt/bytes.ts'
 import { changes, edits, is, sees } from '../mqtt/mutants.ts'
-import type { Mutant } from '../mutant.ts'
 import { mustBe, mustEqual, notSupported, skip } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
 import { client, keeper } from './clients.ts'
@@ -34,16 +32,6 @@ async function refuses(trial: Trial, filter: string, word: string): Promise<void
 }
 
 const grantsAll = changes('accepts every filter', 'suback', (answer) => ({ ...answer, granted: answer.granted.map(() => 0) }))
-
-/** Grants what was asked for: by a subscription that is not shared, which is the same as long as there is one member. `deliver` says what stands for a message. */
-const asOwn = (deliver: (message: IPublishPacket) => readonly IPublishPacket[]): Mutant =>
-  edits('grants a member QoS 2', () => () => ({
-    toBroker: (sent) =>
-      is(sent, 'subscribe')
-        ? { ...sent, subscriptions: sent.subscriptions.map((each) => ({ ...each, topic: each.topic.replace(/^\$share\/[^/]*\//, '') })) }
-        : undefined,
-    toClient: (message) => (is(message, 'publish') ? deliver(message) : undefined),
-  }))
 
 export const shared: Chapter = {
   title: '4.8.2: shared subscriptions',
@@ -223,8 +211,10 @@ export const shared: Chapter = {
         mustEqual(`${second.messageId} ${text(second)}`, `${first.messageId} x`, 'what comes again')
         await acknowledge(again, second)
       },
-      mends: asOwn((message) => [message]),
-      mutants: [asOwn((message) => (message.dup ? [] : [message]))],
+      mutants: [
+        changes('forgets what was under way', 'publish', (message) => (message.dup ? 'drop' : undefined)),
+        changes('sends it with another identifier', 'publish', (message) => (message.dup ? { ...message, messageId: 4242 } : undefined)),
+      ],
     },
     {
       id: 'MQTT-4.8.2-5',
@@ -245,8 +235,11 @@ export const shared: Chapter = {
         await publish(sender, trial.name('t'), 'end', { qos: 2 })
         mustEqual((await takeUntil(two, 'end')).map(text).join(), '', 'what goes to another member')
       },
-      mends: asOwn((message) => [message]),
-      mutants: [asOwn((message) => (text(message) === 'end' ? [{ ...message, payload: 'x', messageId: 4242 }, message] : [message]))],
+      mutants: [
+        changes('sends it to another member', 'publish', (message) =>
+          text(message) === 'end' ? [{ ...message, payload: 'x', messageId: 4242 }, message] : undefined,
+        ),
+      ],
     },
     {
       id: 'MQTT-4.8.2-6',

@@ -44,6 +44,18 @@ export async function publish(wire: MqttWire, topic: string, payload: string | B
   await taken(wire, packet)
 }
 
+/** The same for several, sent as fast as the broker lets its clients: no more are under way than its Receive Maximum. */
+export async function publishAll(wire: MqttWire, packets: readonly IPublishPacket[]): Promise<void> {
+  const waiting: IPublishPacket[] = []
+  for (const packet of packets) {
+    const oldest = packet.qos > 0 && waiting.length >= wire.receiveMaximum ? waiting.shift() : undefined
+    if (oldest !== undefined) await taken(wire, oldest)
+    wire.send(packet)
+    if (packet.qos > 0) waiting.push(packet)
+  }
+  for (const packet of waiting) await taken(wire, packet)
+}
+
 /** Waits for the acknowledgements of a PUBLISH that was sent. */
 export async function taken(wire: MqttWire, { qos, messageId = 0 }: IPublishPacket): Promise<void> {
   if (qos === 0) return wire.ping()

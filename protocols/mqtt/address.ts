@@ -7,7 +7,7 @@
 //
 // Which topics may be published to and which subscriptions are granted is decided in `on/`.
 import { isUtf8 } from 'node:buffer'
-import type { Address, Broker, Pattern } from '../../src/api.ts'
+import type { Address, Broker, Delivery, Pattern } from '../../src/api.ts'
 import { fromSlashed, patternFromSlashed, toSlashed } from '../shared/naming.ts'
 import { ProtocolError } from './codec.ts'
 import { PROTOCOL_ERROR, TOPIC_INVALID } from './reasons.ts'
@@ -17,10 +17,11 @@ export const NAMESPACE = 'mqtt'
 
 /**
  * What a delivery's topic is made of: where it was sent, and of a plain queue (`$queue/…`) the queue itself, whatever brought it there (a dead letter,
- * a topic that is bound to it): a topic that does not match its filter finds no reader in many clients [MQTT-3.3.2-3].
+ * a topic that is bound to it): a topic that does not match its filter finds no reader in many clients [MQTT-3.3.2-3]. Also when the session has it since.
  */
-export function sentTo({ queue, to }: Readonly<{ queue: Address; to: Address }>): Address {
-  return queue.namespace === '' ? queue : to
+export function sentTo({ queue, to, dead }: Pick<Delivery, 'queue' | 'to' | 'dead'>): Address {
+  if (queue.namespace === '') return queue
+  return dead !== undefined && dead.origin.namespace === '' ? dead.origin : to
 }
 
 /** A session's own queue, whoever's it is. */

@@ -53,7 +53,7 @@ const SCENARIOS: readonly (readonly [name: string, ...steps: string[]])[] = [
   ['a filter with # in the middle', `${clean('m')}820a00010005612f232f6200`],
   ['packet identifier 0', `${clean('m')}3206000174000078`],
   ['a password without a user', '101000044d5154540442003c000161000170'],
-  ['a shared subscription of QoS 2', `${clean('n')}820f0001000a2473686172652f672f7402`],
+  ['a shared subscription of QoS 2', `${clean('n')}820f0001000a2473686172652f672f7402300400017478`],
 ]
 
 /** Where we answer otherwise, and why we are right, or what we decided. */
@@ -68,7 +68,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   'a filter with # in the middle': 'it ends the connection, we refuse the filter (0x80); [MQTT-4.7.1-2] leaves both',
   'packet identifier 0': 'it acknowledges what [MQTT-2.3.1-1] forbids',
   'a password without a user': 'it accepts what [MQTT-3.1.2-22] forbids',
-  'a shared subscription of QoS 2': 'it grants shared subscriptions and delivers nothing; we grant QoS 1, and do',
+  'a shared subscription of QoS 2': 'it grants shared subscriptions and delivers nothing; we do',
 }
 
 /** UNSUBSCRIBE from what nobody subscribed to, answered after everything before it. Twice, so that what the first waited for can leave. */

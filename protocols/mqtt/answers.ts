@@ -15,6 +15,8 @@ export function withReason(what: number, reason: number): number {
 export const FREE_ID = 1
 /** The next of the whole packets that were put aside. */
 export const SEND_PACKET = 2
+/** The oldest delivery that was to become this client's own has: it may be sent. */
+export const SEND_TAKEN = 4
 
 export class Answers {
   #tickets: number[] = []

@@ -510,18 +510,20 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(client.wire.state).toBe('open')
   })
 
-  it('share a queue in a group, with QoS 1 at most', async () => {
+  it('share a queue in a group, with a queue of its own for what is of QoS 2', async () => {
     const client = await connected(CONNECT_KEPT)
     // $share/g/t/#
     client.send('8211 0001 000c 2473686172652f672f742f23 02')
     expect(client.session.taken()).toEqual([
+      'declare mqtt session|a durable held',
+      'hold session|a 0',
+      'consume session|a',
       'declare mqtt share|g|t/# durable held',
-      'hold share|g|t/# 1',
-      'consume share|g|t/#',
+      'hold share|g|t/# 2',
       'bind ["t",{"wild":"rest"}] 1 if-durable drop never',
     ])
     client.session.commit()
-    expect(client.wire.taken()).toBe('9003000101')
+    expect(client.wire.taken()).toBe('9003000102')
     client.send('a210 0001 000c 2473686172652f672f742f23')
     expect(client.session.taken()).toEqual(['release share|g|t/#'])
     expect(client.consumer.taken()).toContain('drop share|g|t/#')

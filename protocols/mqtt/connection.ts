@@ -9,7 +9,7 @@ import type { BrokerError, Connection, Replies, Session, Wire } from '../../src/
 import { HeartBeat, type HeartBeatOwner } from '../shared/heart-beat.ts'
 import { isSessionQueue } from './address.ts'
 import { connackAccepted, connackRefused, disconnect, NO_WISHES } from './answers-five.ts'
-import { Answers, FREE_ID, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP } from './answers.ts'
+import { Answers, FREE_ID, SEND_PACKET, SEND_PUBACK, SEND_PUBCOMP, SEND_TAKEN } from './answers.ts'
 import * as codec from './codec.ts'
 import { ProtocolError } from './codec.ts'
 import { ACCEPTED } from './errors.ts'
@@ -330,6 +330,7 @@ export class MqttConnection implements Connection, Replies, codec.Frames, Link, 
   #act(what: number, packetId: number): void {
     if (what === SEND_PACKET) this.wire.write(this.answers.shiftPacket())
     else if (what === FREE_ID) this.outgoing?.free(packetId)
+    else if (what === SEND_TAKEN) this.outgoing?.taken()
     else if (what === CONNECTED) this.#connected(packetId === 1)
   }
 

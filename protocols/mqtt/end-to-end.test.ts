@@ -239,7 +239,7 @@ describe('MQTT end to end', () => {
     const other = await node.client()
     const whole = new Inbox(other)
     await other.subscribeAsync('t', { qos: 1 })
-    expect((await members[0].subscribeAsync('$share/g/t', { qos: 2 }))[0].qos).toBe(1)
+    expect((await members[0].subscribeAsync('$share/g/t', { qos: 2 }))[0].qos).toBe(2)
     await members[1].subscribeAsync('$share/g/t', { qos: 1 })
     const publisher = await node.client()
     for (let i = 0; i < 40; i++) await publisher.publishAsync('t', `m${i}`, { qos: 1 })
@@ -297,7 +297,7 @@ describe('MQTT end to end', () => {
     await publisher.publishAsync('$queue/a/b', '1', { qos: 1 })
     await publisher.publishAsync('$queue/a/b', '2', { qos: 2 })
     const raw = await node.raw()
-    raw.send('100d 0004 4d515454 04 02 003c 0001 61 820f 0001 000a 2471756575652f612f62 02')
+    raw.send('100d 0004 4d515454 04 02 003c 0001 61 820f 0001 000a 2471756575652f612f62 01')
     expect(await raw.take(9)).toBe('200200009003000101')
     const name = '000a2471756575652f612f62'
     const one = await raw.take(17)

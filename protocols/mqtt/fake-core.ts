@@ -116,6 +116,11 @@ export class FakeConsumer implements Consumer {
     return this.#session.ticket()
   }
 
+  pass(tag: number, to: Address, back: boolean) {
+    this.calls.push(`pass ${tag} ${to.path.join('|')}${back ? ' back' : ''}`)
+    return { ticket: this.#session.ticket(), ref: { queue: 1, sequence: 100 + tag } }
+  }
+
   whenIdle(): void {}
 
   close(): void {

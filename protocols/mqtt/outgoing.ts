@@ -4,6 +4,7 @@
 //     QoS 1   PUBLISH → sent ── PUBACK ──────────────────────────────────────────────→ settled (unanswered), id free
 //     QoS 2   PUBLISH → sent ── PUBREC, mark ─→ released, PUBREL once marked ── PUBCOMP → completed, settled (answered) ─ done → id free
 //             a delivery that comes back marked starts at `released` [MQTT-4.4.0-1]
+//             out of a shared or plain queue it becomes this client's own first (taking.ts); in a session that ends with its connection PUBREC settles it
 //
 // Packet identifiers of the session's own queue are 1 + sequence mod 65,535: the same after a reconnect, a restart, a takeover of the node, with no
 // record of them. Shared and plain queues take what is free. Who finds his identifier in use waits, and those after him, so that order is kept.
@@ -17,6 +18,7 @@ import { DIALECT_FIVE } from './format-five.ts'
 import type { Front } from './front.ts'
 import { writeFive } from './publish-writer-five.ts'
 import { PACKET_ID_NOT_FOUND, PROTOCOL_ERROR } from './reasons.ts'
+import { SETTLED, Taking, takenFrom } from './taking.ts'
 
 /** What a binding's tag and a hold's number say of a subscription: QoS, and with MQTT 5 the options that a delivery asks for. */
 export const QOS = 3
@@ -31,8 +33,10 @@ const SENT_1 = 0
 const SENT_2 = 1
 const RELEASED = 2
 const COMPLETED = 3
-/** What `#state` keeps of an identifier: its delivery's tag × this + one of the above. */
-const STATES = 4
+/** As `SENT_2`, and nothing is kept of it once PUBREC has come. */
+const SENT_2_HERE = 4
+/** What `#state` keeps of an identifier: its delivery's tag (0: settled) × this + one of the above. */
+const STATES = 8
 
 /** `Consumer.mark`: PUBREC has come; it was sent, and must not expire any more. */
 const MARK_RECEIVED = 1
@@ -48,9 +52,11 @@ export interface Link {
   readonly wire: Wire
   readonly answers: Answers
   /** Who it is; `five` is undefined for the other versions. */
-  readonly own: Readonly<{ five: Five | undefined }>
+  readonly own: Readonly<{ five: Five | undefined; kept: boolean; queue: Address | undefined }>
   /** The ticket of the session's last call. */
   lastTicket: number
+  /** A call was made that needs an answer. */
+  owe(ticket: number, what: number, packetId: number): void
   /** Writes the answers that are due. */
   answer(): void
   lose(reason: string): void
@@ -81,6 +87,8 @@ export class Outgoing implements Sink {
   readonly #granted = new Map<string, number>()
   #lastQueue: Address | undefined = undefined
   #lastGranted = 0
+  /** Made with the first shared or plain queue that is granted QoS 2. */
+  #taking: Taking | undefined = undefined
 
   constructor(link: Link, session: Session) {
     this.#link = link
@@ -105,6 +113,7 @@ export class Outgoing implements Sink {
     }
     this.#granted.set(key, granted)
     this.#lastQueue = undefined
+    if ((granted & QOS) === 2) this.#taking ??= new Taking(this.#link, this.#session)
     return true
   }
 
@@ -119,15 +128,18 @@ export class Outgoing implements Sink {
     this.#granted.delete(key)
     this.#lastQueue = undefined
     const waiting = this.#waiting
-    if (!waiting.some((delivery) => keyOf(delivery.queue) === key)) return
-    this.#waiting = waiting.filter((delivery) => keyOf(delivery.queue) !== key)
-    for (const delivery of waiting) if (keyOf(delivery.queue) === key) this.#reject(delivery, UNSENT)
+    const isOfIt = (delivery: Delivery): boolean => delivery.tag !== SETTLED && keyOf(delivery.queue) === key
+    if (!waiting.some(isOfIt)) return
+    this.#waiting = waiting.filter((delivery) => !isOfIt(delivery))
+    for (const delivery of waiting) if (isOfIt(delivery)) this.#reject(delivery, UNSENT)
   }
 
   // ---- Deliveries -----------------------------------------------------------------------------------------------------
 
-  deliver(delivery: Delivery): void {
-    this.#owedBytes += delivery.message.head.length + delivery.message.body.length
+  deliver(given: Delivery): void {
+    this.#owedBytes += given.message.head.length + given.message.body.length
+    const delivery = this.#taking === undefined ? given : this.#taken(this.#taking, given)
+    if (delivery === undefined) return
     // A delivery that must wait for an identifier holds back those after it, save those that need none.
     if (delivery.tag !== 0 && this.#waiting.length > 0) this.#waiting.push(delivery)
     else if (!this.#send(delivery)) this.#waiting.push(delivery)
@@ -156,19 +168,34 @@ export class Outgoing implements Sink {
     if (!high) this.flush()
   }
 
-  /** false: its packet identifier is in use. */
+  /** Of QoS 2, and of a queue that others take from too: made this client's own first. Undefined: it is gone meanwhile. */
+  #taken(taking: Taking, delivery: Delivery): Delivery | undefined {
+    if (delivery.tag === 0 || this.#consumer === undefined || this.#isOwn(delivery)) return delivery
+    if ((this.#grantedFor(delivery.queue) & QOS) !== 2) return delivery
+    const message = this.#ours(delivery.message)
+    if (message === undefined || qosOf(message) !== 2) return delivery
+    const taken = taking.take(this.#consumer, delivery)
+    if (taken === undefined) this.#owedMessages++
+    return taken
+  }
+
+  /** false: its packet identifier is in use, or it is not this client's own yet. */
   #send(delivery: Delivery): boolean {
+    if (this.#taking?.waits(delivery) === true) return false
     const message = this.#ours(delivery.message)
     if (message === undefined) return this.#reject(delivery, UNREPRESENTABLE)
     const own = this.#isOwn(delivery)
+    const from = own ? takenFrom(delivery) : delivery.queue
+    const taken = delivery.tag === SETTLED || (own && from !== undefined)
     // Of other origin: durable → 1, else 0. Never above what the publisher gave nor what the subscription was granted [MQTT-3.8.4-6].
-    const options = own ? this.#grantedBy(delivery.tags) : this.#grantedFor(delivery.queue)
+    const granted = from === undefined ? this.#grantedBy(delivery.tags) : this.#grantedFor(from)
+    const options = taken ? (granted & ~QOS) | 2 : granted
     const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), options & QOS)
     // [MQTT5-3.3.1-12] [MQTT5-3.3.1-13]
     const asPublished = this.#five !== undefined && (options & AS_PUBLISHED) !== 0 && (message.head[0] & 4) !== 0
     const retain = delivery.retained || asPublished ? 1 : 0
     if (qos === 0) {
-      if (!this.#write(delivery, message, own, options, 0x30 | retain, 0)) return true
+      if (!this.#write(delivery, message, from, options, 0x30 | retain, 0)) return true
       this.#settle(delivery.tag)
       return true
     }
@@ -181,19 +208,20 @@ export class Outgoing implements Sink {
     }
     // [MQTT-3.3.1-1] What another member of a group may have seen is no re-delivery to this client.
     const duplicate = own && delivery.maybeSeen ? 8 : 0
-    if (!this.#write(delivery, message, own, options, 0x30 | duplicate | (qos << 1) | retain, packetId)) return true
-    this.#state.set(packetId, delivery.tag * STATES + (qos === 1 ? SENT_1 : SENT_2))
+    if (!this.#write(delivery, message, from, options, 0x30 | duplicate | (qos << 1) | retain, packetId)) return true
+    this.#state.set(packetId, Math.max(0, delivery.tag) * STATES + (qos === 1 ? SENT_1 : own ? SENT_2 : SENT_2_HERE))
     // [MQTT5-4.3.3-7] Its client may keep the identifier until PUBREL: another message must not come by it in between.
-    if (qos === 2 && delivery.message.expiresAtMs !== 0 && delivery.mark === 0) this.#note(this.#consumer?.mark(delivery.tag, MARK_SENT) ?? 0)
+    if (qos === 2 && own && !taken && delivery.message.expiresAtMs !== 0 && delivery.mark === 0)
+      this.#note(this.#consumer?.mark(delivery.tag, MARK_SENT) ?? 0)
     return true
   }
 
   /** false: it was not, and the delivery is settled. */
-  #write(delivery: Delivery, message: Message, own: boolean, options: number, first: number, packetId: number): boolean {
+  #write(delivery: Delivery, message: Message, from: Address | undefined, options: number, first: number, packetId: number): boolean {
     const { front, wire } = this.#link
     const five = this.#five
     if (five === undefined) return front.writer.write(wire, message, sentTo(delivery), first, packetId) || !this.#reject(delivery, UNNAMEABLE)
-    const packet = { first, packetId, identifiers: this.#identifiersOf(five, delivery, own, options), nowMs: front.broker.clock.wallMs() }
+    const packet = { first, packetId, identifiers: this.#identifiersOf(five, delivery, from, options), nowMs: front.broker.clock.wallMs() }
     switch (writeFive(wire, front.topics, five, message, delivery, packet)) {
       case 'written':
         return true
@@ -206,8 +234,8 @@ export class Outgoing implements Sink {
     }
   }
 
-  #identifiersOf(five: Five, delivery: Delivery, own: boolean, options: number): readonly number[] {
-    if (own) return five.identifiers.of(delivery.to, (options & NOT_OWN) === 0)
+  #identifiersOf(five: Five, delivery: Delivery, from: Address | undefined, options: number): readonly number[] {
+    if (from === undefined) return five.identifiers.of(delivery.to, (options & NOT_OWN) === 0)
     return options < IDENTIFIER ? NO_IDENTIFIERS : [Math.floor(options / IDENTIFIER)]
   }
 
@@ -226,7 +254,7 @@ export class Outgoing implements Sink {
 
   #reject(delivery: Delivery, outcome: Outcome): true {
     if (delivery.tag === 0 || this.#consumer === undefined) return true
-    this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
+    if (delivery.tag !== SETTLED) this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
     this.#owedMessages++
     return true
   }
@@ -293,6 +321,10 @@ export class Outgoing implements Sink {
         this.#note(ticket)
         return this.#answer(SEND_PUBREL, packetId)
       }
+      case SENT_2_HERE:
+        this.#state.set(packetId, RELEASED)
+        if (tag !== 0) this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
+        return this.#answer(SEND_PUBREL, packetId)
       case RELEASED:
         return this.#answer(SEND_PUBREL, packetId)
       default:
@@ -304,10 +336,13 @@ export class Outgoing implements Sink {
     const state = this.#state.get(packetId)
     if (state === undefined) return
     if (state % STATES === SENT_1) throw new ProtocolError('PUBREC for a message of QoS 1', PROTOCOL_ERROR)
-    if (state % STATES !== SENT_2) return
-    const tag = Math.floor(state / STATES)
+    if (state % STATES === SENT_2 || state % STATES === SENT_2_HERE) this.#complete(packetId, Math.floor(state / STATES))
+  }
+
+  /** Its identifier is not used again before its settlement is durable: after a crash the same number must not mean two messages. */
+  #complete(packetId: number, tag: number): void {
     this.#state.set(packetId, tag * STATES + COMPLETED)
-    this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
+    if (tag !== 0) this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
     this.#owedMessages++
     this.#answer(FREE_ID, packetId)
   }
@@ -320,14 +355,10 @@ export class Outgoing implements Sink {
       case SENT_1:
         throw new ProtocolError('PUBCOMP for a message of QoS 1', PROTOCOL_ERROR)
       case SENT_2:
+      case SENT_2_HERE:
         throw new ProtocolError('PUBCOMP before PUBREC', PROTOCOL_ERROR)
-      case RELEASED: {
-        // Not used again before its settlement is durable: after a crash the same number must not mean two messages.
-        this.#state.set(packetId, tag * STATES + COMPLETED)
-        this.#note(this.#consumer?.settle(tag, tag, ACCEPTED, true) ?? 0)
-        this.#owedMessages++
-        return this.#answer(FREE_ID, packetId)
-      }
+      case RELEASED:
+        return this.#complete(packetId, tag)
       default:
     }
   }
@@ -337,6 +368,13 @@ export class Outgoing implements Sink {
     const state = this.#state.get(packetId)
     if (state === undefined || state % STATES !== COMPLETED) return
     this.#state.delete(packetId)
+    this.#sendWaiting()
+    this.flush()
+  }
+
+  /** The oldest delivery that was to become this client's own has. */
+  taken(): void {
+    this.#taking?.done()
     this.#sendWaiting()
     this.flush()
   }

@@ -5,6 +5,7 @@ import { sentTo, type Topics } from './address.ts'
 import { lengthBytes, writeLength } from './codec.ts'
 import type { Five } from './five.ts'
 import { PROPERTY, PropertyWriter } from './properties.ts'
+import { takenFrom } from './taking.ts'
 
 /** Larger payloads are given to the wire as they are. */
 const COPIED_BYTES_MAX = 256
@@ -76,10 +77,11 @@ export function writeFive(wire: Wire, topics: Topics, five: Five, message: Messa
 }
 
 /** What the broker says of a dead letter, and of the first of a group; it is not in the message. */
-function saidBeside(topics: Topics, { dead, groupFirst }: Delivery): Buffer {
+function saidBeside(topics: Topics, delivery: Delivery): Buffer {
+  const { dead, groupFirst } = delivery
   const properties = new PropertyWriter()
   if (groupFirst) properties.pair('JMSXGroupFirstForConsumer', 'true')
-  if (dead === undefined) return properties.take()
+  if (dead === undefined || takenFrom(delivery) !== undefined) return properties.take()
   const origin = topics.name(dead.origin)
   if (origin !== undefined) properties.pair('original-destination', Buffer.from(origin).toString())
   properties.pair('dlqDeliveryFailureCause', dead.reason.replaceAll('\0', ''))

@@ -34,7 +34,7 @@ export const schema: Readonly<Record<string, unknown>> = {
       enum: ['redeliver', 'reject'],
       default: 'redeliver',
       description:
-        'What NACK does: count a failure and deliver again (to the dead-letter queue after failuresMax), or to the dead-letter queue at once.',
+        'What NACK does: count a failure and deliver again (to the dead-letter queue after failuresMax), or to the dead-letter queue at once. That keeps durable messages only.',
     },
     staleAck: {
       enum: ['error', 'ignore'],

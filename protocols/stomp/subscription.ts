@@ -70,7 +70,12 @@ export class Subscription implements BrowseSink {
   #queueNumber = 0
   // What the last delivery began with, and its head as this version writes it: mostly the same for the next.
   #prefixTo: Address | undefined
+  #prefixQueue = 0
   #prefix: Uint8Array = EMPTY
+  /** Of it, what stands before `message-id`. */
+  #beforeIdBytes = 0
+  /** Of the header `ack`; made when there is one to write. */
+  #ackPrefix: Uint8Array | undefined
   #headOf: Message | undefined
   #head: Uint8Array = EMPTY
   #untold: { tag: number; reason: string }[] | undefined
@@ -261,7 +266,7 @@ export class Subscription implements BrowseSink {
 
   #write(delivery: Delivery, message: Message): void {
     const output = this.#owner.output
-    if (delivery.to !== this.#prefixTo || delivery.dead !== undefined) this.#makePrefix(delivery)
+    if (delivery.to !== this.#prefixTo || delivery.ref.queue !== this.#prefixQueue || delivery.dead !== undefined) this.#makePrefix(delivery)
     // What another protocol's sender calls its message stands first in a translated head. 1.0 and 1.1 acknowledge by message-id, so there it is ours.
     const named = message === delivery.message ? 0 : afterMessageId(message.head)
     const latest = this.#owner.version === '1.2'
@@ -269,13 +274,23 @@ export class Subscription implements BrowseSink {
     const body = message.body
     const inline = body.length < REFERENCE_BYTES
     output.begin(this.#prefix.length + head.length + FIXED_BYTES + (inline ? body.length : 0))
-    output.copy(this.#prefix)
-    let text = latest && named > 0 ? '' : `message-id:${delivery.ref.queue}-${delivery.ref.sequence}\n`
-    if (delivery.tag !== 0 && latest) text += `ack:${this.options.number}-${delivery.tag}\n`
+    if (latest && named > 0) output.copy(this.#prefix.subarray(0, this.#beforeIdBytes))
+    else {
+      output.copy(this.#prefix)
+      output.number(delivery.ref.sequence)
+      output.byte(LF)
+    }
+    if (delivery.tag !== 0 && latest) {
+      this.#ackPrefix ??= Buffer.from(`ack:${this.options.number}-`)
+      output.copy(this.#ackPrefix)
+      output.number(delivery.tag)
+      output.byte(LF)
+    }
+    let text = ''
     if (delivery.maybeSeen || delivery.attempts > 1) text += 'redelivered:true\n'
     if (delivery.retained) text += 'ActiveMQ.Retained:true\n'
     if (delivery.groupFirst) text += 'JMSXGroupFirstForConsumer:true\n'
-    output.ascii(text)
+    if (text !== '') output.ascii(text)
     if (head.length > 0) output.copy(head)
     output.byte(LF)
     if (inline) {
@@ -303,8 +318,10 @@ export class Subscription implements BrowseSink {
       text += `original-destination:${escape(owner.nameOf(dead.origin) ?? owner.nameOf(delivery.to) ?? '', version)}\n`
       text += `dlqDeliveryFailureCause:${escape(dead.reason, version)}\n`
     }
-    this.#prefix = Buffer.from(text)
+    this.#beforeIdBytes = Buffer.byteLength(text)
+    this.#prefix = Buffer.from(`${text}message-id:${delivery.ref.queue}-`)
     this.#prefixTo = dead === undefined ? delivery.to : undefined
+    this.#prefixQueue = delivery.ref.queue
   }
 
   #relabelled(message: Message, from: number): Uint8Array {

@@ -1,6 +1,5 @@
 // `npm run conformance:peers`: installs and starts the brokers beside ours that this machine offers, runs the suites against each and ours, and writes
-// docs/conformance from what was seen. `--only NAME,…`, `--suite NAME,…`, `--keep` (starts them, prints where they listen, waits for an interrupt),
-// `--confirm` (a failure stands only if the run before has it too), `--write` (from the last runs, runs nothing), `--folder DIR` (what is installed and kept; BASCULE_PEERS).
+// docs/conformance from what was seen. What it can be told is in USAGE.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +18,21 @@ import { writeDocuments } from './documents.ts'
 import type { Peer, Running } from './peer.ts'
 import { peers } from './peers.ts'
 
+const USAGE = `npm run conformance:peers -- [flags]
+
+Installs and starts the brokers that stand beside ours, one after another, runs every suite that each can run, and writes docs/conformance from what was seen.
+
+  --only NAME,…    of ${['bascule', ...peers.map(({ name }) => name)].join(', ')}
+  --suite NAME,…   of ${suites.map(({ name }) => name).join(', ')}
+  --confirm        a failure stands only if the run before has it too
+  --write          writes from the last runs and runs nothing
+  --keep           starts them, prints where they listen, and waits for an interrupt
+  --folder DIR     what is installed and kept, reports too; or BASCULE_PEERS (a folder of its own among the temporary files)
+  --patience MS    how long an answer may take (4000); what fails is tried again with twice that
+  --parallel N     checks under way at once (16)
+
+With --only or --suite the documents are written only if the folder has reports of all the others from earlier runs.`
+
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
@@ -29,6 +43,7 @@ const { values } = parseArgs({
     keep: { type: 'boolean' },
     write: { type: 'boolean' },
     confirm: { type: 'boolean' },
+    help: { type: 'boolean' },
   },
 })
 const { folder } = values
@@ -51,9 +66,10 @@ const all = [bascule, ...peers]
 const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name))
 const named = suites.filter(({ name }) => values.suite === undefined || values.suite.split(',').includes(name))
 
-if (values.keep === true) await keep()
+if (values.help === true) console.log(USAGE)
+else if (values.keep === true) await keep()
 else if (values.write !== true) for (const peer of chosen) await ask(peer)
-if (values.keep !== true) write()
+if (values.keep !== true && values.help !== true) write()
 
 async function begun(peer: Peer): Promise<Running | undefined> {
   const missing = peer.install(folder)
@@ -134,5 +150,9 @@ function write(): void {
       return existsSync(file) ? [reportIn(file)] : []
     }),
   }))
-  writeDocuments(found.filter(({ reports: of }) => of.length > 0))
+  // Of a part, in a folder that has nothing of the rest, the pages would be pages of that part alone.
+  const missing = found.filter(({ reports: of }) => of.length === 0).map(({ peer }) => peer.name)
+  const part = values.only !== undefined || values.suite !== undefined
+  if (part && missing.length > 0) console.log(`docs/conformance stays as it is: ${reports} has no report of ${missing.join(', ')}`)
+  else writeDocuments(found.filter(({ reports: of }) => of.length > 0))
 }

@@ -374,7 +374,7 @@ function ruleProperties(withDefaults: boolean): Readonly<Record<string, Schema>>
       type: 'string',
       default: destinations.deadLetter,
       description:
-        'Queue that gets what failed too often or was rejected, its name in dots; `{name}` in it stands for the name of the queue it came from. Empty: such messages are dropped and counted.',
+        'Queue that gets durable messages that failed too often or were rejected (others are dropped and counted), its name in dots; `{name}` in it stands for the name of the queue it came from. Empty: such messages are dropped and counted.',
     },
     failuresMax: integer(destinations.failuresMax, 'Failures after which a message is dead. 0: never.', 0, 65_535),
     redeliveryDelayMs: integer(destinations.redeliveryDelayMs, 'Wait before a failed message is given out again.', 0),

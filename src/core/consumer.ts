@@ -11,6 +11,7 @@ import type { Queue } from './queue.ts'
 import type { Seat } from './seat.ts'
 import type { Selector } from './selector/selector.ts'
 import type { LiveSession } from './session.ts'
+import { mayPass, pass } from './passing.ts'
 import { settleEntry } from './settlement.ts'
 
 /** Tags between the oldest unsettled delivery and the newest: beyond this the oldest must be settled first. */
@@ -229,6 +230,27 @@ export class CoreConsumer implements Consumer {
     return live.batches.ticket(this.session, true)
   }
 
+  pass(tag: number, to: Parameters<Consumer['pass']>[1], back: boolean): ReturnType<Consumer['pass']> {
+    const live = this.#live
+    const at = tag & (this.#ring.length - 1)
+    const row = tag < this.#first || tag > this.#last ? 0 : this.#ring[at]
+    const queue = live.findQueue(own(to))
+    if (row === 0 || this.#isClaimed(row) || queue === undefined) {
+      this.session.refuse(new CodedError('not-found', 'no delivery of this number is unsettled, or there is no such queue'))
+      return undefined
+    }
+    if (!mayPass(live, row, queue)) {
+      this.session.refuse(new CodedError('invalid', 'a message is passed to another queue, and a durable one to a durable queue'))
+      return undefined
+    }
+    const passed = pass(live, row, queue, back)
+    this.#ring[at] = passed
+    return {
+      ticket: live.batches.ticket(this.session, live.facts.uncommitted),
+      ref: { queue: queue.number, sequence: live.state.entries.double(passed, SEQUENCE) },
+    }
+  }
+
   whenIdle(run: () => void): void {
     if (this.over) return
     this.idle = run
@@ -269,6 +291,8 @@ export class CoreConsumer implements Consumer {
         this.#claims--
         entries.set(row, OWNER, 0)
       } else if (entries.get(row, STATE) === STATE_OF.locked) live.places.putBack(queue, row, 0)
+      // Passed, and not committed: it is ready then.
+      else entries.set(row, OWNER, 0)
     }
   }
 

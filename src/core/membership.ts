@@ -9,6 +9,7 @@ import { writeSession } from './cold-facts.ts'
 import type { Live } from './live.ts'
 import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
+import { returnLent } from './passing.ts'
 import { EVENT, REASON } from './recorder.ts'
 import { journalFull } from './refusals.ts'
 import { LiveSession } from './session.ts'
@@ -239,7 +240,10 @@ export class Membership {
   /** The session holds the queue no more; the last one to let go of a held queue removes it. True: the journal was told. */
   letGo(record: SessionRecord, queue: Queue): boolean {
     const live = this.#live
-    if (queue.lifetime !== 'permanent' && (queue.holders?.size ?? 0) <= 1) return live.dropQueue(queue)
+    if (queue.lifetime !== 'permanent' && (queue.holders?.size ?? 0) <= 1) {
+      if (queue.durable) returnLent(live, queue)
+      return live.dropQueue(queue)
+    }
     if (queue.durable && record.recorded && record.keepMs > 0) {
       return live.facts.admit(FACT.release, live.facts.writer.reset().u32(record.number).u32(queue.number), 'drain')
     }

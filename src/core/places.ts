@@ -7,7 +7,7 @@
 // It is what the state tells of its changes (`StateHooks`) while this node leads. Who is given a ready entry is `dispatch.ts`.
 // Hot room: columns, nothing is made for an entry.
 import { DEADLINE } from './deadlines.ts'
-import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, STATE, STATE_OF } from './entries.ts'
+import { ENTRY_FLAG, FLAGS, MESSAGE, NEXT, OWNER, STATE, STATE_OF } from './entries.ts'
 import type { Live } from './live.ts'
 import { EXPIRES } from './messages.ts'
 import type { Queue } from './queue.ts'
@@ -65,10 +65,12 @@ export class Places implements StateHooks {
       return
     }
     const queue = this.#live.state.queueOf(row)
-    if (queue.gate !== undefined && this.#live.transactions.holds(queue, row)) return
+    const passed = entries.get(row, OWNER) !== 0
+    if (!passed && queue.gate !== undefined && this.#live.transactions.holds(queue, row)) return
     queue.held.unlink(row)
     queue.pending--
     this.#settleIn(queue, row)
+    if (passed) this.#live.dispatch.keep(queue, row)
   }
 
   placed(queue: Queue, row: number): void {
@@ -114,7 +116,7 @@ export class Places implements StateHooks {
     const state = entries.get(row, STATE)
     if (messages.double(entries.get(row, MESSAGE), EXPIRES) !== 0) this.#live.deadlines.clear(row, DEADLINE.expiry)
     if (state === STATE_OF.delayed || state === STATE_OF.leased) this.#live.deadlines.clear(row, DEADLINE.wake)
-    else if (state === STATE_OF.locked) this.#live.dispatch.forget(row)
+    else if (state === STATE_OF.locked || state === STATE_OF.pending) this.#live.dispatch.forget(row)
     // Its message group may be another's turn now.
     if (queue.groups !== undefined && queue.readyCount !== 0) this.#live.touch(queue)
     this.hasRoom(queue)

@@ -45,7 +45,7 @@ export const FACT = {
   returned: 19,
   /** queue u32, sequence f64, mark u8 */
   mark: 20,
-  /** queue u32, sequence f64, to queue u32, dead u8, then of a dead letter why and origin, of what its owner moved via u32: entry moved, message kept. */
+  /** queue u32, sequence f64, to queue u32, dead u8, then of a dead letter and of what a session made its own why and origin, of what its owner moved via u32: entry moved, message kept. */
   moved: 21,
   /** session u32, key u32, set u8 */
   note: 22,

@@ -5,7 +5,7 @@
 //     client-final  c=<first header>,r=<both nonces>,p=<proof>  ▶
 //                 ◀ server-final  v=<our proof>
 //
-// Channels are not bound: there is no TLS to bind to. Whoever has no name here is answered as anybody else, to the end.
+// Channels are not bound. Whoever has no name here is answered as anybody else, to the end.
 import { randomBytes } from 'node:crypto'
 import type { LoginStep, LoginSteps } from '../api.ts'
 import { CodedError } from '../errors.ts'

@@ -93,6 +93,7 @@ export class World {
     this.ledger.recipient('both-b', { producers: ['stomp-c'] })
     this.ledger.recipient('virtual-a', { producers: ['stomp-v'] })
     this.ledger.recipient('virtual-b', { producers: ['stomp-v'] })
+    this.ledger.recipient('virtual-all', { producers: ['stomp-v'] })
     this.ledger.recipient('moved', { producers: ['stomp-m'] })
     this.ledger.recipient('delayed', { producers: ['stomp-d'], unordered: true })
     this.ledger.recipient('repeated', { producers: ['stomp-r'], unordered: true, copies: REPEATS + 1 })
@@ -123,6 +124,7 @@ export class World {
       new AmqpConsumer('both-b', { address: 'queue://crash.both.b', receiverSettles: 'second', dispositions: 'ranges' }, stage),
       new StompConsumer('virtual-a', { destination: '/queue/Consumer.A.VirtualTopic.crash', ack: 'client-individual', receipts: 'even' }, stage),
       new AmqpConsumer('virtual-b', { address: 'queue://Consumer.B.VirtualTopic.crash', receiverSettles: 'second', dispositions: 'ranges' }, stage),
+      new StompConsumer('virtual-all', { destination: '/queue/Consumer.C.VirtualTopic.>', ack: 'client-individual', receipts: 'all' }, stage),
       new Mover('mover', 'crash.moved.from', 'crash.moved.to', stage),
       new StompConsumer('moved', { destination: '/queue/crash.moved.to', ack: 'client-individual', receipts: 'all' }, stage),
       new StompConsumer('delayed', { destination: '/queue/crash.delayed', ack: 'client-individual', receipts: 'all' }, stage),

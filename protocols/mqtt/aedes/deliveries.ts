@@ -8,8 +8,10 @@
 //
 // Packet identifiers are those of our own engine, so that a session may change its engine: 1 + sequence mod 65,535.
 import type { Address, BrokerError, Consumer, Delivery, Message, Outcome, Session, Sink } from '../../../src/api.ts'
+import { sentTo } from '../address.ts'
 import { DIALECT, qosOf } from '../format.ts'
 import type { Front } from '../front.ts'
+import { takenFrom } from '../taking.ts'
 
 /** What aedes is asked to send, by its hook `authorizeForward`: what it gives to that has no identifier yet. */
 export type Outbound = Readonly<{
@@ -135,7 +137,7 @@ export class Deliveries implements Sink {
     const bytes = delivery.message.head.length + delivery.message.body.length
     const message = this.#ours(delivery.message)
     if (message === undefined) return this.#reject(delivery, UNREPRESENTABLE, bytes)
-    const name = this.#receiver.front.topics.name(delivery.to)
+    const name = this.#receiver.front.topics.name(sentTo(delivery))
     if (name === undefined) return this.#reject(delivery, UNNAMEABLE, bytes)
     const packet = {
       cmd: 'publish' as const,
@@ -144,7 +146,8 @@ export class Deliveries implements Sink {
       retain: delivery.retained,
     }
     // Never above what the publisher gave nor what the subscription was granted [MQTT-3.8.4-6].
-    const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), Math.max(0, ...delivery.tags))
+    const granted = takenFrom(delivery) === undefined ? Math.max(0, ...delivery.tags) : 2
+    const qos = delivery.tag === 0 ? 0 : Math.min(qosOf(message), granted)
     if (qos !== 1 && qos !== 2) {
       this.#give({ ...packet, qos: 0, dup: false }, bytes, delivery.tag === 0 ? undefined : delivery.tag)
       return true

@@ -1,6 +1,6 @@
 // SUBSCRIBE: each filter becomes a binding to the session's own queue, to its group's queue (`$share`), or a plain queue to consume (`queuePrefix`).
 // SUBACK says of each what was granted; it waits until all of it is committed. Of filters that fail the others stand [MQTT-3.8.4-5].
-import type { Binding, Session } from '../../../src/api.ts'
+import type { Address, Binding, Session } from '../../../src/api.ts'
 import { type Filter, within } from '../address.ts'
 import { checkAnswer, suback as subackFive } from '../answers-five.ts'
 import { ProtocolError, suback } from '../codec.ts'
@@ -46,20 +46,8 @@ function subscribe(connection: MqttConnection, session: Session, filter: Filter,
 
 /** Answers the granted QoS or the failure code. */
 function subscribeOwn(connection: MqttConnection, session: Session, filter: Filter & { kind: 'own' }, { options, identifier }: Wish): number {
-  const { queue, kept, five } = connection.own
-  if (queue === undefined) return SUBSCRIPTION_REFUSED
-  if (!connection.own.queueMade) {
-    const { cleanSessionMessagesMax, keptSessionMessagesMax } = connection.front.settings
-    const limitMessages = kept ? keptSessionMessagesMax : cleanSessionMessagesMax
-    const limit = limitMessages === 0 ? {} : { limitMessages, whenFull: 'drop-newest' as const }
-    const made =
-      asked(connection, session.declare(queue, { durable: kept, lifetime: 'held', ...limit })) &&
-      asked(connection, session.hold(queue, 0)) &&
-      // Before the binding: retained messages of QoS 0 go only to who is there.
-      connection.outgoingOf(session).take(queue, 0)
-    if (!made) return SUBSCRIPTION_REFUSED
-    connection.own.queueMade = true
-  }
+  const { queue, five } = connection.own
+  if (queue === undefined || !makeOwn(connection, session, queue)) return SUBSCRIPTION_REFUSED
   const qos = options & QOS
   const noLocal = (options & NO_LOCAL) !== 0
   const bound = session.bind({
@@ -78,6 +66,22 @@ function subscribeOwn(connection: MqttConnection, session: Session, filter: Filt
   return qos
 }
 
+/** The session's own queue, when first needed; false: `session.refusal`. */
+function makeOwn(connection: MqttConnection, session: Session, queue: Address): boolean {
+  if (connection.own.queueMade) return true
+  const { kept } = connection.own
+  const { cleanSessionMessagesMax, keptSessionMessagesMax } = connection.front.settings
+  const limitMessages = kept ? keptSessionMessagesMax : cleanSessionMessagesMax
+  const limit = limitMessages === 0 ? {} : { limitMessages, whenFull: 'drop-newest' as const }
+  const made =
+    asked(connection, session.declare(queue, { durable: kept, lifetime: 'held', ...limit })) &&
+    asked(connection, session.hold(queue, 0)) &&
+    // Before any binding: retained messages of QoS 0 go only to who is there.
+    connection.outgoingOf(session).take(queue, 0)
+  connection.own.queueMade = made
+  return made
+}
+
 /** MQTT 5's retain handling; the other versions have 0 [MQTT5-3.3.1-9 to -11]. */
 const RETAIN_HANDLING: readonly Binding['retained'][] = ['always', 'if-new', 'never']
 
@@ -85,10 +89,16 @@ function asPublished(options: number): boolean {
   return (options & RETAIN_AS_PUBLISHED) !== 0
 }
 
-/** QoS 2 is granted as 1: the packet identifier of a shared message cannot be kept with it over a reconnect (README). */
+/** Of QoS 2 a kept session's own queue gets what is under way to its client (taking.ts). */
+function readyToTake(connection: MqttConnection, session: Session, granted: number): boolean {
+  const { kept, queue } = connection.own
+  return granted < 2 || !kept || (queue !== undefined && makeOwn(connection, session, queue))
+}
+
 function subscribeShared(connection: MqttConnection, session: Session, filter: Filter & { kind: 'shared' }, wish: Wish): number {
   const { queue, pattern } = filter
-  const granted = Math.min(wish.options & QOS, 1)
+  const granted = wish.options & QOS
+  if (!readyToTake(connection, session, granted)) return SUBSCRIPTION_REFUSED
   const number = numberOf(granted, wish)
   const taken =
     asked(connection, session.declare(queue, { durable: connection.own.kept, lifetime: 'held' })) &&
@@ -102,7 +112,8 @@ function subscribeShared(connection: MqttConnection, session: Session, filter: F
 
 function subscribeQueue(connection: MqttConnection, session: Session, filter: Filter & { kind: 'queue' }, wish: Wish): number {
   const { queue } = filter
-  const granted = Math.min(wish.options & QOS, 1)
+  const granted = wish.options & QOS
+  if (!readyToTake(connection, session, granted)) return SUBSCRIPTION_REFUSED
   const number = numberOf(granted, wish)
   const taken =
     asked(connection, session.declare(queue, { durable: true, lifetime: 'permanent' })) &&

@@ -113,7 +113,7 @@ export const rules = {
   'mqtt-queues': {
     row: '3.2 queue, column MQTT: not nameable',
     kind: 'refused',
-    says: 'MQTT has topics only. With `mqtt.queuePrefix` (`$queue`) the name `$queue/a/b` is the queue `a.b`, to publish and to subscribe, at QoS 1 at most; without it, it is a topic like any other.',
+    says: 'MQTT has topics only. With `mqtt.queuePrefix` (`$queue`) the name `$queue/a/b` is the queue `a.b`, to publish and to subscribe; without it, it is a topic like any other.',
   },
 } as const satisfies Readonly<Record<string, Rule>>
 
