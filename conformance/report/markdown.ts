@@ -41,13 +41,18 @@ export function countsTable({ brokers, suites }: Report, gate: Level): string {
         column,
         gate,
       )
+      if (
+        must['not supported'] > 0 &&
+        must['not supported'] === suite.clauses.filter(({ level, how }) => level === 'must' && how !== undefined).length
+      )
+        return 'not spoken'
       const weaker = suite.clauses.filter(({ level, cells }) => level !== 'must' && cells[column]?.outcome === 'fail').length
       const failed = must.fail + must.known
       const notes = [
         ...(must['not supported'] > 0 ? [`${must['not supported']} not supported`] : []),
         ...(must.skipped > 0 ? [`${must.skipped} not tried`] : []),
         ...(must.error > 0 ? [`${must.error} not carried out`] : []),
-        ...(weaker > 0 ? [`${weaker} of weaker levels differ`] : []),
+        ...(weaker > 0 ? [`${weaker} of should and may differ`] : []),
       ]
       return `${must.pass} of ${must.pass + failed + must.error}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
     }),

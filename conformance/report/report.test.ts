@@ -150,6 +150,12 @@ describe('Markdown', () => {
     expect(outside).not.toMatch(/<script|[^\\]\]\(/)
   })
 
+  it('says of a suite that a broker does not speak just that', () => {
+    const clauses = [clause('L-1', 'must', cell('not supported'), cell('pass')), clause('L-2', 'should', cell('not supported'), cell('fail'))]
+    const suites = report.suites.map((suite) => ({ ...suite, clauses }))
+    expect(markdown({ ...report, suites }, 'must')).toContain('| not spoken | 1 of 1 (1 of should and may differ) |')
+  })
+
   it('tells what is not kept with what was seen and the bytes', () => {
     expect(text).toContain('A → 10 00')
     expect(text).toContain('Known: reported')

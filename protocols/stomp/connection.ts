@@ -9,7 +9,7 @@ import { isTemporary } from '../shared/naming.ts'
 import { formatAddress } from './address.ts'
 import { type CodecLimits, encodeFrame, type Frame, header, Parser } from './codec.ts'
 import { advice, type Fault, faultOf, quote } from './errors.ts'
-import { escape, type Version } from './escape.ts'
+import type { Version } from './escape.ts'
 import { HeadWriter } from './head.ts'
 import { type Intervals, timesOf } from './heart-beat.ts'
 import { Output } from './output.ts'
@@ -65,12 +65,9 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   #opening: Opening | undefined
   readonly #wire: Wire
   readonly #parser: Parser
-  readonly #receipts = new Receipts()
+  readonly #receipts = new Receipts(this)
   #heartBeat: HeartBeat | undefined
   #cancelConnectTimeout: () => void
-  /** Highest ticket given to this session, and up to which all are done. */
-  #lastTicket: Ticket = 0
-  #doneUpTo: Ticket = 0
   #leaveReceipt: string | undefined
   /** Why reading is stopped: the sum of the reasons. */
   #holds = 0
@@ -142,10 +139,10 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   // ---- What the core tells ----
 
   done(upTo: Ticket): void {
-    this.#doneUpTo = upTo
+    this.#receipts.done(upTo)
     if (this.#state === 'ended') return
     if (this.#state === 'opening' && this.#session !== undefined && upTo >= this.#session.opened) this.#connected(this.#session)
-    for (let id = this.#receipts.take(upTo); id !== undefined; id = this.#receipts.take(upTo)) this.#writeReceipt(id)
+    this.#receipts.flush()
     this.#leaveIfDone()
     this.#wrote()
   }
@@ -222,15 +219,12 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
 
   /** Answers a frame whose call got this ticket; without `receipt` the ticket is only noted. */
   answer(receipt: string | undefined, ticket: Ticket): void {
-    if (ticket > this.#lastTicket) this.#lastTicket = ticket
-    if (receipt === undefined) return
-    if (ticket <= this.#doneUpTo) this.#writeReceipt(receipt)
-    else this.#receipts.owe(ticket, receipt)
+    this.#receipts.answer(receipt, ticket)
   }
 
   /** Answers a frame that needed no call, behind all calls before it. */
   answerNow(receipt: string | undefined): void {
-    this.answer(receipt, this.#lastTicket)
+    this.#receipts.answerNow(receipt)
   }
 
   /** The send waits for room: its receipt waits with it. */
@@ -350,8 +344,8 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
       this.fail(faultOf(error))
       return
     }
-    this.#lastTicket = Math.max(this.#lastTicket, this.#session.opened)
-    if (this.#doneUpTo >= this.#session.opened) this.#connected(this.#session)
+    this.#receipts.answer(undefined, this.#session.opened)
+    if (this.#receipts.isDone(this.#session.opened)) this.#connected(this.#session)
   }
 
   #connected(session: Session): void {
@@ -402,21 +396,12 @@ export class StompConnection implements Connection, Replies, HeartBeatOwner, Sub
   }
 
   #leaveIfDone(): void {
-    if (this.#state !== 'leaving' || this.#receipts.parked > 0 || this.#doneUpTo < this.#lastTicket) return
-    if (this.#leaveReceipt !== undefined) this.#writeReceipt(this.#leaveReceipt)
+    if (this.#state !== 'leaving' || !this.#receipts.settled) return
+    if (this.#leaveReceipt !== undefined) this.#receipts.write(this.#leaveReceipt)
     const session = this.#session
     this.#end()
     this.#wire.end()
     session?.close('clean')
-  }
-
-  #writeReceipt(id: string): void {
-    const text = escape(id, this.version)
-    this.output.begin(text.length * 3 + 32)
-    this.output.ascii('RECEIPT\nreceipt-id:')
-    this.output.text(text)
-    this.output.ascii('\n\n\0')
-    this.output.end()
   }
 
   #writeError(fault: Fault, receipt: string | undefined): void {
