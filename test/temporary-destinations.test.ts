@@ -2,7 +2,7 @@
 import { connectAsync } from 'mqtt'
 import type { Connection } from 'rhea'
 import { afterEach, describe, expect, it } from 'vitest'
-import { openReceiver, openSender, sendRhea, startNode, stopNodes } from '../protocols/amqp/fake-node.ts'
+import { type FakeNode, openReceiver, openSender, sendRhea, startNode, stopNodes } from '../protocols/amqp/fake-node.ts'
 import { StompClient } from './support/stomp-client.ts'
 
 afterEach(stopNodes)
@@ -54,6 +54,26 @@ describe('a reply to a temporary queue', () => {
     const other = await node.rhea()
     expect(await refused(other, address)).toBe('amqp:unauthorized-access')
   })
+
+  it.each(['its connection broke', 'a takeover'])(
+    'of an AMQP client that comes back after %s is found by its address, and by no other client',
+    async (what) => {
+      const node = await startNode()
+      const first = await node.rhea({ container_id: 'asker' })
+      const { address } = (await openReceiver(first, { source: { dynamic: true } as never })).receiver.source
+      if (what === 'a takeover') await node.restart()
+      else (first as unknown as { socket: { destroy(): void } }).socket.destroy()
+      const other = await node.rhea()
+      const sender = await openSender(other, address)
+      expect(await sendRhea(sender, { body: 'while it was away' })).toBe('accepted')
+      expect(await refused(other, address)).toBe('amqp:unauthorized-access')
+      const replies = await openReceiver(await node.rhea({ container_id: 'asker' }), address)
+      expect((await replies.next()).message?.body).toBe('while it was away')
+      await pass(node, 31_000)
+      expect(await sendRhea(sender, { body: 'still there' })).toBe('accepted')
+      expect((await replies.next()).message?.body).toBe('still there')
+    },
+  )
 
   it('of a client that comes back under its name after a takeover is found by it', async () => {
     const node = await startNode()
@@ -112,6 +132,14 @@ describe('a temporary topic', () => {
     while ((await sendRhea(sender, { body: 'late' })) !== 'rejected amqp:not-found') await new Promise((resolve) => setImmediate(resolve))
   })
 })
+
+/** In steps below every idle time-out. */
+async function pass(node: FakeNode, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 5_000) {
+    node.core.clock.advance(5_000)
+    for (let i = 0; i < 3; i++) await node.core.settled()
+  }
+}
 
 /** Why this receiver is refused. */
 async function refused(connection: Connection, address: string): Promise<string> {

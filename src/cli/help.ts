@@ -174,7 +174,7 @@ Exit code: 0 ended, 1 no such message, not reached or not active, 2 wrong usage.
   send: `bascule send URL DESTINATION [BODY] [flags]
 
 Sends messages to a broker, ours or another, and ends when it has acknowledged them. URL is mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or
-stomp+ws://; a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
+stomp+ws://, over TLS mqtts://, mqtt+ssl://, mqtt+wss:// and so on (NODE_EXTRA_CA_CERTS=FILE names who vouches for the broker); a user and a password stand before the host (USER:PASSWORD@) or in BASCULE_LOGIN. DESTINATION is spelled as the protocol does: orders/eu, topic://orders.eu, /queue/orders.
 Without BODY standard input is sent.
 
   --lines                  each line of standard input is a message

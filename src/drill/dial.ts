@@ -1,15 +1,19 @@
-// A way of bytes to a broker, for libraries that take one: a TCP connection, or a WebSocket on one. The library that speaks WebSocket is not ours either (ws).
-import { connect, type Socket } from 'node:net'
+// A way of bytes to a broker, for libraries that take one: a connection by TCP or TLS, or a WebSocket on one. The library that speaks WebSocket is not ours either (ws).
+import { connect, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Address } from './addresses.ts'
 
 /** `socket` tells when it is over, whatever the library makes of that. */
 export type Line = Readonly<{ stream: Duplex; socket: Socket }>
 
-/** `subprotocol`: over WebSocket; undefined: TCP itself. */
-export function dial({ host, port }: Pick<Address, 'host' | 'port'>, subprotocol: string | undefined): Line {
-  const socket = connect({ host, port, noDelay: true })
+export type Place = Pick<Address, 'host' | 'port'> & Readonly<{ tls?: boolean }>
+
+/** `subprotocol`: over WebSocket; undefined: TCP or TLS itself. */
+export function dial(place: Place, subprotocol: string | undefined): Line {
+  const { host, port } = place
+  const socket = open(place)
   if (subprotocol === undefined) return { stream: socket, socket }
   const url = `ws://${host.includes(':') ? `[${host}]` : host}:${port}`
   const stream = createWebSocketStream(new WebSocket(url, subprotocol, { createConnection: () => socket, perMessageDeflate: false }))
@@ -18,4 +22,9 @@ export function dial({ host, port }: Pick<Address, 'host' | 'port'>, subprotocol
   // Nobody may listen yet, or any more.
   stream.on('error', () => socket.destroy())
   return { stream, socket }
+}
+
+/** Over TLS the broker shows a certificate that this machine, or NODE_EXTRA_CA_CERTS, vouches for. */
+export function open({ host, port, tls = false }: Place): Socket {
+  return tls ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) }) : connect({ host, port, noDelay: true })
 }

@@ -1,6 +1,6 @@
 // What `send` and `receive` want of a client of any protocol, and how one is chosen by its URL. The clients are libraries that others use too:
 // what these commands show is what any application would get.
-import { connect } from 'node:net'
+import { open } from '../../drill/dial.ts'
 import { UsageError } from '../usage.ts'
 
 export type Outgoing = Readonly<{ body: Buffer; durable: boolean; headers: readonly (readonly [string, string])[] }>
@@ -22,16 +22,17 @@ export interface Client {
   readonly broken: Promise<never>
 }
 
-export type Access = Readonly<{ host: string; port: number; webSocket: boolean; user: string; password: string }>
+export type Access = Readonly<{ host: string; port: number; tls: boolean; webSocket: boolean; user: string; password: string }>
 
 const PROTOCOLS = {
-  mqtt: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 4) },
-  mqtt5: { port: 1883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 5) },
-  amqp: { port: 5672, open: async (access: Access) => (await import('./amqp.ts')).openAmqp(access) },
-  stomp: { port: 61613, open: async (access: Access) => (await import('./stomp.ts')).openStomp(access) },
-} as const satisfies Readonly<Record<string, Readonly<{ port: number; open: (access: Access) => Promise<Client> }>>>
+  mqtt: { port: 1883, portTls: 8883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 4) },
+  mqtt5: { port: 1883, portTls: 8883, open: async (access: Access) => (await import('./mqtt.ts')).openMqtt(access, 5) },
+  amqp: { port: 5672, portTls: 5671, open: async (access: Access) => (await import('./amqp.ts')).openAmqp(access) },
+  stomp: { port: 61613, portTls: 61614, open: async (access: Access) => (await import('./stomp.ts')).openStomp(access) },
+} as const satisfies Readonly<Record<string, Readonly<{ port: number; portTls: number; open: (access: Access) => Promise<Client> }>>>
 
 const WEBSOCKET_PORT = 61618
+const WEBSOCKET_PORT_TLS = 61619
 /** For a connection, its log-in included. */
 const CONNECT_MS = 10_000
 
@@ -46,13 +47,16 @@ export async function openClient(text: string): Promise<Client> {
 }
 
 function readUrl(text: string): Readonly<{ name: keyof typeof PROTOCOLS; access: Access }> {
-  const match = /^(\w+)(\+ws)?:\/\/(.*)$/.exec(text)
+  // Over TLS as everybody writes it, and as Amazon MQ does (`mqtt+ssl://`).
+  const match = /^(\w+?)(s|\+ssl|\+ws|\+wss)?:\/\/(.*)$/.exec(text)
   const name = Object.keys(PROTOCOLS).find((one) => one === match?.[1]) as keyof typeof PROTOCOLS | undefined
   if (match === null || name === undefined)
     throw new UsageError(
-      `${withoutLogin(text)} is not the URL of a broker: mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or stomp+ws://`,
+      `${withoutLogin(text)} is not the URL of a broker: mqtt://HOST:PORT, mqtt5://, amqp:// or stomp://, over WebSocket mqtt+ws://, mqtt5+ws://, amqp+ws:// or stomp+ws://, over TLS mqtts:// or mqtt+wss:// and so on`,
     )
-  const webSocket = match[2] !== undefined
+  const [, , over = ''] = match
+  const webSocket = over.startsWith('+ws')
+  const tls = over !== '' && over !== '+ws'
   let url: URL
   let login: readonly [string, string]
   try {
@@ -68,8 +72,13 @@ function readUrl(text: string): Readonly<{ name: keyof typeof PROTOCOLS; access:
   const password = url.username === '' ? rest.join(':') : login[1]
   // The parser leaves 80 out.
   const given = url.port === '' && /:80(?:\/|$)/.test(match[3]) ? '80' : url.port
-  const port = given === '' ? (webSocket ? WEBSOCKET_PORT : PROTOCOLS[name].port) : Number(given)
-  return { name, access: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, webSocket, user, password } }
+  const port = given === '' ? defaultPort(name, tls, webSocket) : Number(given)
+  return { name, access: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, tls, webSocket, user, password } }
+}
+
+function defaultPort(name: keyof typeof PROTOCOLS, tls: boolean, webSocket: boolean): number {
+  if (webSocket) return tls ? WEBSOCKET_PORT_TLS : WEBSOCKET_PORT
+  return tls ? PROTOCOLS[name].portTls : PROTOCOLS[name].port
 }
 
 /** For sentences, which end in logs. */
@@ -78,14 +87,16 @@ function withoutLogin(text: string): string {
 }
 
 /** The libraries say of a refused connection whatever comes to their mind. */
-function reach({ host, port }: Access): Promise<void> {
+function reach(access: Access): Promise<void> {
+  const { host, port, tls } = access
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, timeout: CONNECT_MS })
+    const socket = open(access)
+    socket.setTimeout(CONNECT_MS)
     const fail = (why: string): void => {
       socket.destroy()
       reject(new Error(`${host}:${port} cannot be reached: ${why}`))
     }
-    socket.once('connect', () => {
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
       socket.destroy()
       resolve()
     })
