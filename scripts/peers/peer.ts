@@ -7,8 +7,16 @@ import type { Target } from '../../conformance/target.ts'
 
 export type Urls = Target['urls']
 
-/** A broker that runs. `bridge`: where the suite of that name is to go instead. */
-export type Running = Readonly<{ urls: Urls; bridge?: Urls; user?: string; password?: string; version: string; stop: () => Promise<void> }>
+/** A broker that runs. `bridge`: where the suite of that name is to go instead. `furtherWs`: where it listens for protocols over WebSocket that it does not speak at `urls.ws`. */
+export type Running = Readonly<{
+  urls: Urls
+  bridge?: Urls
+  furtherWs?: string
+  user?: string
+  password?: string
+  version: string
+  stop: () => Promise<void>
+}>
 
 export type Peer = Readonly<{
   /** Of its profile, too. */

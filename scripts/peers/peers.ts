@@ -57,16 +57,18 @@ const rabbitmq: Peer = {
   name: 'rabbitmq',
   title: 'RabbitMQ',
   home: 'https://www.rabbitmq.com',
-  settings: 'Of Debian, with its plugins for MQTT, STOMP, AMQP 1.0 and MQTT over WebSocket; its own user `guest`.',
+  settings:
+    'Of Debian, with its plugins for MQTT, STOMP, AMQP 1.0, MQTT over WebSocket and, at a listener of its own, STOMP over WebSocket; its own user `guest`.',
   install: () => debian('rabbitmq-server', 'rabbitmq-server'),
   async start(_, data) {
-    const [core = 0, mqtt = 0, stomp = 0, ws = 0, names = 0, nodes = 0] = await freePorts(6)
-    writeFileSync(join(data, 'enabled_plugins'), '[rabbitmq_amqp1_0,rabbitmq_mqtt,rabbitmq_stomp,rabbitmq_web_mqtt].\n')
+    const [core = 0, mqtt = 0, stomp = 0, ws = 0, stompWs = 0, names = 0, nodes = 0] = await freePorts(7)
+    writeFileSync(join(data, 'enabled_plugins'), '[rabbitmq_amqp1_0,rabbitmq_mqtt,rabbitmq_stomp,rabbitmq_web_mqtt,rabbitmq_web_stomp].\n')
     const lines = [
       `listeners.tcp.default = 127.0.0.1:${core}`,
       `mqtt.listeners.tcp.default = 127.0.0.1:${mqtt}`,
       `stomp.listeners.tcp.default = 127.0.0.1:${stomp}`,
       `web_mqtt.tcp.listener = 127.0.0.1:${ws}`,
+      `web_stomp.tcp.listener = 127.0.0.1:${stompWs}`,
     ]
     writeFileSync(join(data, 'rabbitmq.conf'), `${lines.join('\n')}\n`)
     const env = {
@@ -86,7 +88,7 @@ const rabbitmq: Peer = {
     // The packaged wrapper changes the user; what it wraps does not.
     const program = '/usr/lib/rabbitmq/bin/rabbitmq-server'
     const { listening, stop } = start(existsSync(program) ? program : 'rabbitmq-server', [], join(data, 'log'), env)
-    await listening([core, mqtt, stomp, ws])
+    await listening([core, mqtt, stomp, ws, stompWs])
     const login = { user: 'guest', password: 'guest' }
     return {
       ...login,
@@ -96,6 +98,7 @@ const rabbitmq: Peer = {
         stomp: `stomp://127.0.0.1:${stomp}`,
         ws: `ws://127.0.0.1:${ws}/ws`,
       },
+      furtherWs: `ws://127.0.0.1:${stompWs}/ws`,
       version: await stompVersion(stomp, login),
       async stop() {
         await stop()

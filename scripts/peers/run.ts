@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Clause } from '../../conformance/check.ts'
 import { canRun, run } from '../../conformance/commands/run.ts'
 import { catchStrays } from '../../conformance/commands/strays.ts'
 import { profiles } from '../../conformance/profiles/profile.ts'
@@ -14,8 +15,9 @@ import { suites } from '../../conformance/suites.ts'
 import { type ProfileData, profileOf } from '../../conformance/target.ts'
 import { openOwn } from '../../src/cli/conformance-own.ts'
 import { confirmed } from './confirmed.ts'
+import { filled, unsupported } from './filled.ts'
 import { writeDocuments } from './documents.ts'
-import type { Peer, Running } from './peer.ts'
+import type { Peer, Running, Urls } from './peer.ts'
 import { peers } from './peers.ts'
 
 const USAGE = `npm run conformance:peers -- [flags]
@@ -103,7 +105,7 @@ async function keep(): Promise<void> {
 async function ask(peer: Peer): Promise<void> {
   const running = await begun(peer)
   if (running === undefined) return
-  const { urls, bridge, user, password, version, stop } = running
+  const { urls, bridge, furtherWs, user, password, version, stop } = running
   const data: ProfileData = profiles[peer.name] ?? profiles['bascule']
   const target = { urls, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }), profile: profileOf(data) }
   const strays = catchStrays((line) => console.error(line))
@@ -111,18 +113,25 @@ async function ask(peer: Peer): Promise<void> {
   try {
     for (const suite of named.filter((each) => canRun(each, target))) {
       console.log(`\n── ${suite.title}: ${peer.title} ${version}`)
-      const report = await run({
-        suites: [suite],
-        brokers: [{ name: peer.title, version, target: suite.name === 'bridge' ? { ...target, urls: { ...urls, ...bridge } } : target }],
-        wanted: () => true,
-        patienceMs: Number(values.patience),
-        parallel: Number(values.parallel),
-        again: true,
-        verbose: false,
-        gate: 'must',
-        faults: strays.faults,
-        screen,
-      })
+      const asked = (urls: Urls, wanted: (clause: Clause) => boolean): Promise<Report> =>
+        run({
+          suites: [suite],
+          brokers: [{ name: peer.title, version, target: { ...target, urls } }],
+          wanted,
+          patienceMs: Number(values.patience),
+          parallel: Number(values.parallel),
+          again: true,
+          verbose: false,
+          gate: 'must',
+          faults: strays.faults,
+          screen,
+        })
+      const first = await asked(suite.name === 'bridge' ? { ...urls, ...bridge } : urls, () => true)
+      const rest = unsupported(first)
+      const report =
+        suite.name === 'websocket' && furtherWs !== undefined && rest.size > 0
+          ? filled(first, await asked({ ...urls, ws: furtherWs }, ({ id }) => rest.has(id)))
+          : first
       const file = join(reports, `${peer.name} ${suite.name}.json`)
       const told = values.confirm === true && existsSync(file) ? confirmed(report, reportIn(file)) : report
       writeFileSync(file, json(told))
