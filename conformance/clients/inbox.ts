@@ -47,8 +47,11 @@ export class Inbox<T> {
 
   /** Reads what `is`, leaving all before it unread. Fails when the connection ends first or patience runs out. */
   async find<S extends T>(is: (piece: T) => piece is S, what: string): Promise<S> {
+    let over = false
     const search = async (): Promise<S> => {
       for (;;) {
+        // Nobody waits any more: what comes is for who asks next.
+        if (over) fail(`${what} came too late`)
         const at = this.#waiting.findIndex(is)
         const [found] = at < 0 ? [] : this.#waiting.splice(at, 1)
         if (found !== undefined && is(found)) return found
@@ -57,7 +60,11 @@ export class Inbox<T> {
         await this.#change()
       }
     }
-    return this.#trial.within(search(), `${what} did not come`)
+    try {
+      return await this.#trial.within(search(), `${what} did not come`)
+    } finally {
+      over = true
+    }
   }
 
   /** Ends when the connection has. */

@@ -1,7 +1,7 @@
 // MQTT 3.1.1, 1.5 and 2: strings, flags of the fixed header, packet identifiers.
 import type { Chapter } from '../check.ts'
 import { hex } from '../clients/mqtt-wire.ts'
-import { acknowledge, nextId, publish, publishPacket, subscribe, take, taken, text, unsubscribe } from '../mqtt/acts.ts'
+import { acknowledge, held, nextId, publish, publishPacket, subscribe, take, taken, text, unsubscribe } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
 import { together } from '../mqtt/closes.ts'
 import { changes, mistakes, sees } from '../mqtt/mutants.ts'
@@ -133,8 +133,7 @@ export const data: Chapter = {
         const from = await connected(trial, 'sender')
         for (const qos of [1, 2, 1, 2, 1, 2] as const) await publish(from, trial.name('t'), 'x', { qos })
         const seen = new Set<number | undefined>()
-        for (let count = 0; count < 6; count++) {
-          const message = await wire.next('publish')
+        for (const message of await held(wire, 6)) {
           mustBe(
             !seen.has(message.messageId),
             `Packet Identifier ${message.messageId} is given to a second message before the first was acknowledged`,

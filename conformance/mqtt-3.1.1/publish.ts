@@ -1,6 +1,6 @@
 // MQTT 3.1.1, 3.3 to 3.7: PUBLISH and its acknowledgements. What RETAIN asks is in retain.ts.
 import type { Chapter } from '../check.ts'
-import { leave, publish, publishPacket, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { held, leave, publish, publishPacket, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { packet, string, u16 } from '../mqtt/bytes.ts'
 import { answers, changes, edits, is, never } from '../mqtt/mutants.ts'
 import { dropsAgain, forgetsPubrel, newAfterPuback, oneIdentifier, setsDup, takesNewForOld, takesNoNoticeOf } from '../mqtt/qos.ts'
@@ -20,10 +20,8 @@ export const publishing: Chapter = {
         const { wire } = await durable(trial, 'keeper')
         await subscribe(wire, trial.name('t'), 2)
         const from = await connected(trial, 'sender')
-        for (const qos of [1, 2] as const) {
-          await publish(from, trial.name('t'), `of ${qos}`, { qos })
-          await wire.next('publish')
-        }
+        for (const qos of [1, 2] as const) await publish(from, trial.name('t'), `of ${qos}`, { qos })
+        await held(wire, 2)
         wire.destroy()
         const { wire: again } = await durable(trial, 'keeper')
         for (let count = 0; count < 2; count++) {
@@ -234,10 +232,11 @@ export const publishing: Chapter = {
         await subscribe(wire, trial.name('t'), 1)
         const from = await connected(trial, 'sender')
         for (const payload of ['acknowledged', 'not']) await publish(from, trial.name('t'), payload, { qos: 1 })
-        const [first, second] = [await wire.next('publish'), await wire.next('publish')]
-        for (const message of [first, second]) mustEqual(message.dup, false, 'DUP of a first delivery')
-        mustBe(first.messageId !== second.messageId, `two messages under way have the Packet Identifier ${first.messageId}`)
-        wire.send({ cmd: 'puback', messageId: first.messageId ?? 0 })
+        const messages = await held(wire, 2)
+        for (const message of messages) mustEqual(message.dup, false, 'DUP of a first delivery')
+        const [first, second] = messages.map(({ messageId }) => messageId)
+        mustBe(first !== second, `two messages under way have the Packet Identifier ${first}`)
+        wire.send({ cmd: 'puback', messageId: first ?? 0 })
         await wire.ping()
         await leave(wire)
         const { wire: again } = await durable(trial, 'keeper')

@@ -1,7 +1,7 @@
 // MQTT 3.1.1, 4.1 to 4.6: what is stored, sent again, and in which order. The rules of each QoS are in publish.ts.
 import type { Chapter } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
-import { leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { held, leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { changes, edits, is } from '../mqtt/mutants.ts'
 import { type Clients, payloads, qosInOrder, swaps, topicsInOrder, toEverySession } from '../mqtt/order.ts'
 import { mustEqual, skip } from '../outcome.ts'
@@ -153,7 +153,7 @@ export const state: Chapter = {
           const { wire } = await durable(trial, `of${qos}`)
           await subscribe(wire, trial.name(`t${qos}`), 2)
           for (let count = 0; count < 6; count++) await publish(sender, trial.name(`t${qos}`), `${count}`, { qos })
-          for (let count = 0; count < 6; count++) await wire.next('publish')
+          await held(wire, 6)
           wire.destroy()
           const { wire: again } = await durable(trial, `of${qos}`)
           mustEqual(await payloads(again, 6), '0,1,2,3,4,5', `the order in which messages of QoS ${qos} are sent again`)
@@ -171,8 +171,7 @@ export const state: Chapter = {
         await subscribe(wire, trial.name('t'), 2)
         const sender = await connected(trial, 'sender')
         for (let count = 0; count < 4; count++) await publish(sender, trial.name('t'), `${count}`, { qos: 2 })
-        const ids: number[] = []
-        while (ids.length < 4) ids.push((await wire.next('publish')).messageId ?? 0)
+        const ids = (await held(wire, 4)).map(({ messageId }) => messageId)
         const order = [ids[2], ids[0], ids[3], ids[1]]
         for (const messageId of order) wire.send({ cmd: 'pubrec', messageId: messageId ?? 0 })
         const seen: (number | undefined)[] = []

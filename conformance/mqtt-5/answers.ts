@@ -2,6 +2,7 @@
 import type { Chapter } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
 
+import { held } from '../mqtt/acts.ts'
 import { changes, sees } from '../mqtt/mutants.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
 import { leavesOut } from './mutants.ts'
@@ -60,7 +61,7 @@ export const answering: Chapter = {
         const before = await connected(trial, { properties: { ...KEPT, receiveMaximum: 3 } })
         await subscribe(before, { topic })
         for (let index = 0; index < 5; index++) await publish(publisher, topic, `${index}`)
-        for (let index = 0; index < 3; index++) await before.next('publish')
+        await held(before, 3)
         before.destroy()
         const wire = await connected(trial, { clean: false, properties: { ...KEPT, receiveMaximum: 1 } })
         for (let index = 0; index < 5; index++) {

@@ -1,7 +1,7 @@
 // MQTT 5.0, 4.3: the three qualities of service.
 import type { Chapter, Check } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
-import { leave, nextId, publish, publishPacket, received, release, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { held, leave, nextId, publish, publishPacket, received, release, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { answers, changes, edits, is, never, sees } from '../mqtt/mutants.ts'
 import { dropsAgain, forgetsPubrel, newAfterPuback, oneIdentifier, setsDup, takesNewForOld, takesNoNoticeOf } from '../mqtt/qos.ts'
 import { mustBe, mustEqual, skip } from '../outcome.ts'
@@ -21,8 +21,7 @@ function unused(told: Told, qos: 1 | 2): Check {
       await subscribe(wire, trial.name('t'), qos)
       const sender = await client(trial, 'sender')
       for (let count = 0; count < 6; count++) await publish(sender, trial.name('t'), `${count}`, { qos })
-      const seen = new Set<number | undefined>()
-      for (let count = 0; count < 6; count++) seen.add((await wire.next('publish')).messageId)
+      const seen = new Set((await held(wire, 6)).map(({ messageId }) => messageId))
       mustEqual(seen.size, 6, 'the number of Packet Identifiers of six messages under way')
     },
     mutants: [oneIdentifier],
@@ -99,9 +98,8 @@ export const delivery: Chapter = {
         await subscribe(wire, trial.name('t'), 1)
         const sender = await client(trial, 'sender')
         for (const payload of ['acknowledged', 'not']) await publish(sender, trial.name('t'), payload, { qos: 1 })
-        const { messageId = 0 } = await wire.next('publish')
-        await wire.next('publish')
-        wire.send({ cmd: 'puback', messageId, reasonCode: 0 })
+        const [first] = await held(wire, 2)
+        wire.send({ cmd: 'puback', messageId: first?.messageId ?? 0, reasonCode: 0 })
         await wire.ping()
         await leave(wire)
         const { wire: again } = await keeper(trial, 'keeper')

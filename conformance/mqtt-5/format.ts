@@ -1,5 +1,6 @@
 // MQTT 5.0, 2: what all packets have in common: fixed header, packet identifiers, properties.
 import type { Chapter } from '../check.ts'
+import { held } from '../mqtt/acts.ts'
 import { packet, properties, string, u16, u32 } from '../mqtt/bytes.ts'
 import { changes, edits, ignores, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
@@ -118,8 +119,7 @@ export const format: Chapter = {
         await subscribe(wire, { topic: trial.name('topic'), qos: 2 })
         for (let index = 0; index < 20; index++) await publish(publisher, trial.name('topic'), `${index}`, { qos: index % 2 === 0 ? 1 : 2 })
         const used = new Set<number>()
-        for (let index = 0; index < 20; index++) {
-          const { messageId = 0 } = await wire.next('publish')
+        for (const { messageId = 0 } of await held(wire, 20)) {
           mustBe(!used.has(messageId), `the identifier ${messageId} is that of two messages, of which neither was acknowledged`)
           used.add(messageId)
         }

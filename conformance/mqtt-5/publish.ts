@@ -1,5 +1,6 @@
 // MQTT 5.0, 3.3.1: the flags of PUBLISH. What a retained message is, is here too; properties are in publish-properties.ts.
 import type { Chapter } from '../check.ts'
+import { held } from '../mqtt/acts.ts'
 import { packet, properties, string, u16 } from '../mqtt/bytes.ts'
 import { changes, edits, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
@@ -37,9 +38,8 @@ export const publishFlags: Chapter = {
         await subscribe(before, { topic, qos: 2 })
         await publish(publisher, topic, 'one', { qos: 1 })
         await publish(publisher, topic, 'two', { qos: 2 })
-        for (const payload of ['one', 'two']) {
-          const { dup, payload: got } = await before.next('publish')
-          mustEqual(got.toString(), payload, 'the payload')
+        for (const [index, { dup, payload }] of (await held(before, 2)).entries()) {
+          mustEqual(payload.toString(), index === 0 ? 'one' : 'two', 'the payload')
           mustEqual(dup, false, 'DUP of a first delivery')
         }
         before.destroy()

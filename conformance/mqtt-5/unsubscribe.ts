@@ -1,6 +1,7 @@
 // MQTT 5.0, 3.10 and 3.11: UNSUBSCRIBE and UNSUBACK.
 import type { Chapter } from '../check.ts'
 import type { MqttWire, Received } from '../clients/mqtt-wire.ts'
+import { held } from '../mqtt/acts.ts'
 import { packet, properties, string, u16 } from '../mqtt/bytes.ts'
 import { changes, edits, ignores, never, sees } from '../mqtt/mutants.ts'
 import { neverCloses } from '../mutant.ts'
@@ -139,15 +140,14 @@ export const unsubscribing: Chapter = {
         ])
         await publish(publisher, topic, 'one', { qos: 1 })
         await publish(publisher, topic, 'two', { qos: 2 })
-        const one = await wire.next('publish')
-        const two = await wire.next('publish')
+        const [one, two] = await held(wire, 2)
         await unsubscribe(wire, [topic])
-        wire.send({ cmd: 'pubrec', messageId: two.messageId ?? 0, reasonCode: 0 })
+        wire.send({ cmd: 'pubrec', messageId: two?.messageId ?? 0, reasonCode: 0 })
         const { reasonCode = 0, messageId } = await wire.next('pubrel')
-        mustEqual(messageId, two.messageId, 'the identifier of PUBREL')
+        mustEqual(messageId, two?.messageId, 'the identifier of PUBREL')
         mustBe(reasonCode === 0, `PUBREL has ${code(reasonCode)} for a delivery that had begun before UNSUBSCRIBE`)
-        wire.send({ cmd: 'pubcomp', messageId: two.messageId ?? 0, reasonCode: 0 })
-        wire.send({ cmd: 'puback', messageId: one.messageId ?? 0, reasonCode: 0 })
+        wire.send({ cmd: 'pubcomp', messageId: two?.messageId ?? 0, reasonCode: 0 })
+        wire.send({ cmd: 'puback', messageId: one?.messageId ?? 0, reasonCode: 0 })
         for (const payload of ['a', 'b', 'c']) {
           await publish(publisher, trial.name('other'), payload)
           await mustReceive(wire, payload, 'after deliveries that were completed')

@@ -104,6 +104,19 @@ it('a message larger than its receiver takes is a dead letter, and the next is d
   expect((await (await openReceiver(connection, 'ActiveMQ.DLQ')).next()).message?.body).toHaveLength(2000)
 })
 
+it('a message larger than its receiver takes ends a link that is settled by us, and is passed over by a browser', async () => {
+  const node = await startNode()
+  const connection = await node.rhea()
+  const sender = await openSender(connection, 'a')
+  await sendRhea(sender, { body: 'x'.repeat(2000), durable: true })
+  await sendRhea(sender, { body: 'small' })
+  const browser = await openReceiver(connection, { source: { address: 'a', distribution_mode: 'copy' }, max_message_size: 1000 } as never)
+  expect((await browser.next()).message?.body).toBe('small')
+  const inbox = await openReceiver(connection, { source: 'a', max_message_size: 1000, snd_settle_mode: 1 } as never)
+  const { receiver } = await told(inbox.receiver, 'receiver_close')
+  expect(receiver?.error).toMatchObject({ condition: 'amqp:link:message-size-exceeded' })
+})
+
 describe('an outcome', () => {
   it('released brings it back uncounted, modified with delivery-failed counted', async () => {
     const node = await startNode()

@@ -18,7 +18,7 @@ import type {
 } from '../../src/api.ts'
 import type { Channel } from './channel.ts'
 import { Committed } from './committed.ts'
-import { brokerError, errorOf } from './errors.ts'
+import { type AmqpError, brokerError, errorOf, fault } from './errors.ts'
 import type { Expiry } from './expiry.ts'
 import { DIALECT } from './incoming-message.ts'
 import type { KeptLink } from './kept-links.ts'
@@ -206,15 +206,17 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     else this.#inHand.given(delivery)
     const ours = message.dialect === DIALECT ? message : this.#channel.connection.shared.broker.translate(message, DIALECT)
     if (ours === undefined) {
-      this.#cannotTake(delivery, `no AMQP form for a message of dialect ${message.dialect}`)
+      this.#cannotTake(delivery, fault('unsupported', `no AMQP form for a message of dialect ${message.dialect}`))
       return
     }
     this.#send(delivery, ours)
   }
 
-  /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. */
-  #cannotTake(delivery: Delivery, reason: string): void {
-    if (delivery.tag !== 0) this.settleInHand(delivery.tag, delivery.tag, { kind: 'rejected', reason }, false)
+  /** Never skipped silently: it is a dead letter, with the reason. Its credit is not used. One that is settled already is lost to its receiver, whose link ends with it. */
+  #cannotTake({ tag }: Delivery, error: AmqpError): void {
+    if (tag !== 0) this.settleInHand(tag, tag, { kind: 'rejected', reason: error.description }, false)
+    // What is only looked at stays where it is. Not from inside a call of the core.
+    else if (!this.source.copy) this.#channel.connection.inTurn(() => this.#channel.detach(this, true, error))
   }
 
   #send(delivery: Delivery, message: Message): void {
@@ -226,7 +228,7 @@ export class OutgoingLink implements BrowseSink, OutboundLink, Replies, KeptLink
     const parts = state === undefined ? this.rendering.partsOf(delivery, message, broker.clock.wallMs()) : []
     const { messageBytesMax } = this.attach
     if (messageBytesMax > 0 && parts.reduce((sum, part) => sum + part.length, 0) > messageBytesMax) {
-      this.#cannotTake(delivery, `larger than the max-message-size of its receiver (${messageBytesMax})`)
+      this.#cannotTake(delivery, fault('too-large', `larger than the max-message-size of its receiver (${messageBytesMax})`))
       return
     }
     if (!settled) this.credit.unsettled++

@@ -1,6 +1,6 @@
 // SUBSCRIBE and UNSUBSCRIBE of one client: bindings to the queue of its session, as with our own engine. aedes is told of one subscription only, to
 // everything: it would send a message of QoS 2 with QoS 0 if its own table said so of that very topic, whatever else it is subscribed by.
-// Shared subscriptions and plain queues are refused: aedes grants what was asked for, and more than QoS 1 cannot be kept of those.
+// Shared subscriptions and plain queues are refused: what is of QoS 2 there becomes a client’s own before it is sent (../taking.ts), which is not written for this engine.
 import type { Subscription } from 'aedes'
 import type { Session } from '../../../src/api.ts'
 import { within } from '../address.ts'
