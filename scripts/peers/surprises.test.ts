@@ -39,5 +39,5 @@ it.for(peers.map(({ name, title }) => [name, title] as const))('every must that 
       ),
     )
   const failing = [...page(`brokers/${name}.md`).matchAll(/^## (.+) \(.*, must\)$/gm)].map(([, id]) => id)
-  expect(failing.filter((id = '') => !named.includes(id))).toEqual([])
+  expect(failing.filter((id) => !named.includes(id))).toEqual([])
 })
