@@ -13,7 +13,7 @@ export type Settings = Readonly<{
   ports: 'fixed' | 'free'
   /** Added to every fixed port, so that several nodes share a machine. */
   portOffset: number
-  /** Allows listeners beyond loopback without TLS, or without users. */
+  /** Allows listeners beyond loopback without TLS, or over TLS with neither users nor certificates of all clients. */
   insecure: boolean
   /** Who may log in. None: everybody is anonymous. */
   users: readonly User[]
