@@ -67,7 +67,7 @@ export class Outgoing implements Sink {
   readonly #session: Session
   readonly #five: Five | undefined
   #consumer: Consumer | undefined = undefined
-  /** Packet identifier → tag × 4 + state. */
+  /** Packet identifier → tag × `STATES` + state. */
   readonly #state = new Map<number, number>()
   #waiting: Delivery[] = []
   /** Number of the session's own queue, once seen. */
