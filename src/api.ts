@@ -335,10 +335,10 @@ export interface Consumer {
    */
   mark(tag: number, mark: number): Ticket
   /**
-   * Moves an unsettled delivery of a durable message to a durable queue that this session alone holds and consumes, in one commit. It stays in the consumer's
-   * hands under its tag; given again it comes from there, `Delivery.dead` says where it was, and it expires no more. For a client that must not share what it
-   * was shown (MQTT QoS 2 out of a shared queue). `back`: when that queue goes with its session, what has no mark returns to the end of the queue it came from.
-   * Not to be shown before the ticket is done. Undefined: `session.refusal`.
+   * Moves an unsettled delivery to a queue that this session alone holds and consumes (a durable message to a durable one, no dead letter), in one commit. It
+   * stays in the consumer's hands under its tag; given again it comes from there, `Delivery.dead` says where it was, and it expires no more. For a client that
+   * must not share what it was shown (MQTT QoS 2 out of a shared queue). `back`: when that queue goes with its session, what is durable and has no mark returns
+   * to the end of the queue it came from. Not to be shown before the ticket is done. Undefined: `session.refusal`.
    */
   pass(tag: number, to: Address, back: boolean): Readonly<{ ticket: Ticket; ref: EntryRef }> | undefined
   /**
