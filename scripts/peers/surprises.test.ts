@@ -1,4 +1,4 @@
-// docs/conformance/surprises.md is written by hand: what it tells of a broker must stand on that broker's generated page.
+// docs/conformance/surprises.md and second-look.md are written by hand: what they tell of a broker must stand on that broker's generated page, and no must that is not kept may be without its cause.
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { peers } from './peers.ts'
@@ -23,3 +23,21 @@ it.for(peers.map(({ name, title }) => [name, title] as const))(
     expect([...ids, ...also].filter((id) => !failures.includes(`## ${id} (`))).toEqual([])
   },
 )
+
+const causes = page('second-look.md').split(/^## /m).slice(1)
+
+it.for(peers.map(({ name, title }) => [name, title] as const))('every must that %s does not keep has its cause', ([name, title]) => {
+  const named = causes
+    .filter((each) => each.startsWith(title))
+    .flatMap((section) =>
+      section.split('\n').flatMap(
+        (row) =>
+          row
+            .split(' | ')
+            .at(-1)
+            ?.match(/(?:MQTT5 |MQTT-|AMQP-|STOMP1\d-|WS-)[\w.-]+/g) ?? [],
+      ),
+    )
+  const failing = [...page(`brokers/${name}.md`).matchAll(/^## (.+) \(.*, must\)$/gm)].map(([, id]) => id)
+  expect(failing.filter((id) => !named.includes(id))).toEqual([])
+})

@@ -153,6 +153,8 @@ describe('what is wrong with a configuration', () => {
     expect([listeners.mqtts, listeners.wss.enabled, listeners.https.enabled]).toEqual([{ enabled: true, host: '127.0.0.1', port: 8893 }, true, true])
     await expect(load({ flags: { listeners: { mqtts: { enabled: true, port: 1 } } } })).rejects.toThrow('listener mqtts needs a certificate')
     await expect(load({ flags: { listeners: { mqtts: { enabled: false } } } })).resolves.toBeDefined()
+    // What else is said, and where, asks for none.
+    await expect(load({ flags: { listeners: { mqtt: { enabled: true, port: 1 } } }, sets: ['failover.leaseMs=1000'] })).resolves.toBeDefined()
   })
 
   it('of TLS belong together', async () => {

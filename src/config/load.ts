@@ -55,12 +55,12 @@ function withDefaults(schema: Schema, flags: Overlay): Overlay {
   return tree
 }
 
-/** `over` wins; lists are replaced, not joined. */
+/** `over` wins, and stays as it is whatever is merged into the tree later; lists are replaced, not joined. */
 export function merge(tree: Overlay, over: Overlay): void {
   for (const [key, value] of Object.entries(over)) {
     const below = Object.hasOwn(tree, key) ? tree[key] : undefined
     if (isTree(value) && isTree(below)) merge(below, value)
-    else Object.defineProperty(tree, key, { value, enumerable: true, writable: true, configurable: true })
+    else Object.defineProperty(tree, key, { value: structuredClone(value), enumerable: true, writable: true, configurable: true })
   }
 }
 

@@ -59,27 +59,24 @@ export function message(row: Row, from: FrontEnd): Said {
 }
 
 /** What a consumer of the same front end sees: `Arrived.exact`. */
-export function unchanged(row: Row, from: FrontEnd, kind: Kind): string {
+export function unchanged(row: Row, from: FrontEnd): string {
   const { mqtt, amqp, stomp, mqtt5 } = message(row, from)
-  if (mqtt5 !== undefined) return JSON.stringify(comparableFive({ ...mqtt5, qos: qosOn(kind, mqtt5.qos ?? 0), retain: false }))
-  if (mqtt !== undefined) return `${qosOn(kind, mqtt.qos ?? 0)} ${bytesOf(mqtt.payload ?? '').toString('hex')}`
+  if (mqtt5 !== undefined) return JSON.stringify(comparableFive({ ...mqtt5, qos: mqtt5.qos ?? 0, retain: false }))
+  if (mqtt !== undefined) return `${mqtt.qos ?? 0} ${bytesOf(mqtt.payload ?? '').toString('hex')}`
   if (amqp !== undefined) return decode(encode(amqp)).bare
   // The libraries show one of equal headers; that all come is the business of unchanged.test.ts.
   return `${JSON.stringify([...new Map((stomp?.headers ?? []).toReversed())].toSorted())} ${bytesOf(stomp?.body ?? '').toString('hex')}`
 }
 
-/** A queue grants MQTT no more than QoS 1. */
-const qosOn = (kind: Kind, qos: 0 | 1 | 2): 0 | 1 | 2 => (kind === 'queue' && qos === 2 ? 1 : qos)
-
 /** What a consumer of another front end sees, to be compared with `comparable(arrived)`. */
-export function crossed(row: Row, cell: Cell, from: FrontEnd, to: FrontEnd, kind: Kind): object {
+export function crossed(row: Row, cell: Cell, from: FrontEnd, to: FrontEnd): object {
   const seen = cell.seen ?? {}
   const publisher = from === 'mqtt' || from === 'mqtt5' ? { qos: 0, ...row.said[from] } : undefined
   switch (to) {
     case 'mqtt5':
-      return comparableFive({ payload: PLAIN, ...seen, qos: qosOn(kind, seen.qos ?? 0), retain: false })
+      return comparableFive({ payload: PLAIN, ...seen, qos: seen.qos ?? 0, retain: false })
     case 'mqtt':
-      return { payload: bytesOf(seen.payload ?? PLAIN).toString('hex'), qos: qosOn(kind, seen.qos ?? 0), retain: false }
+      return { payload: bytesOf(seen.payload ?? PLAIN).toString('hex'), qos: seen.qos ?? 0, retain: false }
     case 'stomp': {
       const headers = new Map<string, string>([['priority', '4']])
       if (seen.payload === undefined) headers.set('content-length', '3')

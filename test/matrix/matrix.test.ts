@@ -88,7 +88,7 @@ describe.each(kinds)('by a %s', (kind) => {
           const found = unaltered ? arrived.exact : comparable(arrived, to)
           expect({ destination: arrived.destination, found }).toEqual({
             destination,
-            found: unaltered ? unchanged(row, from.frontEnd, kind) : crossed(row, expected.cell, from.frontEnd, to.frontEnd, kind),
+            found: unaltered ? unchanged(row, from.frontEnd) : crossed(row, expected.cell, from.frontEnd, to.frontEnd),
           })
         })
       }

@@ -143,9 +143,14 @@ describe('send and receive', () => {
   })
 
   it('never print the password of a URL', async () => {
-    for (const url of ['amqps://joe:secret@h', 'amqp://joe:secret@h:x', 'amqp://j%zz:secret@127.0.0.1']) {
-      const { code, err } = await run('send', url, 'q', 'x')
-      expect({ url, code, told: err.includes('secret') }).toEqual({ url, code: 2, told: false })
+    for (const [url, expected] of [
+      ['kafka://joe:secret@h', 2],
+      ['amqp://joe:secret@h:x', 2],
+      ['amqp://j%zz:secret@127.0.0.1', 2],
+      ['amqps://joe:secret@127.0.0.1:1', 1],
+    ]) {
+      const { code, err } = await run('send', String(url), 'q', 'x')
+      expect({ url, code, told: err.includes('secret') }).toEqual({ url, code: expected, told: false })
     }
   })
 
