@@ -113,11 +113,19 @@ export type Described = Readonly<{
   body: Readonly<{ kind: string; bytes: Uint8Array }>
 }>
 
+/** `undefined`: there is no such field, or it is empty. */
+export type FieldReader = (name: string) => Value | undefined
+
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
   /** The same without a look at the body, and identifiers as text: what selectors are judged by. */
   headOf(message: Message): CanonicalHead
+  /**
+   * Of a message of any dialect, `head` of which is its `headOf`: its fields as clients of this one know them, each with its type, for selectors that
+   * name them so (`amqp."properties.subject"`). Without a look at the body. Not there: selectors name none of this dialect.
+   */
+  fieldsOf?(message: Message, head: CanonicalHead): FieldReader
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
   /** `message`: the delivery's, in this dialect. */
