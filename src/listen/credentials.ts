@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
 import type { Clock, Log } from '../api.ts'
 import type { TlsSettings } from '../config/settings.ts'
-import { codeOf } from '../disk.ts'
 
 export type CredentialsOptions = Readonly<{ settings: TlsSettings; clock: Clock; log: Log }>
 
@@ -136,6 +135,9 @@ const nameOf = (given: string): string => (isInline(given) ? 'what is written th
 
 /** Whether it is no file's name but a key or certificates themselves, right or wrong ones: a name is logged, a key never. */
 const isInline = (given: string): boolean => given.includes(PEM) || /[\r\n]/.test(given) || BARE.test(given)
+
+/** Without its sentence, which has the file's name in it once more. */
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'nobody says why')
 
 function attempt<T>(sentence: string, make: () => T): T {
   try {
