@@ -64,7 +64,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         type: 'boolean',
         default: defaults.insecure,
         description:
-          'Allows listeners beyond loopback without TLS, where passwords and messages can be read on the way, and over TLS with neither users nor certificates of all clients, where everybody may come.',
+          'Allows listeners beyond loopback without TLS, where passwords and messages can be read on the way, and with TLS where everybody may come: without users, or with `anonymous`, and without certificates of all clients.',
       },
       users: {
         type: 'array',
@@ -249,14 +249,14 @@ function listener(what: string, port: number): Schema {
 }
 
 /** Open only where there is a certificate. */
-function tlsListener(what: string, port: number, needs = 'users, `tls.clientCertificates: required`'): Schema {
+function tlsListener(what: string, port: number, wants = 'users and no `anonymous`, or `tls.clientCertificates: required`'): Schema {
   return section(`Listener of ${what}, over TLS.`, {
     enabled: { type: 'boolean', default: true, description: 'Whether it listens, if there is `tls.certificate`.' },
     host: {
       type: 'string',
       pattern: '.',
       default: '127.0.0.1',
-      description: `Address or name to listen on. Anything but loopback needs ${needs}, or \`insecure\`.`,
+      description: `Address or name to listen on. Anything but loopback needs ${wants}, or \`insecure\`.`,
     },
     port: integer(port, 'TCP port; 0: any free one.', 0, 65_535),
   })
