@@ -8,27 +8,9 @@ import { formatAddress } from './address.ts'
 import { FOREIGN_REPLY, isOfAnotherSection, REPLY_GROUP } from './carried.ts'
 import { DIALECT } from './incoming-message.ts'
 import { TermReader } from './reader.ts'
-import { APPLICATION_PROPERTIES, PROPERTIES, type Section, splitSections } from './sections.ts'
+import { APPLICATION_PROPERTIES, PROPERTIES, PROPERTY_NAMES, type PropertyName, type Section, splitSections } from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { NULL, type Term, textOf, toValue } from './term.ts'
-
-/** In their order on the wire. */
-export const PROPERTY_NAMES = [
-  'message-id',
-  'user-id',
-  'to',
-  'subject',
-  'reply-to',
-  'correlation-id',
-  'content-type',
-  'content-encoding',
-  'absolute-expiry-time',
-  'creation-time',
-  'group-id',
-  'group-sequence',
-  'reply-to-group-id',
-] as const
-export type PropertyName = (typeof PROPERTY_NAMES)[number]
 
 export const PROPERTY = 'properties.'
 export const APPLICATION_PROPERTY = 'application-properties.'

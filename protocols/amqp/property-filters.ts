@@ -2,7 +2,8 @@
 // and all must hold. What the fields of a message are: message-fields.ts. Texts of strings may be modified (4.1.1): `&p:` a prefix, `&s:` a
 // suffix, `&&` an ampersand; anything else behind an ampersand is refused.
 import { type AmqpError, fault, quote } from './errors.ts'
-import { APPLICATION_PROPERTY, HAS_APPLICATION_PROPERTY, PROPERTY, PROPERTY_NAMES, type PropertyName } from './message-fields.ts'
+import { APPLICATION_PROPERTY, HAS_APPLICATION_PROPERTY, PROPERTY } from './message-fields.ts'
+import { PROPERTY_NAMES, type PropertyName } from './sections.ts'
 import { type Term, textOf } from './term.ts'
 
 /** Undefined: a value is of a kind that is not compared here (decimals, NaN, infinity), so the filter cannot be in force. */

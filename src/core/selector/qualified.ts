@@ -1,4 +1,4 @@
-// What a selector can name beyond JMS: a field as one dialect calls it, `amqp."properties.subject"`, which only that dialect can read, and
+// What a selector can name beyond JMS: a field as one dialect calls it, such as `name."field"`, which only that dialect can read, and
 // values that are bytes, `X'0aff'` and `UUID'…'`. Inside the engine both are strings that begin with an unpaired surrogate, which no text
 // that came as bytes can: so they are found by a look-up like any other, and no text is equal to them.
 import type { Value } from '../../api.ts'
