@@ -113,11 +113,19 @@ export type Described = Readonly<{
   body: Readonly<{ kind: string; bytes: Uint8Array }>
 }>
 
+/** `undefined`: there is no such field, or it is empty. */
+export type FieldReader = (name: string) => Value | undefined
+
 export interface Dialect {
   readonly name: string
   toCanonical(message: Message): Canonical
   /** The same without a look at the body, and identifiers as text: what selectors are judged by. */
   headOf(message: Message): CanonicalHead
+  /**
+   * Of a message of any dialect, `head` of which is its `headOf`: its fields as clients of this one know them, each with its type, for selectors that
+   * name them so (`amqp."properties.subject"`). Without a look at the body. Not there: selectors name none of this dialect.
+   */
+  fieldsOf?(message: Message, head: CanonicalHead): FieldReader
   /** The dialect's own `head` and `body`; undefined: this dialect cannot represent the message. */
   fromCanonical(canonical: Canonical, message: Message, lost: Lost): Readonly<{ head: Uint8Array; body: Uint8Array }> | undefined
   /** `message`: the delivery's, in this dialect. */
@@ -335,10 +343,10 @@ export interface Consumer {
    */
   mark(tag: number, mark: number): Ticket
   /**
-   * Moves an unsettled delivery of a durable message to a durable queue that this session alone holds and consumes, in one commit. It stays in the consumer's
-   * hands under its tag; given again it comes from there, `Delivery.dead` says where it was, and it expires no more. For a client that must not share what it
-   * was shown (MQTT QoS 2 out of a shared queue). `back`: when that queue goes with its session, what has no mark returns to the end of the queue it came from.
-   * Not to be shown before the ticket is done. Undefined: `session.refusal`.
+   * Moves an unsettled delivery to a queue that this session alone holds and consumes (a durable message to a durable one, no dead letter), in one commit. It
+   * stays in the consumer's hands under its tag; given again it comes from there, `Delivery.dead` says where it was, and it expires no more. For a client that
+   * must not share what it was shown (MQTT QoS 2 out of a shared queue). `back`: when that queue goes with its session, what is durable and has no mark returns
+   * to the end of the queue it came from. Not to be shown before the ticket is done. Undefined: `session.refusal`.
    */
   pass(tag: number, to: Address, back: boolean): Readonly<{ ticket: Ticket; ref: EntryRef }> | undefined
   /**

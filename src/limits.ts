@@ -44,7 +44,8 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
   },
   handshakes: {
     unit: 'connections',
-    reason: 'Hand-shakes of TLS under way, of all listeners together; further connections wait their turn unread, as long as a hand-shake may take.',
+    reason:
+      'Hand-shakes of TLS under way, of all listeners but `https` together. A connection is one from its first byte on; further ones wait their turn with at most 16 KiB read, as long as a hand-shake may take.',
     reachedBy: 'src/listen/tls.test.ts',
   },
   loginsWaiting: {

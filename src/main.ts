@@ -135,7 +135,7 @@ export async function openNode(options: MainOptions): Promise<Readonly<{ node: N
           log,
           managed: node,
           login,
-          credentials: name === 'https' ? credentials : undefined,
+          tls: name === 'https' && credentials !== undefined ? { credentials, handshakeTimeoutMs: tls.handshakeTimeoutMs } : undefined,
         })
         managements.push(opened)
         node.ownListeners = { ...node.ownListeners, [name]: opened.address }

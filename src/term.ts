@@ -69,7 +69,7 @@ export async function takeOver(
   try {
     const frontEnds = new Map(protocols.map((protocol) => [protocol.name, protocol.start(core, settings.protocols[protocol.name], log)]))
     core.setDialects([...frontEnds.values()].flatMap(({ dialect, otherDialects = [] }) => [dialect, ...otherDialects]))
-    const listeners = await listen(options, tcp, await handshakesOf(options), frontEnds)
+    const listeners = await listen(options, tcp, frontEnds)
     for (const frontEnd of frontEnds.values()) frontEnd.started()
     const ms = {
       claim: rounded(leadership.tookMs ?? 0),
@@ -160,22 +160,17 @@ function lookAfterStall(leadership: Leadership, clock: Clock, longMs: number): (
   }
 }
 
-/** Undefined: this node speaks no TLS, and need not load it. */
-async function handshakesOf({ settings, credentials, log }: TermOptions): Promise<Handshakes | undefined> {
-  if (credentials === undefined) return undefined
+/** A node that speaks no TLS need not load it. */
+async function handshakesOf({ settings, log }: TermOptions, credentials: Credentials): Promise<Handshakes> {
   const { Handshakes } = await import('./listen/tls.ts')
   return new Handshakes({ settings: settings.tls, credentials, handshakesMax: settings.limits.handshakes, log })
 }
 
 /** All of them, or none: an address that cannot be had ends the start. */
-async function listen(
-  options: TermOptions,
-  tcp: Tcp,
-  handshakes: Handshakes | undefined,
-  frontEnds: ReadonlyMap<string, FrontEnd>,
-): Promise<Readonly<Record<string, string>>> {
-  const { settings, clock, log, protocols } = options
+async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<string, FrontEnd>): Promise<Readonly<Record<string, string>>> {
+  const { settings, clock, log, protocols, credentials } = options
   const listeners: Record<string, string> = {}
+  let handshakes: Handshakes | undefined
   const untilMs = clock.monoMs() + PREDECESSOR_MS
   const spoken: Spoken[] = []
   for (const { name, subprotocols, textMessages } of protocols) {
@@ -190,7 +185,10 @@ async function listen(
   async function listenPlainAndTls(name: string, open: (place: Place) => Promise<string>): Promise<void> {
     await listenSoon(name, ({ host, port }) => open({ name, host, port }))
     const secured = overTls(name)
-    if (handshakes !== undefined) await listenSoon(secured, ({ host, port }) => open({ name: secured, host, port, tls: handshakes }))
+    if (credentials === undefined || !settings.listeners[secured].enabled) return
+    // Of the first listener that needs them; `tcp` closes them.
+    const tls = (handshakes ??= await handshakesOf(options, credentials))
+    await listenSoon(secured, ({ host, port }) => open({ name: secured, host, port, tls }))
   }
 
   async function listenSoon(name: string, open: (place: ListenerSettings) => Promise<string>): Promise<void> {

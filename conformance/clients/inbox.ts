@@ -46,7 +46,7 @@ export class Inbox<T> {
   }
 
   /** Reads what `is`, leaving all before it unread. Fails when the connection ends first or patience runs out. */
-  async find<S extends T>(is: (piece: T) => piece is S, what: string): Promise<S> {
+  async find<S extends T>(is: (piece: T) => piece is S, what: string, patienceMs?: number): Promise<S> {
     let over = false
     const search = async (): Promise<S> => {
       for (;;) {
@@ -61,7 +61,7 @@ export class Inbox<T> {
       }
     }
     try {
-      return await this.#trial.within(search(), `${what} did not come`)
+      return await this.#trial.within(search(), `${what} did not come`, patienceMs)
     } finally {
       over = true
     }

@@ -1,7 +1,7 @@
 // MQTT 3.1.1, 4.1 to 4.6: what is stored, sent again, and in which order. The rules of each QoS are in publish.ts.
 import type { Chapter } from '../check.ts'
 import type { MqttWire } from '../clients/mqtt-wire.ts'
-import { held, leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
+import { further, held, leave, publish, publishPacket, received, subscribe, take, takeUntil, taken, text } from '../mqtt/acts.ts'
 import { changes, edits, is } from '../mqtt/mutants.ts'
 import { type Clients, payloads, qosInOrder, swaps, topicsInOrder, toEverySession } from '../mqtt/order.ts'
 import { mustEqual, skip } from '../outcome.ts'
@@ -106,20 +106,18 @@ export const state: Chapter = {
         const { wire } = await durable(trial, 'keeper')
         await subscribe(wire, trial.name('t'), 2)
         const sender = await connected(trial, 'sender')
-        const due: string[] = []
+        await publish(sender, trial.name('t'), 'released', { qos: 2 })
+        const { messageId: released = 0 } = await wire.next('publish')
+        wire.send({ cmd: 'pubrec', messageId: released })
+        await wire.next('pubrel')
+        const due = [`PUBREL ${released}`]
         for (const [payload, qos] of [
-          ['released', 2],
           ['one', 1],
           ['two', 2],
         ] as const) {
           await publish(sender, trial.name('t'), payload, { qos })
-          const { messageId = 0 } = await wire.next('publish')
-          if (payload !== 'released') due.push(`PUBLISH ${messageId} ${payload}`)
-          else {
-            wire.send({ cmd: 'pubrec', messageId })
-            await wire.next('pubrel')
-            due.push(`PUBREL ${messageId}`)
-          }
+          const { messageId = 0 } = await further(wire, due.length, 3, () => wire.send({ cmd: 'pubcomp', messageId: released }))
+          due.push(`PUBLISH ${messageId} ${payload}`)
         }
         wire.destroy()
         const { wire: again } = await durable(trial, 'keeper')

@@ -1,6 +1,6 @@
 // MQTT 5.0, 4.4 to 4.6: delivery again, receipt, order.
 import type { Chapter } from '../check.ts'
-import { leave, publish, subscribe, takeUntil, text } from '../mqtt/acts.ts'
+import { further, leave, publish, subscribe, takeUntil, text } from '../mqtt/acts.ts'
 import { changes, edits, is, sees } from '../mqtt/mutants.ts'
 import { type Clients, qosInOrder, topicsInOrder, toEverySession } from '../mqtt/order.ts'
 import { mustBe, mustEqual } from '../outcome.ts'
@@ -20,20 +20,18 @@ export const order: Chapter = {
         const { wire } = await keeper(trial, 'keeper')
         await subscribe(wire, trial.name('t'), 2)
         const sender = await client(trial, 'sender')
-        const due: string[] = []
+        await publish(sender, trial.name('t'), 'released', { qos: 2 })
+        const { messageId: released = 0 } = await wire.next('publish')
+        wire.send({ cmd: 'pubrec', messageId: released, reasonCode: 0 })
+        await wire.next('pubrel')
+        const due = [`PUBREL ${released}`]
         for (const [payload, qos] of [
-          ['released', 2],
           ['one', 1],
           ['two', 2],
         ] as const) {
           await publish(sender, trial.name('t'), payload, { qos })
-          const { messageId = 0 } = await wire.next('publish')
-          if (payload !== 'released') due.push(`PUBLISH ${messageId} ${payload}`)
-          else {
-            wire.send({ cmd: 'pubrec', messageId, reasonCode: 0 })
-            await wire.next('pubrel')
-            due.push(`PUBREL ${messageId}`)
-          }
+          const { messageId = 0 } = await further(wire, due.length, 3, () => wire.send({ cmd: 'pubcomp', messageId: released }))
+          due.push(`PUBLISH ${messageId} ${payload}`)
         }
         await wire.ping()
         mustEqual(wire.inbox.unread.map(({ cmd }) => cmd.toUpperCase()).join(), '', 'what comes again on the same connection')

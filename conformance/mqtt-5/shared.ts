@@ -95,14 +95,23 @@ export const shared: Chapter = {
         const sender = await client(trial, 'sender')
         for (let count = 0; count < 10; count++) await publish(sender, trial.name('t'), `${count}`, { qos: 1 })
         for (let count = 0; count < 10; count++) mustEqual(text(await take(alone)), `${count}`, 'the message to a subscription of its own')
-        const arrived = (): readonly string[] =>
-          [one, two].flatMap(({ inbox }) => inbox.unread.flatMap((packet) => (packet.cmd === 'publish' ? [text(packet)] : [])))
+        const arrived: string[] = []
+        const round = async (): Promise<number> => {
+          const before = arrived.length
+          for (const wire of [one, two]) {
+            await wire.ping()
+            const came = wire.inbox.unread.filter(({ cmd }) => cmd === 'publish').length
+            // Acknowledged as they come: a broker may have no more than one under way to a client.
+            for (let count = 0; count < came; count++) arrived.push(text(await take(wire)))
+          }
+          return arrived.length - before
+        }
         const all = async (): Promise<void> => {
-          while (arrived().length < 10) for (const wire of [one, two]) await wire.ping()
+          while (arrived.length < 10) await round()
+          while ((await round()) > 0);
         }
         await trial.within(all(), 'ten messages did not come to the members together')
-        for (const wire of [one, two]) await wire.ping()
-        mustEqual([...arrived()].sort().join(), '0,1,2,3,4,5,6,7,8,9', 'what the members got together')
+        mustEqual([...arrived].sort().join(), '0,1,2,3,4,5,6,7,8,9', 'what the members got together')
       },
       mutants: [
         edits('delivers to every member', () => {

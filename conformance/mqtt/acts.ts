@@ -102,21 +102,27 @@ export async function acknowledge(wire: MqttWire, { qos, messageId = 0 }: Receiv
   wire.send({ cmd: 'pubcomp', messageId })
 }
 
-/** The next messages, so many, of which none is acknowledged. Skipped where a broker has fewer under way to one client, which it may: the next one comes once the first is acknowledged. */
+/** The next messages, so many, of which none is acknowledged. Skipped where a broker has fewer under way to one client. */
 export async function held(wire: MqttWire, count: number): Promise<readonly Received<'publish'>[]> {
   const messages: Received<'publish'>[] = []
   while (messages.length < count) {
-    try {
-      messages.push(await wire.next('publish'))
-    } catch (error) {
-      const [oldest] = messages
-      if (oldest === undefined || outcomeOf(error).outcome !== 'fail') throw error
-      await acknowledge(wire, oldest)
-      await wire.next('publish')
-      skip(`this broker has no more than ${messages.length} messages under way to one client, and this check wants ${count}`)
-    }
+    const [oldest] = messages
+    const next = oldest === undefined ? wire.next('publish') : further(wire, messages.length, count, () => acknowledge(wire, oldest))
+    messages.push(await next)
   }
   return messages
+}
+
+/** The next message while `underWay` of the `wanted` are not acknowledged. Skipped where a broker has no more under way to one client, which it may: this one comes once the first of them is completed by `complete`. */
+export async function further(wire: MqttWire, underWay: number, wanted: number, complete: () => Promise<void> | void): Promise<Received<'publish'>> {
+  try {
+    return await wire.next('publish')
+  } catch (error) {
+    if (outcomeOf(error).outcome !== 'fail') throw error
+    await complete()
+    await wire.next('publish')
+    return skip(`this broker has no more than ${underWay} messages under way to one client, and this check wants ${wanted}`)
+  }
 }
 
 /** Takes messages until this one comes: those before it. To show what did not come, let this one be published after it. */

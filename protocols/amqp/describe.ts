@@ -17,6 +17,7 @@ import {
   SEQUENCE,
   splitSections,
   VALUE,
+  PROPERTY_NAMES,
 } from './sections.ts'
 import type { AmqpSettings } from './settings.ts'
 import { type Term, toValue } from './term.ts'
@@ -44,7 +45,7 @@ export function describe(broker: Broker, settings: AmqpSettings, message: Messag
 
 function fieldsOf(code: number, term: Term): readonly Field[] {
   if (term.type === 'pairs') return term.value.map(([key, value]) => [`${SECTIONS[code]}.${plain(key)}`, valueText(value)])
-  const names = code === HEADER ? HEADER_FIELDS : PROPERTIES_FIELDS
+  const names = code === HEADER ? HEADER_FIELDS : PROPERTY_NAMES
   const values = term.type === 'terms' ? term.value : []
   return values.flatMap((value, i): readonly Field[] => (value.type === 'null' ? [] : [[`${SECTIONS[code]}.${names[i] ?? i}`, valueText(value)]]))
 }
@@ -98,18 +99,3 @@ const SECTIONS: Readonly<Record<number, string>> = {
   [FOOTER]: 'footer',
 }
 const HEADER_FIELDS = ['durable', 'priority', 'ttl', 'first-acquirer', 'delivery-count']
-const PROPERTIES_FIELDS = [
-  'message-id',
-  'user-id',
-  'to',
-  'subject',
-  'reply-to',
-  'correlation-id',
-  'content-type',
-  'content-encoding',
-  'absolute-expiry-time',
-  'creation-time',
-  'group-id',
-  'group-sequence',
-  'reply-to-group-id',
-]

@@ -7,9 +7,11 @@ import { listToJson, repeatsKey } from '../shared/json.ts'
 import { ruleIn } from '../shared/losses.ts'
 import { annotationOf, formatAddress, kindOfAnnotation, parseAddress } from './address.ts'
 import { readBody, writeBody } from './body.ts'
+import { ANNOTATION_PREFIX, DELIVERY_ANNOTATION_PREFIX, FOOTER_PREFIX, FOREIGN_REPLY, REPLY_GROUP } from './carried.ts'
 import { describe } from './describe.ts'
 import { DIALECT, numberOf } from './incoming-message.ts'
 import { losses } from './losses.ts'
+import { fieldsOf } from './message-fields.ts'
 import { identifierToText } from '../shared/values.ts'
 import { TermReader } from './reader.ts'
 import {
@@ -31,6 +33,7 @@ export function amqpDialect(broker: Broker, settings: AmqpSettings): Dialect {
     name: DIALECT,
     toCanonical: (message) => toCanonical(broker, settings, message),
     headOf: (message) => withTexts(takenApart(broker, settings, bufferOf(message.head)).head),
+    fieldsOf: (message, head) => fieldsOf(settings, message, head),
     fromCanonical,
     describe: (message, delivery) => describe(broker, settings, message, delivery),
     ruleOf: ruleIn(losses),
@@ -78,12 +81,13 @@ function takenApart(broker: Broker, settings: AmqpSettings, bytes: Buffer): Part
   const replyAddress = replyTo === undefined ? undefined : parseAddress(broker, replyTo, kind)
   const reply = replyAddress === undefined || 'condition' in replyAddress ? undefined : replyAddress
   // A reply-to that is no address of ours is still worth something to who wrote it.
-  if (replyTo !== undefined && reply === undefined) properties.push(['reply-to', { type: 'string', value: replyTo }])
+  if (replyTo !== undefined && reply === undefined) properties.push([FOREIGN_REPLY, { type: 'string', value: replyTo }])
   const replyGroup = textOf(at(12))
-  if (replyGroup !== undefined) properties.push(['JMS_AMQP_ReplyToGroupID', { type: 'string', value: replyGroup }])
+  if (replyGroup !== undefined) properties.push([REPLY_GROUP, { type: 'string', value: replyGroup }])
   addAnnotations(properties, annotations)
-  for (const [key, value] of pairsOf(read(find(DELIVERY_ANNOTATIONS)))) properties.push([`JMS_AMQP_DA_${nameOf(key)}`, toValue(value)])
-  for (const [key, value] of pairsOf(read(find(FOOTER)))) properties.push([`JMS_AMQP_FT_${nameOf(key)}`, toValue(value)])
+  for (const [key, value] of pairsOf(read(find(DELIVERY_ANNOTATIONS))))
+    properties.push([`${DELIVERY_ANNOTATION_PREFIX}${nameOf(key)}`, toValue(value)])
+  for (const [key, value] of pairsOf(read(find(FOOTER)))) properties.push([`${FOOTER_PREFIX}${nameOf(key)}`, toValue(value)])
 
   const qos = numberOf(annotations.get('x-opt-mqtt-qos'))
   const retain = annotations.get('x-opt-retain')
@@ -136,9 +140,9 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
     seen.add(name)
     const target = name.startsWith(ANNOTATION_PREFIX)
       ? annotations
-      : name.startsWith('JMS_AMQP_DA_')
+      : name.startsWith(DELIVERY_ANNOTATION_PREFIX)
         ? deliveryAnnotations
-        : name.startsWith('JMS_AMQP_FT_')
+        : name.startsWith(FOOTER_PREFIX)
           ? footer
           : undefined
     if (target !== undefined) {
@@ -146,8 +150,8 @@ function fromCanonical(canonical: Canonical, message: Message, lost: Lost): Read
       const key = name.slice(ANNOTATION_PREFIX.length)
       if (FIELDS.has(key) || (RENAMED.has(key) && target === annotations) || !ASCII.test(key)) lost('annotations')
       else target.push([symbol(key), value])
-    } else if (name === 'JMS_AMQP_ReplyToGroupID' && value.type === 'string') replyGroup = value
-    else if (name === 'reply-to' && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
+    } else if (name === REPLY_GROUP && value.type === 'string') replyGroup = value
+    else if (name === FOREIGN_REPLY && value.type === 'string' && canonical.replyTo === undefined) foreignReply = value.value
     else if (!addScheduled(annotations, name, value)) applications.push([{ type: 'string', value: name }, simple(value, lost)])
   }
   const written = writeBody(canonical.body, footer)
@@ -257,8 +261,6 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 const ASCII = /^[\x20-\x7e]*$/
-/** As long as the other two. */
-const ANNOTATION_PREFIX = 'JMS_AMQP_MA_'
 /** Annotations that are fields of the message, or say how its parts are to be read. */
 const FIELDS: ReadonlySet<string> = new Set([
   'x-opt-jms-msg-type',

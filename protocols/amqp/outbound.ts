@@ -126,14 +126,15 @@ export function headerSection(message: Message, delivery: Delivery, wallMs: numb
  */
 function writeTag(bytes: Buffer, at: number, { ref, attempts }: Pick<Outbound, 'ref' | 'attempts'>): number {
   const { queue, sequence } = ref
-  at = bytes.writeUInt32BE(queue >>> 0, at)
+  // Numbers of queues that do not outlive a node have its epoch above the first 32 bits.
+  at = bytes.writeUIntBE(queue % 2 ** 48, at, 6)
   at = bytes.writeUIntBE(Math.floor(sequence / 2 ** 8) % 2 ** 48, at, 6)
   bytes[at++] = sequence % 256
   bytes[at++] = attempts & 0xff
   return at
 }
 
-export const TAG_BYTES = 12
+export const TAG_BYTES = 14
 
 /** The whole tag of a delivery. */
 export function bytesOfTag({ ref, attempts }: Pick<Delivery, 'ref' | 'attempts'>): Buffer {
@@ -144,7 +145,7 @@ export function bytesOfTag({ ref, attempts }: Pick<Delivery, 'ref' | 'attempts'>
 
 /** The part of a tag that stays with an entry (all but its last byte), in hexadecimal. */
 export function entryOfTag({ queue, sequence }: EntryRef): string {
-  return (queue >>> 0).toString(16).padStart(8, '0') + sequence.toString(16).padStart(14, '0')
+  return (queue % 2 ** 48).toString(16).padStart(12, '0') + sequence.toString(16).padStart(14, '0')
 }
 
 /** Where the annotations of a head stand, or would have to stand. */

@@ -410,6 +410,22 @@ describe('what a client received and has not settled when it goes', () => {
     },
   )
 
+  it('is not taken for one of a subscription of a later term', async () => {
+    const node = await startNode()
+    const asked = { address: 'topic://news', timeout: 0 }
+    let raw = await node.begun('c')
+    await receives(raw, asked)
+    credit(raw)
+    await sendRhea(await openSender(await node.rhea(), 'topic://news'), { body: 'one', durable: true })
+    const { fields } = await raw.next(0x14)
+    await node.restart()
+    raw = await node.begun('c')
+    await receives(raw, asked, { unsettled: pairs([[fields[2] ?? NULL, described(0x24, list([]))]]) })
+    credit(raw)
+    await sendRhea(await openSender(await node.rhea(), 'topic://news'), { body: 'two', durable: true })
+    expect((await raw.next(0x14)).payload.toString('latin1')).toContain('two')
+  })
+
   it('is not taken for one of a queue that was made anew under its name', async () => {
     const node = await startNode()
     const { raw, tags } = await given(node, { timeout: 0 }, 1)

@@ -16,6 +16,24 @@ export const SEQUENCE = 0x76
 export const VALUE = 0x77
 export const FOOTER = 0x78
 
+/** Fields of the section `properties` (part 3.2.4), in their order on the wire. */
+export const PROPERTY_NAMES = [
+  'message-id',
+  'user-id',
+  'to',
+  'subject',
+  'reply-to',
+  'correlation-id',
+  'content-type',
+  'content-encoding',
+  'absolute-expiry-time',
+  'creation-time',
+  'group-id',
+  'group-sequence',
+  'reply-to-group-id',
+] as const
+export type PropertyName = (typeof PROPERTY_NAMES)[number]
+
 /** Where one section begins (with its descriptor), where its value does, and where it ends. */
 export type Section = Readonly<{ code: number; start: number; value: number; end: number }>
 

@@ -18,7 +18,7 @@ import { DIALECT_FIVE } from './format-five.ts'
 import type { Front } from './front.ts'
 import { writeFive } from './publish-writer-five.ts'
 import { PACKET_ID_NOT_FOUND, PROTOCOL_ERROR } from './reasons.ts'
-import { SETTLED, Taking, takenFrom } from './taking.ts'
+import { isOfGroup, Taking, takenFrom } from './taking.ts'
 
 /** What a binding's tag and a hold's number say of a subscription: QoS, and with MQTT 5 the options that a delivery asks for. */
 export const QOS = 3
@@ -67,7 +67,7 @@ export class Outgoing implements Sink {
   readonly #session: Session
   readonly #five: Five | undefined
   #consumer: Consumer | undefined = undefined
-  /** Packet identifier → tag × 4 + state. */
+  /** Packet identifier → tag × `STATES` + state. */
   readonly #state = new Map<number, number>()
   #waiting: Delivery[] = []
   /** Number of the session's own queue, once seen. */
@@ -128,7 +128,7 @@ export class Outgoing implements Sink {
     this.#granted.delete(key)
     this.#lastQueue = undefined
     const waiting = this.#waiting
-    const isOfIt = (delivery: Delivery): boolean => delivery.tag !== SETTLED && keyOf(delivery.queue) === key
+    const isOfIt = (delivery: Delivery): boolean => keyOf(delivery.queue) === key
     if (!waiting.some(isOfIt)) return
     this.#waiting = waiting.filter((delivery) => !isOfIt(delivery))
     for (const delivery of waiting) if (isOfIt(delivery)) this.#reject(delivery, UNSENT)
@@ -186,7 +186,7 @@ export class Outgoing implements Sink {
     if (message === undefined) return this.#reject(delivery, UNREPRESENTABLE)
     const own = this.#isOwn(delivery)
     const from = own ? takenFrom(delivery) : delivery.queue
-    const taken = delivery.tag === SETTLED || (own && from !== undefined)
+    const taken = own && from !== undefined
     // Of other origin: durable → 1, else 0. Never above what the publisher gave nor what the subscription was granted [MQTT-3.8.4-6].
     const granted = from === undefined ? this.#grantedBy(delivery.tags) : this.#grantedFor(from)
     const options = taken ? (granted & ~QOS) | 2 : granted
@@ -209,7 +209,10 @@ export class Outgoing implements Sink {
     // [MQTT-3.3.1-1] What another member of a group may have seen is no re-delivery to this client.
     const duplicate = own && delivery.maybeSeen ? 8 : 0
     if (!this.#write(delivery, message, from, options, 0x30 | duplicate | (qos << 1) | retain, packetId)) return true
-    this.#state.set(packetId, Math.max(0, delivery.tag) * STATES + (qos === 1 ? SENT_1 : own ? SENT_2 : SENT_2_HERE))
+    // [MQTT5-4.8.2-5] In the same turn as it was written: what was not written goes to another member, what was to nobody.
+    const settled = qos === 2 && !own && isOfGroup(delivery)
+    if (settled) this.#note(this.#consumer?.settle(delivery.tag, delivery.tag, ACCEPTED, true) ?? 0)
+    this.#state.set(packetId, (settled ? 0 : delivery.tag) * STATES + (qos === 1 ? SENT_1 : own ? SENT_2 : SENT_2_HERE))
     // [MQTT5-4.3.3-7] Its client may keep the identifier until PUBREL: another message must not come by it in between.
     if (qos === 2 && own && !taken && delivery.message.expiresAtMs !== 0 && delivery.mark === 0)
       this.#note(this.#consumer?.mark(delivery.tag, MARK_SENT) ?? 0)
@@ -254,7 +257,7 @@ export class Outgoing implements Sink {
 
   #reject(delivery: Delivery, outcome: Outcome): true {
     if (delivery.tag === 0 || this.#consumer === undefined) return true
-    if (delivery.tag !== SETTLED) this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
+    this.#consumer.settle(delivery.tag, delivery.tag, outcome, false)
     this.#owedMessages++
     return true
   }

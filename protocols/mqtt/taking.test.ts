@@ -214,3 +214,20 @@ describe.each([
     expect(second.slice(-16)).toBe(`${properties}79`)
   })
 })
+
+it('a dead letter that was sent to a kept session and not answered is a dead letter as before', async () => {
+  node = await new Node({ queuePrefix: '$queue' }).start()
+  const { core } = node.core
+  const publisher = await node.client()
+  await publisher.publishAsync('$queue/work', 'x', { qos: 2 })
+  const worker = node.core.client().consume(core.address('queue', ['work']))
+  await node.core.until(() => worker.deliveries.length === 1)
+  worker.consumer.settle(1, 1, { kind: 'rejected', reason: 'bad' }, true)
+  await node.core.settled()
+  const raw = await member(true, '0013 2471756575652f4163746976654d512f444c51')
+  await raw.take(2 + 2 + 19 + 2 + 1)
+  await lose(raw)
+  await lose(await connect(false))
+  await node.core.settled()
+  expect(await core.administration.redrive(['ActiveMQ', 'DLQ'], 10)).toMatchObject({ moved: 1, to: { work: 1 }, left: 0 })
+})

@@ -1,17 +1,15 @@
-// A message of QoS 2 out of a queue that others take from too (`$share`, `$queue`) becomes this client's own before it is sent: from then on it goes to nobody
-// else, whatever becomes of the connection [MQTT5-4.8.2-4] [MQTT5-4.8.2-5]. Committed first, since a client may have what a broker that died forgot.
+// A message of QoS 2 out of a queue that others take from too (`$share`, `$queue`) belongs to the client that it was sent to: from then on it goes to nobody else,
+// whatever becomes of the connection [MQTT5-4.8.2-4] [MQTT5-4.8.2-5].
 //
 //     session         of a group ($share)                             of a queue ($queue)
-//     kept            passed to the session's own queue, whose numbers are packet identifiers and stay; when the session ends, a message that no PUBREC
-//                     answered goes with it [MQTT5-4.8.2-5]            … goes back to its queue
-//     not kept        settled: the connection's end is the session's  stays where it is until PUBREC settles it: the connection's end gives it back
+//     kept            passed to the session's own queue, whose numbers are packet identifiers and stay, and committed there before it is sent; when the
+//                     session ends, a message that no PUBREC answered goes with it [MQTT5-4.8.2-5]   … goes back to its queue
+//     not kept        settled as it is sent: the connection's end is  stays where it is until PUBREC settles it: the connection's end gives it back;
+//                     the session's; what was not sent goes back      a dead letter also of a kept session, since it must not forget of what it died
 import type { Address, Consumer, Delivery, Session } from '../../src/api.ts'
 import { NAMESPACE } from './address.ts'
 import { SEND_TAKEN } from './answers.ts'
 import type { Link } from './outgoing.ts'
-
-/** In the place of the tag of a delivery that is settled already, and not yet sent. */
-export const SETTLED = -1
 
 export class Taking {
   readonly #link: Link
@@ -27,11 +25,8 @@ export class Taking {
   /** The delivery as it is sent, once `waits` is false; undefined: it is gone. */
   take(consumer: Consumer, delivery: Delivery): Delivery | undefined {
     const { kept, queue } = this.#link.own
-    const group = delivery.queue.namespace === NAMESPACE
-    if (kept && queue !== undefined) return this.#pass(consumer, delivery, queue, !group)
-    if (!group) return delivery
-    const ticket = consumer.settle(delivery.tag, delivery.tag, { kind: 'accepted' }, true)
-    return ticket > 0 ? this.#wait({ ...delivery, tag: SETTLED }, ticket) : undefined
+    if (!kept || queue === undefined || delivery.dead !== undefined) return delivery
+    return this.#pass(consumer, delivery, queue, !isOfGroup(delivery))
   }
 
   waits(delivery: Delivery): boolean {
@@ -65,7 +60,12 @@ export class Taking {
   }
 }
 
+/** Sent to one member, it is for no other. */
+export function isOfGroup({ queue }: Pick<Delivery, 'queue'>): boolean {
+  return queue.namespace === NAMESPACE
+}
+
 /** Where it was before it became this client's own; undefined: it always was. */
 export function takenFrom({ queue, dead }: Pick<Delivery, 'queue' | 'dead'>): Address | undefined {
-  return dead !== undefined && queue.namespace === NAMESPACE ? dead.origin : undefined
+  return dead !== undefined && isOfGroup({ queue }) ? dead.origin : undefined
 }

@@ -38,7 +38,7 @@ SIGTERM or SIGINT stops it in order; a second one stops it at once.
   --port-offset N          added to every fixed port
   --listen NAME=HOST:PORT  where one listener listens; NAME=off closes it; may be repeated
   --ready-file FILE        gets the content of the ready line once every listener is bound
-  --insecure               allows listeners beyond loopback without TLS, or without users
+  --insecure               allows listeners beyond loopback without TLS, or open to everybody
   --log-level LEVEL        debug, info, warn, error or silent (info)
   --set KEY=VALUE          any other key of the configuration, such as journal.cacheBytes=1048576; may be repeated
   --claim                  takes over although the leader lives: it notices and acknowledges nothing more

@@ -134,7 +134,7 @@ describe('what is wrong with a configuration', () => {
     await expect(load({ flags: { insecure: true, listeners: { mqtt: { host: '0.0.0.0' } } } })).resolves.toBeDefined()
   })
 
-  it('listening beyond loopback over TLS wants users, or certificates of clients', async () => {
+  it('listening beyond loopback over TLS wants users and nobody without a name, or certificates of clients', async () => {
     const tls = { certificate: 'a', key: 'b' }
     const users = [{ name: 'anna', password: makeHash(Buffer.from('x'), 1) }]
     const mqtts = { mqtts: { host: '0.0.0.0' } }
@@ -145,6 +145,12 @@ describe('what is wrong with a configuration', () => {
     const required = { ...tls, ca: 'c', clientCertificates: 'required' }
     await expect(load({ flags: { tls: required, listeners: mqtts } })).resolves.toBeDefined()
     await expect(load({ flags: { tls: required, listeners: https } })).rejects.toThrow('listener https')
+    const open = { users, anonymous: true }
+    await expect(load({ flags: { tls, ...open, listeners: mqtts } })).rejects.toThrow(/^listener mqtts would open .* leave `anonymous` out/)
+    await expect(load({ flags: { tls, ...open, insecure: true, listeners: mqtts } })).resolves.toBeDefined()
+    await expect(load({ flags: { tls: required, ...open, listeners: mqtts } })).resolves.toBeDefined()
+    // Management asks for a user all the same.
+    await expect(load({ flags: { tls, ...open, listeners: https } })).resolves.toBeDefined()
     await expect(load({ flags: { tls, users, listeners: { mqtt: { host: '0.0.0.0' } } } })).rejects.toThrow('without TLS')
   })
 

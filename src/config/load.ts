@@ -95,7 +95,7 @@ function placed(settings: Settings, tlsListeners: ReadonlySet<string>): Settings
 
 /** Rules between several keys, which a schema cannot say. */
 function checkTogether(settings: Settings, tlsListeners: ReadonlySet<string>): void {
-  const { limits, journal, listeners, insecure, users, tls } = settings
+  const { limits, journal, listeners, insecure, users, anonymous, tls } = settings
   checkUsers(users, tls)
   checkTls(tls)
   if (limits.outputLowBytes >= limits.outputHighBytes) throw new ConfigurationError('limits.outputLowBytes must be below limits.outputHighBytes')
@@ -109,9 +109,11 @@ function checkTogether(settings: Settings, tlsListeners: ReadonlySet<string>): v
       throw new ConfigurationError(
         `listener ${name} would open ${host} to the network without TLS: listen on 127.0.0.1, let clients come over TLS (docs/how-to/tls.md), or pass --insecure if you mean it`,
       )
-    if (users.length === 0 && (tls.clientCertificates !== 'required' || name === 'https'))
+    // Management asks for a user wherever there are any, and never for a certificate.
+    const everybody = name === 'https' ? users.length === 0 : (users.length === 0 || anonymous) && tls.clientCertificates !== 'required'
+    if (everybody)
       throw new ConfigurationError(
-        `listener ${name} would open ${host} to everybody who reaches it: write down users (docs/how-to/users.md), or pass --insecure if you mean it`,
+        `listener ${name} would open ${host} to everybody who reaches it: write down users (docs/how-to/users.md) and leave \`anonymous\` out, or pass --insecure if you mean it`,
       )
   }
 }

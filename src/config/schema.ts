@@ -64,7 +64,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         type: 'boolean',
         default: defaults.insecure,
         description:
-          'Allows listeners beyond loopback without TLS, where passwords and messages can be read on the way, and with TLS but without users, where everybody may come.',
+          'Allows listeners beyond loopback without TLS, where passwords and messages can be read on the way, and with TLS where everybody may come: without users, or with `anonymous`, and without certificates of all clients.',
       },
       users: {
         type: 'array',
@@ -104,7 +104,7 @@ export function settingsSchema(protocols: readonly ProtocolSection[]): Schema & 
         http: listener('health, status and management', defaults.listeners.http.port),
         ...Object.fromEntries(protocols.map((protocol) => [protocol.name, listener(protocol.name, protocol.port)])),
         websocket: listener('every protocol over WebSocket', defaults.listeners.websocket.port),
-        [overTls('http')]: tlsListener('health, status and management', HTTPS_PORT),
+        [overTls('http')]: tlsListener('health, status and management', HTTPS_PORT, 'users'),
         ...Object.fromEntries(protocols.map((protocol) => [overTls(protocol.name), tlsListener(protocol.name, protocol.portTls)])),
         [overTls('websocket')]: tlsListener('every protocol over WebSocket', WSS_PORT),
       }),
@@ -249,14 +249,14 @@ function listener(what: string, port: number): Schema {
 }
 
 /** Open only where there is a certificate. */
-function tlsListener(what: string, port: number): Schema {
+function tlsListener(what: string, port: number, wants = 'users and no `anonymous`, or `tls.clientCertificates: required`'): Schema {
   return section(`Listener of ${what}, over TLS.`, {
     enabled: { type: 'boolean', default: true, description: 'Whether it listens, if there is `tls.certificate`.' },
     host: {
       type: 'string',
       pattern: '.',
       default: '127.0.0.1',
-      description: 'Address or name to listen on. Anything but loopback needs users, or `insecure`.',
+      description: `Address or name to listen on. Anything but loopback needs ${wants}, or \`insecure\`.`,
     },
     port: integer(port, 'TCP port; 0: any free one.', 0, 65_535),
   })

@@ -13,7 +13,7 @@ export type Settings = Readonly<{
   ports: 'fixed' | 'free'
   /** Added to every fixed port, so that several nodes share a machine. */
   portOffset: number
-  /** Allows listeners beyond loopback without TLS, or without users. */
+  /** Allows listeners beyond loopback without TLS, or to whom everybody may come. */
   insecure: boolean
   /** Who may log in. None: everybody is anonymous. */
   users: readonly User[]
@@ -68,7 +68,7 @@ export type Limits = Readonly<{
   connections: number
   /** 0: no limit. */
   connectionsPerSecond: number
-  /** Hand-shakes of TLS under way. */
+  /** Hand-shakes of TLS under way, but those of `https`. */
   handshakes: number
   /** Log-ins that wait to be checked. */
   loginsWaiting: number

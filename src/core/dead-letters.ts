@@ -1,8 +1,9 @@
 // Where messages go that nobody takes: the queue's dead-letter queue, with reason and origin, or away, counted.
 // A message that is not durable is not kept there, and one dies at most twice: a dead-letter queue has none of its own.
 import { FACT } from '../journal/facts.ts'
-import { DEAD, ENTRY_FLAG, FLAGS, SEQUENCE } from './entries.ts'
+import { ENTRY_FLAG, FLAGS, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
+import { isDeadLetter, passedFrom } from './passing.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason } from './recorder.ts'
 
@@ -31,7 +32,7 @@ export class DeadLetters {
       return
     }
     const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(target.number).u8(1).text(sentence.slice(0, 1000))
-    live.facts.admit(FACT.moved, fact.raw(queue.address.encoded), 'drain')
+    live.facts.admit(FACT.moved, fact.raw((passedFrom(live.state, row) ?? queue.address).encoded), 'drain')
   }
 
   /** Its time is over. */
@@ -50,7 +51,7 @@ export class DeadLetters {
     const live = this.#live
     const { deadLetter } = queue.policy
     const { entries } = live.state
-    if (deadLetter === undefined || (entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0 || entries.get(row, DEAD) !== 0) return undefined
+    if (deadLetter === undefined || (entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0 || isDeadLetter(live.state, row)) return undefined
     const known = live.findQueue(deadLetter)
     if (known !== undefined) return known.durable && known !== queue ? known : undefined
     return live.makeQueue(deadLetter, { durable: true, lifetime: 'permanent' }, 'drain')

@@ -331,11 +331,10 @@ export class Dispatch {
     this.#hand(consumer, delivery)
   }
 
-  /** A ready entry that a consumer has already (`passing.ts`): as if it had been handed out here. */
-  keep(queue: Queue, row: number): void {
+  /** An entry in no list that a consumer has already (`passing.ts`): as if it had been handed out here. */
+  hold(queue: Queue, row: number): void {
     const { entries } = this.#live.state
     queue.groups?.taken(row, this.#consumers.get(entries.get(row, OWNER))?.seatAt(queue), false)
-    queue.unlinkReady(row)
     queue.held.push(row)
     entries.set(row, STATE, STATE_OF.locked)
   }

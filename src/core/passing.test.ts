@@ -105,6 +105,59 @@ describe('a delivery that is passed', () => {
     }
   })
 
+  it.each([
+    { kind: 'released', afterMs: 0 },
+    { kind: 'modified', failed: true, elsewhere: false, afterMs: 0 },
+  ] as const)('is there once more when it is given back as $kind before the commit', async (outcome) => {
+    const { node, client, mine, shared, taker } = await taking(['a', 'b'])
+    for (const tag of [1, 2]) taker.consumer.pass(tag, mine, false)
+    expect(taker.consumer.settle(1, 1, outcome, false)).toBeGreaterThan(0)
+    await node.settled()
+    await node.until(() => taker.deliveries.length === 3)
+    for (const text of ['c', 'd']) client.send(shared, text)
+    await node.until(() => taker.deliveries.length >= 5)
+    await node.settled()
+    expect(taker.texts).toEqual(['a', 'b', 'a', 'c', 'd'])
+    expect(taker.consumer.settle(2, 5, { kind: 'accepted' }, true)).toBeGreaterThan(0)
+    await node.settled()
+    expect(counts(node)).toEqual({ shared: 0, mine: 0 })
+  })
+
+  it('stays in hand though its time seems to come again', async () => {
+    for (const durable of [true, false]) {
+      const { node, client, mine, shared, taker } = await taking([])
+      client.send(shared, 'a', { deliverAtMs: node.clock.wallMs() + 1_000, durable })
+      await node.settled()
+      node.clock.advance(2_000)
+      await node.until(() => taker.deliveries.length === 1)
+      node.clock.jump(node.clock.wallMs() - 5_000)
+      taker.consumer.pass(1, mine, false)
+      await node.settled()
+      node.clock.advance(10_000)
+      for (const text of ['b', 'c']) client.send(shared, text)
+      await node.until(() => taker.deliveries.length >= 3)
+      await node.settled()
+      expect(taker.texts).toEqual(['a', 'b', 'c'])
+      taker.consumer.settle(1, 3, { kind: 'accepted' }, true)
+      await node.settled()
+      expect(counts(node)).toEqual({ shared: 0, mine: 0 })
+    }
+  })
+
+  it('dies as any other when it is rejected, and a dead letter is not passed', async () => {
+    const { node, client, mine, taker } = await taking(['a', 'b'])
+    taker.consumer.pass(1, mine, true)
+    await node.settled()
+    taker.consumer.settle(1, 2, { kind: 'rejected', reason: 'bad' }, true)
+    await node.settled()
+    expect(counts(node)).toMatchObject({ shared: 0, mine: 0, 'ActiveMQ.DLQ': 2 })
+    const dead = client.consume(node.queue('ActiveMQ.DLQ'))
+    await node.until(() => dead.deliveries.length === 2)
+    expect(dead.deliveries.map((each) => each.dead)).toMatchObject(Array(2).fill({ reason: 'bad', origin: { path: ['shared'] } }))
+    expect(dead.consumer.pass(1, mine, true)).toBeUndefined()
+    expect(client.session.refusal?.code).toBe('invalid')
+  })
+
   it('keeps its message group in order', async () => {
     const { node, client, shared, mine, taker } = await taking([])
     for (const text of ['a', 'b', 'c']) client.send(shared, text, { group: 'g' })

@@ -3,17 +3,30 @@
 // Like a dead letter it remembers where it was, and expires no more. Not here: moves that an owner asks for (`move.ts`).
 import { FACT } from '../journal/facts.ts'
 import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MARK, MESSAGE, NEXT, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
+import type { CoreAddress } from './addresses.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
+import type { State } from './state.ts'
 
 /** Told in the place of a dead letter's reason. */
 const GIVEN = 'passed on for good'
 const LENT = 'passed on, to come back'
 
-/** Not what survives the process to a queue that does not. */
-export function mayPass(live: Live, row: number, to: Queue): boolean {
-  return live.state.queueOf(row) !== to && (to.durable || (live.state.entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0)
+/** Not what survives the process to a queue that does not, nor a dead letter: it would forget of what it died. */
+export function mayPass({ state }: Live, row: number, to: Queue): boolean {
+  const durable = (state.entries.get(row, FLAGS) & ENTRY_FLAG.durable) !== 0
+  return state.queueOf(row) !== to && (to.durable || !durable) && !isDeadLetter(state, row)
+}
+
+export function isDeadLetter(state: State, row: number): boolean {
+  return state.entries.get(row, DEAD) !== 0 && passedFrom(state, row) === undefined
+}
+
+/** Undefined: it was not passed. */
+export function passedFrom(state: State, row: number): CoreAddress | undefined {
+  const dead = state.dead[state.entries.get(row, DEAD)]
+  return dead?.reason === GIVEN || dead?.reason === LENT ? dead.origin : undefined
 }
 
 /** The entry's row on the other queue: in the hands of the same consumer under the same tag, not to be shown before this is committed. */
@@ -37,7 +50,7 @@ export function pass(live: Live, row: number, to: Queue, back: boolean): number 
   entries.set(moved, OWNER, owner)
   entries.set(moved, TAG, tag)
   entries.set(moved, ATTEMPTS, 1)
-  if (entries.get(moved, STATE) === STATE_OF.ready) live.dispatch.keep(to, moved)
+  if (entries.get(moved, STATE) !== STATE_OF.pending) live.places.keep(to, moved)
   return moved
 }
 

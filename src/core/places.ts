@@ -69,8 +69,18 @@ export class Places implements StateHooks {
     if (!passed && queue.gate !== undefined && this.#live.transactions.holds(queue, row)) return
     queue.held.unlink(row)
     queue.pending--
-    this.#settleIn(queue, row)
-    if (passed) this.#live.dispatch.keep(queue, row)
+    if (passed) this.#live.dispatch.hold(queue, row)
+    else this.#settleIn(queue, row)
+  }
+
+  /** An entry that took its place at once stays in the hands of its consumer all the same. */
+  keep(queue: Queue, row: number): void {
+    if (this.#live.state.entries.get(row, STATE) === STATE_OF.ready) queue.unlinkReady(row)
+    else {
+      this.#live.deadlines.clear(row, DEADLINE.wake)
+      queue.held.unlink(row)
+    }
+    this.#live.dispatch.hold(queue, row)
   }
 
   placed(queue: Queue, row: number): void {
@@ -163,8 +173,9 @@ export class Places implements StateHooks {
     this.#live.deadlines.set(row, DEADLINE.wake, atMs)
   }
 
-  /** An entry that was out (in `held`) goes back to its place, at once or not before a time. */
+  /** An entry that was out (in `held`) goes back to its place, at once or not before a time. One whose fact is not durable yet finds it with that. */
   putBack(queue: Queue, row: number, notBeforeMs: number): void {
+    if (this.#live.state.entries.get(row, STATE) === STATE_OF.pending) return
     queue.held.unlink(row)
     queue.groups?.returns(row)
     if (notBeforeMs > this.#live.clock.wallMs()) {

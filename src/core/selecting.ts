@@ -1,6 +1,6 @@
 // What the core does with selectors: compiles them within the configured bounds, remembers each binding's, and reads messages for them
 // through their dialects.
-import type { CanonicalHead, Dialect, Identity, Log, Message } from '../api.ts'
+import type { CanonicalHead, Dialect, FieldReader, Identity, Log, Message } from '../api.ts'
 import type { Limits } from '../config/settings.ts'
 import { CodedError } from '../errors.ts'
 import type { Binding } from './bindings.ts'
@@ -8,7 +8,7 @@ import type { CoreConsumer } from './consumer.ts'
 import type { Queue } from './queue.ts'
 import type { SelectorBounds } from './selector/parse.ts'
 import { given, Selector } from './selector/selector.ts'
-import { MessageView } from './selector/view.ts'
+import { MessageView, NO_FIELDS } from './selector/view.ts'
 import type { SessionRecord } from './sessions.ts'
 
 /** The journal keeps texts of so many bytes. */
@@ -35,7 +35,10 @@ export class Selecting {
   readonly #bounds: SelectorBounds
   readonly #log: Log
   readonly #ofBinding = new WeakMap<Binding, Selector>()
-  readonly #view = new MessageView((message) => this.#headOf(message))
+  readonly #view = new MessageView(
+    (message) => this.#headOf(message),
+    (dialect, message, head) => this.#fieldsOf(dialect, message, head),
+  )
 
   constructor(limits: Limits, log: Log) {
     this.#bounds = { bytes: Math.min(limits.selectorBytes, TEXT_BYTES_MAX), depth: limits.selectorDepth, terms: limits.selectorTerms }
@@ -46,7 +49,7 @@ export class Selecting {
   compile(text: string | undefined): Selector | CodedError | undefined {
     const wanted = given(text)
     try {
-      return wanted === undefined ? undefined : new Selector(wanted, this.#bounds)
+      return wanted === undefined ? undefined : this.#known(new Selector(wanted, this.#bounds))
     } catch (error) {
       if (error instanceof CodedError) return error
       throw error
@@ -70,6 +73,28 @@ export class Selecting {
   /** Good until the next call. */
   view(message: Message): MessageView {
     return this.#view.of(message)
+  }
+
+  #known(selector: Selector): Selector | CodedError {
+    for (const dialect of selector.dialects) {
+      if (this.dialects.get(dialect)?.fieldsOf === undefined)
+        return new CodedError('invalid', `the selector is wrong: ${dialect} is no dialect whose fields it could name`)
+    }
+    return selector
+  }
+
+  #fieldsOf(dialect: string, message: Message, head: CanonicalHead): FieldReader {
+    const reading = this.dialects.get(dialect)
+    let fields: FieldReader | undefined
+    return (name) => {
+      try {
+        fields ??= reading?.fieldsOf?.(message, head) ?? NO_FIELDS
+        return fields(name)
+      } catch (error) {
+        this.#log.debug({ err: error, dialect: message.dialect }, 'a field of a message could not be read for a selector')
+        return undefined
+      }
+    }
   }
 
   /** A message whose headers cannot be read has none. */

@@ -2,8 +2,9 @@
 import type { Addition, Outcome } from '../api.ts'
 import { FACT } from '../journal/facts.ts'
 import { addedBytesOf } from './additions.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
+import { ATTEMPTS, ENTRY_FLAG, FAILURES, FLAGS, OWNER, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
+import { isDeadLetter } from './passing.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 
@@ -34,7 +35,7 @@ export function settleEntry(live: Live, row: number, outcome: Outcome): boolean 
       entries.set(row, FAILURES, failures)
       const { policy } = queue
       // A dead letter stays where it is: nothing dies of dying.
-      if (policy.failuresMax !== 0 && failures >= policy.failuresMax && entries.get(row, DEAD) === 0) {
+      if (policy.failuresMax !== 0 && failures >= policy.failuresMax && !isDeadLetter(live.state, row)) {
         live.deadLetters.bury(queue, row, REASON['failures-max'], `failed ${failures} times`)
         return durable
       }

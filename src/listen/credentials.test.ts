@@ -69,6 +69,39 @@ describe('at the start', () => {
     }
     expect(await fault({ key: pem('anna.key') })).toBe(`tls.key: what is written there is not the key of ${brokerTls.certificate}`)
   })
+
+  it('what is written in place of a file may have something before it, as other programs write it', async () => {
+    const [certificate, key] = [pem('broker.pem'), pem('broker.key')]
+    const bag = 'Bag Attributes\n    localKeyID: 01 02\nKey Attributes: <No Attributes>\n'
+    for (const before of [bag, '# of the broker\n', '\n ', '"', '\uFEFF'])
+      expect([before, await fault({ certificate: before + certificate, key: before + key })]).toEqual([before, 'none'])
+  })
+
+  it('a key is never told, whatever was done to it', async () => {
+    const key = pem('broker.key')
+    const body = key.split('\n').slice(1, -2).join('')
+    const base64 = Buffer.from(key).toString('base64')
+    for (const broken of [
+      `"${key.trim()}"`,
+      key.replaceAll('\n', '\\n'),
+      key.replaceAll('\n', ' '),
+      key.replace('-----BEGIN', '----BEGIN'),
+      key.replace(/^.*\n/, ''),
+      `Bag Attributes\n${key.replaceAll('PRIVATE', 'PUBLIC')}`,
+      body,
+      `'${body}'`,
+      base64,
+      base64.replaceAll(/.{76}/g, '$&\r'),
+    ])
+      for (const name of ['key', 'certificate', 'ca'] as const) {
+        const sentence = await fault({ [name]: broken })
+        expect(sentence).toMatch(
+          name === 'key' ? /^tls\.key: what is written there holds no private key/ : /^tls\.(certificate|ca): what is written there holds no cert/,
+        )
+        for (const part of [body.slice(0, 16), body.slice(-16), base64.slice(40, 56)]) expect(sentence).not.toContain(part)
+      }
+    expect(await fault({ key: '/not\0there' })).toBe('tls.key: /not\0there cannot be read: ERR_INVALID_ARG_VALUE')
+  })
 })
 
 describe('while the node runs', () => {

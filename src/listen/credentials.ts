@@ -79,6 +79,8 @@ export class Credentials {
 }
 
 const PEM = '-----BEGIN '
+/** As base64 alone, without the lines around it: what DER begins with, or PEM once more encoded. A path like this would be a strange one. */
+const BARE = /^\W?(?:M[A-P]|LS0t)[A-Za-z0-9+/]{48,}={0,2}\W?$/
 /** A file of more than this is none of certificates. */
 const FILE_BYTES_MAX = 1024 * 1024
 
@@ -86,12 +88,14 @@ async function read(settings: TlsSettings): Promise<Material> {
   const [certificate, key, ca] = await Promise.all(
     (['certificate', 'key', 'ca'] as const).map(async (name) => {
       const given = settings[name]
-      if (given === '' || given.trimStart().startsWith(PEM)) return given
+      if (given === '') return given
+      // What stands before it on its line would hide it.
+      if (isInline(given)) return given.slice(Math.max(0, given.indexOf(PEM)))
       try {
         const bytes = await readFile(given)
         if (bytes.length <= FILE_BYTES_MAX) return bytes.toString()
       } catch (error) {
-        throw new Error(`tls.${name}: ${given} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+        throw new Error(`tls.${name}: ${given} cannot be read: ${codeOf(error)}`)
       }
       throw new Error(`tls.${name}: ${given} has more than ${FILE_BYTES_MAX} bytes`)
     }),
@@ -127,7 +131,13 @@ function contextOf({ settings, clock, log }: CredentialsOptions, { certificate, 
   return context
 }
 
-const nameOf = (given: string): string => (given.trimStart().startsWith(PEM) ? 'what is written there' : given)
+const nameOf = (given: string): string => (isInline(given) ? 'what is written there' : given)
+
+/** Whether it is no file's name but a key or certificates themselves, right or wrong ones: a name is logged, a key never. */
+const isInline = (given: string): boolean => given.includes(PEM) || /[\r\n]/.test(given) || BARE.test(given)
+
+/** Without its sentence, which has the file's name in it once more. */
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'nobody says why')
 
 function attempt<T>(sentence: string, make: () => T): T {
   try {

@@ -14,3 +14,9 @@ it('a name that only looks like several is one', () => {
   expect(namesIn('DNS:"a.example, DNS:admin", DNS:b.example')).toEqual(['a.example, DNS:admin', 'b.example'])
   expect(namesIn('DNS:"a\\", DNS:admin, DNS:\\"b"')).toEqual(['a", DNS:admin, DNS:"b'])
 })
+
+it('a name may be long: the stack does not grow with it', () => {
+  const long = 'a'.repeat(10_000_000)
+  expect(namesIn(`DNS:"${long}", DNS:b.example`)[0]).toHaveLength(long.length)
+  expect(namesIn(`DNS:"${long}`)).toEqual([])
+})

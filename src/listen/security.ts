@@ -27,7 +27,7 @@ function certificateOf(socket: TLSSocket): Certificate | undefined {
 /** `DNS:a.example, email:a@example`; what has a comma or a quote in it stands in quotes, as a string of JSON. Other kinds of names are passed over. */
 export function namesIn(text: string): readonly string[] {
   const names: string[] = []
-  for (const [, kind, value] of text.matchAll(/(?:^|, )([^:,"]+):("(?:[^"\\]|\\.)*"|[^",]*)(?=, |$)/g)) {
+  for (const [, kind, value] of text.matchAll(/(?:^|, )([^:,"]+):("[^"\\]*(?:\\.[^"\\]*)*"|[^",]*)(?=, |$)/g)) {
     if (kind !== 'DNS' && kind !== 'email' && kind !== 'URI') continue
     const name: unknown = value.startsWith('"') ? JSON.parse(value) : value
     if (typeof name === 'string' && name !== '') names.push(name)

@@ -113,7 +113,15 @@ export class Tcp implements WireOwner {
   #listen(options: Place, open: (socket: Socket) => void): Promise<string> {
     if (options.tls !== undefined) this.#handshakes.add(options.tls)
     const server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, pauseOnConnect: true },
+      {
+        allowHalfOpen: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 60_000,
+        pauseOnConnect: true,
+        // TLS has marks of its own: these only hold what is read before its hand-shake to one piece.
+        ...(options.tls === undefined ? {} : { highWaterMark: 1 }),
+      },
       (socket) => this.#accept(socket, open),
     )
     return new Promise((resolve, reject) => {

@@ -98,6 +98,13 @@ async function silent(port: number): Promise<Socket> {
   return socket
 }
 
+/** As `silent`, but for the first byte of a hand-shake. */
+async function begun(port: number): Promise<Socket> {
+  const socket = await silent(port)
+  socket.write(Buffer.from([0x16]))
+  return socket
+}
+
 describe('a connection over TLS', () => {
   it('carries bytes both ways, and says that it is secure', async () => {
     const { connections, port } = await start()
@@ -177,16 +184,17 @@ describe('a connection over TLS', () => {
 describe('hand-shakes', () => {
   it('that take too long are cut off, and count as connections till then', async () => {
     const { port, tcp, tls, connections } = await start({ tls: { handshakeTimeoutMs: 300 } })
-    const socket = await silent(port)
-    await vi.waitFor(() => expect([tcp.connections, tls.active]).toEqual([1, 1]))
-    await new Promise((resolve) => socket.once('close', resolve))
+    const sockets = [await silent(port), await begun(port)]
+    await vi.waitFor(() => expect([tcp.connections, tls.active]).toEqual([2, 1]))
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))))
     await vi.waitFor(() => expect([tcp.connections, tls.active, connections.length]).toEqual([0, 0, 0]))
   })
 
   it('are so many at once, and the others wait their turn', async () => {
     const { port, tcp, tls, connections } = await start({ limits: { handshakes: 2 } })
-    const first = await silent(port)
-    const others = [await silent(port), await silent(port)]
+    const first = await begun(port)
+    const others = [await begun(port), await begun(port)]
+    await vi.waitFor(() => expect(tls.active).toBe(2))
     const waiting = client(port)
     await vi.waitFor(() => expect(tcp.connections).toBe(4))
     expect([tls.active, connections.length]).toEqual([2, 0])
@@ -198,9 +206,40 @@ describe('hand-shakes', () => {
     await vi.waitFor(() => expect([tls.active, tcp.connections]).toEqual([1, 2]))
   })
 
+  it('begin with the first byte: connections that send nothing take nobody’s turn', async () => {
+    const { port, tcp, tls, connections } = await start({ limits: { handshakes: 2 } })
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => silent(port)))
+    await vi.waitFor(() => expect(tcp.connections).toBe(20))
+    const { socket, closed } = await client(port)
+    expect([closed(), sockets.some((each) => each.closed)]).toEqual([false, false])
+    socket.write('at once')
+    await vi.waitFor(() => expect(connections[0]?.received.toString()).toBe('at once'))
+    // Whoever was silent for a while may begin all the same; whoever ends without a word does not wait for a turn first.
+    for (const each of sockets.slice(0, 2)) each.write(Buffer.from([0x16]))
+    await vi.waitFor(() => expect([tls.active, tcp.connections]).toEqual([2, 21]))
+    sockets[2].end()
+    await vi.waitFor(() => expect(tcp.connections).toBe(20))
+  })
+
+  it('take no more than their first words from a connection that waits', async () => {
+    const { port, tls } = await start({ limits: { handshakes: 1 } })
+    await begun(port)
+    await vi.waitFor(() => expect(tls.active).toBe(1))
+    const greeted = vi.spyOn(tls, 'greet')
+    const [short, long] = [await silent(port), await silent(port)]
+    await vi.waitFor(() => expect(greeted).toHaveBeenCalledTimes(2))
+    const there = greeted.mock.calls.map(([socket]) => socket).find(({ remotePort }) => remotePort === short.localPort)
+    short.write(Buffer.alloc(5, 0x16))
+    await vi.waitFor(() => expect(there?.readableLength).toBe(5))
+    short.write(Buffer.alloc(5_000_000))
+    long.write(Buffer.alloc(5_000_000, 0x16))
+    await new Promise((resolve) => long.once('close', resolve))
+    expect([there?.destroyed, there?.readableLength]).toEqual([false, 5])
+  })
+
   it('that wait too long for their turn are cut off too', async () => {
     const { port, tcp } = await start({ limits: { handshakes: 1 }, tls: { handshakeTimeoutMs: 300 } })
-    const sockets = await Promise.all(Array.from({ length: 50 }, () => silent(port)))
+    const sockets = await Promise.all(Array.from({ length: 50 }, () => begun(port)))
     await Promise.all(sockets.map((socket) => new Promise((resolve) => (socket.closed ? resolve(undefined) : socket.once('close', resolve)))))
     await vi.waitFor(() => expect(tcp.connections).toBe(0))
   })
@@ -229,8 +268,8 @@ describe('hand-shakes', () => {
 
   it('end with the node', async () => {
     const { port, tcp, tls } = await start({ limits: { handshakes: 1 } })
-    const sockets = [await silent(port), await silent(port)]
-    await vi.waitFor(() => expect(tcp.connections).toBe(2))
+    const sockets = [await silent(port), await begun(port), await begun(port)]
+    await vi.waitFor(() => expect([tcp.connections, tls.active]).toEqual([3, 1]))
     tcp.stopAccepting()
     await Promise.all(sockets.map((socket) => new Promise((resolve) => (socket.closed ? resolve(undefined) : socket.once('close', resolve)))))
     await vi.waitFor(() => expect([tcp.connections, tls.active]).toEqual([0, 0]))

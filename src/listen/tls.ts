@@ -1,8 +1,9 @@
 // The hand-shake of TLS: admitted sockets in, encrypted ones out. What is spoken on them is not asked here; how long a hand-shake may take and what else
 // bounds it is `tcp.ts`. Node's own TLS does the work.
 //
-// So many hand-shakes are under way at once, the others wait in a line and cost a socket each: a flood of connections that never speak takes no memory
-// for TLS, and many clients that come back at once do not slow each other down to nothing.
+// So many hand-shakes are under way at once. Who has sent nothing is not among them and takes nobody's turn; who has, waits in a line and costs a socket
+// and its first bytes: a flood of connections that never speak takes no memory for TLS and keeps nobody out, and many clients that come back at once
+// do not slow each other down to nothing. Who begins and goes no further keeps its turn as long as a hand-shake may take.
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { Log } from '../api.ts'
@@ -13,6 +14,9 @@ export type HandshakesOptions = Readonly<{ settings: TlsSettings; credentials: C
 
 type Secured = (socket: TLSSocket) => void
 
+/** A record of TLS. A client's first words are shorter, and nothing may follow them before they are answered. */
+const FIRST_BYTES_MAX = 5 + 16 * 1024
+
 export class Handshakes {
   /** From the connection to the end of its hand-shake. */
   readonly timeoutMs: number
@@ -21,7 +25,7 @@ export class Handshakes {
   readonly #leave: () => void
   /** Under way, by the addresses of both ends: the library does not say which socket an encrypted one is of. */
   readonly #begun = new Map<string, Readonly<{ socket: Socket; secured: Secured }>>()
-  /** Oldest first. */
+  /** They have spoken, and wait for their turn. Oldest first. */
   readonly #waiting = new Map<Socket, Secured>()
 
   constructor(options: HandshakesOptions) {
@@ -48,17 +52,29 @@ export class Handshakes {
     return this.#begun.size
   }
 
-  /** `secured` is called at most once: not when the socket is gone before. */
+  /**
+   * `secured` is called at most once: not when the socket is gone before. Of the socket nothing was read yet, and its mark of high water is low: beyond
+   * the first piece nothing is read before its turn has come.
+   */
   greet(socket: Socket, secured: Secured): void {
-    if (this.#begun.size < this.#options.handshakesMax) return this.#begin(socket, secured)
-    this.#waiting.set(socket, secured)
-    socket.once('close', () => this.#waiting.delete(socket))
+    socket.once('readable', () => {
+      // Without a byte its client has ended it. What is read stays with the socket, where the library finds it.
+      const bytes = socket.readableLength
+      if (bytes === 0 || bytes > FIRST_BYTES_MAX) socket.destroy()
+      else if (this.#begun.size < this.#options.handshakesMax) this.#begin(socket, secured)
+      else this.#wait(socket, secured)
+    })
   }
 
   /** No further ones. */
   close(): void {
     this.#leave()
     this.#waiting.clear()
+  }
+
+  #wait(socket: Socket, secured: Secured): void {
+    this.#waiting.set(socket, secured)
+    socket.once('close', () => this.#waiting.delete(socket))
   }
 
   #begin(socket: Socket, secured: Secured): void {

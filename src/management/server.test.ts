@@ -1,9 +1,14 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Log } from '../api.ts'
-import { defaultLimits } from '../config/defaults.ts'
+import { MovableClock } from '../clock.ts'
+import { defaultLimits, defaults } from '../config/defaults.ts'
 import { CodedError } from '../errors.ts'
+import { Credentials } from '../listen/credentials.ts'
+import { brokerTls, clientTls } from '../../test/support/certificates.ts'
 import type { Administered, Managed, Role } from './api.ts'
 import { type Management, type ManagementOptions, openManagement } from './server.ts'
 
@@ -31,7 +36,13 @@ const administered: Administered = {
   remove: nothing,
 }
 
-async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLimits, login?: ManagementOptions['login']) {
+async function start(
+  role: Role,
+  over: Partial<Managed> = {},
+  limits = defaultLimits,
+  login?: ManagementOptions['login'],
+  tls?: ManagementOptions['tls'],
+) {
   const purged: (readonly string[])[] = []
   const managed: Managed = {
     role,
@@ -48,7 +59,7 @@ async function start(role: Role, over: Partial<Managed> = {}, limits = defaultLi
     },
     ...over,
   }
-  const management = await openManagement({ host: '127.0.0.1', port: 0, limits, log, managed, login })
+  const management = await openManagement({ host: '127.0.0.1', port: 0, limits, log, managed, login, tls })
   opened.push(management)
   return { purged, address: management.address }
 }
@@ -210,6 +221,21 @@ describe('the management interface', () => {
     expect(purged).toEqual([])
     expect((await post({ origin: `http://${address}` })).status).toBe(200)
     expect((await post({ host: 'localhost:8161' })).status).toBe(200)
+  })
+
+  it('over TLS cuts off whoever takes longer for a hand-shake than is configured', async () => {
+    const credentials = await Credentials.open({ settings: { ...defaults.tls, ...brokerTls }, clock: new MovableClock(), log })
+    const { address } = await start('active', {}, defaultLimits, undefined, { credentials, handshakeTimeoutMs: 200 })
+    const port = Number(address.split(':')[1])
+    const silent = connect(port, '127.0.0.1')
+    silent.on('error', () => {}).resume()
+    await vi.waitFor(() => expect(silent.closed).toBe(true), 5_000)
+    const client = connectTls({ port, host: '127.0.0.1', ...clientTls() })
+    client.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    const [answer] = (await once(client, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /)
+    client.destroy()
+    credentials.close()
   })
 
   it('survives what is not HTTP', async () => {

@@ -12,7 +12,6 @@ import { type Answer, route } from './routes.ts'
 
 const HEADER_BYTES_MAX = 16 * 1024
 const REQUEST_MS_MAX = 30_000
-const HANDSHAKE_MS_MAX = 10_000
 
 export type ManagementOptions = Readonly<{
   host: string
@@ -23,7 +22,7 @@ export type ManagementOptions = Readonly<{
   /** Asked for everything but health; undefined: nobody is asked. */
   login: Broker['authenticate'] | undefined
   /** Over TLS, which asks for no certificate here: whoever watches a process has none. */
-  credentials?: Credentials | undefined
+  tls?: Readonly<{ credentials: Credentials; handshakeTimeoutMs: number }> | undefined
 }>
 
 export interface Management {
@@ -33,8 +32,8 @@ export interface Management {
 }
 
 export async function openManagement(options: ManagementOptions): Promise<Management> {
-  const { credentials } = options
-  const { server, forget } = credentials === undefined ? plain(options) : await secured(options, credentials)
+  const { tls } = options
+  const { server, forget } = tls === undefined ? plain(options) : await secured(options, tls)
   server.maxConnections = options.limits.httpConnections
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -63,10 +62,13 @@ function plain(options: ManagementOptions): Opened {
   return { server: createServer(bounds, (request, response) => void handle(options, request, response)), forget() {} }
 }
 
-async function secured(options: ManagementOptions, credentials: Credentials): Promise<Opened> {
+async function secured(
+  options: ManagementOptions,
+  { credentials, handshakeTimeoutMs: handshakeTimeout }: NonNullable<ManagementOptions['tls']>,
+): Promise<Opened> {
   const { createServer: createSecured } = await import('node:https')
   const server = createSecured(
-    { ...bounds, ...credentials.context, handshakeTimeout: HANDSHAKE_MS_MAX },
+    { ...bounds, ...credentials.context, handshakeTimeout },
     (request, response) => void handle(options, request, response),
   )
   server.on('tlsClientError', (_, socket) => socket.destroy())

@@ -112,8 +112,9 @@ export class CoreNode {
 
   /** Turn by turn until it is so. */
   async until(so: () => boolean): Promise<void> {
-    for (let turns = 0; !so(); turns++) {
-      if (turns > 100_000) throw new Error('it never came to be')
+    // By time, not by turns: sockets of the kernel may have their part in it.
+    for (const patienceUntil = performance.now() + 20_000; !so(); ) {
+      if (performance.now() > patienceUntil) throw new Error('it never came to be')
       await new Promise((resolve) => setImmediate(resolve))
     }
   }

@@ -2,7 +2,7 @@
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { queuesOf } from '../anonymous.ts'
-import { DELAYED_DELIVERY, OF_TERMINI } from '../capabilities.ts'
+import { DELAYED_DELIVERY, OF_SOURCES, OF_TERMINI } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
@@ -233,7 +233,8 @@ function sourceAnswer({ attach, source, expiry }: OutgoingLink): Terminus {
 }
 
 function inForce(asked: Terminus, { policy, timeoutS, durable }: Pick<Expiry, 'policy' | 'timeoutS' | 'durable'>): Terminus {
-  return { ...asked, expiry: policy, timeoutS, durable, capabilities: asked.capabilities.filter((each) => OF_TERMINI.includes(each)) }
+  const known = asked.kind === 'source' ? OF_SOURCES : OF_TERMINI
+  return { ...asked, expiry: policy, timeoutS, durable, capabilities: asked.capabilities.filter((each) => known.includes(each)) }
 }
 
 /** Of what makes a terminus another one. */

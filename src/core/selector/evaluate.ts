@@ -1,6 +1,7 @@
 // A selector's tree as closures. Three-valued: `undefined` is unknown, and a message is selected only by true. Values of unlike types are
 // not equal, not unequal, not less (JMS 2.0, 3.8.1.3); null makes whatever it touches unknown. A hot room: no objects per evaluation.
 import { compileLike } from './like.ts'
+import { isMarked } from './qualified.ts'
 import type { Comparison, Expression } from './syntax.ts'
 
 /** What a name stands for. Exact numbers that a double cannot hold are bigints; `undefined`: null, or of a type that selectors do not know. */
@@ -40,16 +41,17 @@ export function compile(expression: Expression, convert: boolean): Evaluate {
       }
     }
     case 'compare':
-      return comparison(expression.operator, inner(expression.left), inner(expression.right), convert)
+      return comparison(expression.operator, inner(expression.left), inner(expression.right), convert && !namesField(expression))
     case 'between': {
       const of = inner(expression.of)
-      return all([comparison('>=', of, inner(expression.low), convert), comparison('<=', of, inner(expression.high), convert)], false)
+      const converts = convert && !namesField(expression)
+      return all([comparison('>=', of, inner(expression.low), converts), comparison('<=', of, inner(expression.high), converts)], false)
     }
     case 'in':
       return oneOf(
         inner(expression.of),
         expression.list.map(({ value }) => value),
-        convert,
+        convert && !namesField(expression),
       )
     case 'like': {
       const of = inner(expression.of)
@@ -57,7 +59,7 @@ export function compile(expression: Expression, convert: boolean): Evaluate {
       return (message) => {
         const value = of(message)
         if (value === undefined) return undefined
-        return typeof value === 'string' && like(value)
+        return typeof value === 'string' && !isMarked(value) && like(value)
       }
     }
     case 'is-null': {
@@ -77,6 +79,16 @@ export function compile(expression: Expression, convert: boolean): Evaluate {
     default:
       return expression satisfies never
   }
+}
+
+/** Is it about a field of a dialect? Those have the types of that dialect, and no text among them is read as anything else. */
+export function namesField(expression: Expression): boolean {
+  if (expression.kind === 'compare') return isField(expression.left) || isField(expression.right)
+  return (expression.kind === 'in' || expression.kind === 'between') && isField(expression.of)
+}
+
+function isField(expression: Expression): boolean {
+  return expression.kind === 'name' && isMarked(expression.name)
 }
 
 /** AND ends at the first false (`decides` false), OR at the first true; else one unknown makes all of it unknown. */

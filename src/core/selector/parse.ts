@@ -1,23 +1,27 @@
 // The grammar: OR, AND, NOT, one comparison, sums, products, signs, in rising order of binding. What can never make sense (a sum as a
 // condition, a string that is less than another) is refused here, with the place; what only a message can show is `evaluate.ts`.
 import { CodedError } from '../../errors.ts'
+import { dialectOf, isMarked } from './qualified.ts'
 import type { Comparison, Expression, Literal } from './syntax.ts'
 import { invalid, type Token, tokenize } from './tokens.ts'
 
 /** What one selector may cost. `terms`: names and literals. `depth`: parentheses, NOT and signs within each other. */
 export type SelectorBounds = Readonly<{ bytes: number; depth: number; terms: number }>
 
+/** `dialects`: whose fields it names. */
+export type Parsed = Readonly<{ condition: Expression; terms: number; dialects: ReadonlySet<string> }>
+
 type Type = 'boolean' | 'number' | 'string' | 'any'
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '<=', '>', '>='])
 const LONG_MAX = 2n ** 63n
 
-export function parseSelector(text: string, bounds: SelectorBounds, hyphenated: boolean): Readonly<{ condition: Expression; terms: number }> {
+export function parseSelector(text: string, bounds: SelectorBounds, hyphenated: boolean): Parsed {
   const bytes = Buffer.byteLength(text)
   if (bytes > bounds.bytes) throw new CodedError('limit', `a selector of ${bytes} bytes exceeds limits.selectorBytes (${bounds.bytes})`)
   const parser = new Parser(tokenize(text, hyphenated), bounds)
   const condition = parser.whole()
-  return { condition, terms: parser.terms }
+  return { condition, terms: parser.terms, dialects: parser.dialects }
 }
 
 class Parser {
@@ -26,6 +30,7 @@ class Parser {
   #next = 0
   #depth = 0
   terms = 0
+  readonly dialects = new Set<string>()
 
   constructor(tokens: readonly Token[], bounds: SelectorBounds) {
     this.#tokens = tokens
@@ -217,7 +222,7 @@ class Parser {
     // The least long has no positive twin.
     if (token.kind === 'exact') {
       this.#next++
-      return this.#term(exactLiteral(-token.value, token.at))
+      return this.#term(exactLiteral(-token.value, token.unsigned, token.at))
     }
     const of = wants(
       'number',
@@ -232,6 +237,7 @@ class Parser {
     switch (token.kind) {
       case 'name':
         this.#next++
+        if (isMarked(token.text)) this.dialects.add(dialectOf(token.text))
         return this.#term({ kind: 'name', name: token.text })
       case 'string':
         this.#next++
@@ -241,7 +247,7 @@ class Parser {
         return this.#term({ kind: 'literal', value: token.value, exact: false })
       case 'exact':
         this.#next++
-        return this.#term(exactLiteral(token.value, token.at))
+        return this.#term(exactLiteral(token.value, token.unsigned, token.at))
       case 'keyword':
         if (token.text !== 'TRUE' && token.text !== 'FALSE') throw this.#unexpected()
         this.#next++
@@ -268,8 +274,8 @@ function negated(not: boolean, of: Expression): Expression {
   return not ? { kind: 'not', of } : of
 }
 
-function exactLiteral(value: bigint, at: number): Literal {
-  if (value >= LONG_MAX) throw invalid('this number does not fit in 64 bits', at)
+function exactLiteral(value: bigint, unsigned: boolean, at: number): Literal {
+  if (unsigned ? value < 0n : value >= LONG_MAX) throw invalid('this number does not fit in 64 bits', at)
   const asNumber = Number(value)
   return { kind: 'literal', value: Number.isSafeInteger(asNumber) ? asNumber : value, exact: true }
 }

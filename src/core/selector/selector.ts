@@ -1,5 +1,5 @@
 // One selector, compiled: does it take this message, and by which equality may it be found without asking it.
-import { compile, type Evaluate, keyOf, keysOfText, type Scalar, type Selectable } from './evaluate.ts'
+import { compile, type Evaluate, keyOf, keysOfText, namesField, type Scalar, type Selectable } from './evaluate.ts'
 import { parseSelector, type SelectorBounds } from './parse.ts'
 import type { Expression } from './syntax.ts'
 
@@ -15,6 +15,8 @@ export class Selector {
   readonly equality: Equality | undefined
   /** Names and literals that a message may cost it; 0: it is found by a look-up. */
   readonly terms: number
+  /** Whose fields it names by their own names. */
+  readonly dialects: ReadonlySet<string>
   readonly #evaluate: Evaluate
 
   /** Throws `CodedError` `invalid` (with the place) or `limit`. */
@@ -31,8 +33,9 @@ export class Selector {
         rest = blanked(rest, HYPHENATED)
       } else break
     }
-    const { condition, terms } = parseSelector(rest.padStart(text.length), bounds, hyphenated)
+    const { condition, terms, dialects } = parseSelector(rest.padStart(text.length), bounds, hyphenated)
     this.text = text
+    this.dialects = dialects
     this.equality = equalityOf(condition, convert)
     this.terms = this.equality?.alone === true ? 0 : terms
     this.#evaluate = compile(condition, convert)
@@ -52,10 +55,10 @@ export function given(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text
 }
 
-function equalityOf(expression: Expression, convert: boolean): Equality | undefined {
-  if (expression.kind !== 'and') return equalityIn(expression, true, convert)
+function equalityOf(expression: Expression, convert: boolean, alone = true): Equality | undefined {
+  if (expression.kind !== 'and') return equalityIn(expression, alone, convert && !namesField(expression))
   for (const term of expression.terms) {
-    const found = equalityIn(term, false, convert)
+    const found = equalityOf(term, convert, false)
     if (found !== undefined) return found
   }
   return undefined

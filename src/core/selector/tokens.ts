@@ -1,11 +1,13 @@
 // A selector's text as tokens, each with where it stands. Names as in Java, strings in single quotes, numbers as JMS 2.0 (3.8.1.1) writes them.
-// Beyond JMS: names may have dots, and any name may stand in double quotes, since headers of other protocols are called `content-type`.
+// Beyond JMS: names may have dots, and any name may stand in double quotes, since headers of other protocols are called `content-type`;
+// fields of a dialect, bytes, and whole numbers of 64 bits without a sign (qualified.ts).
 import { CodedError } from '../../errors.ts'
+import { bytesText, qualifiedName } from './qualified.ts'
 
 export type Token = Readonly<
   | { kind: 'name' | 'string' | 'symbol' | 'keyword'; text: string; at: number }
-  /** Exact: as bigint, up to 2^63, which only a minus makes a long. */
-  | { kind: 'exact'; value: bigint; at: number }
+  /** Exact: as bigint, up to 2^63, which only a minus makes a long; `unsigned` up to 2^64 - 1. */
+  | { kind: 'exact'; value: bigint; unsigned: boolean; at: number }
   | { kind: 'approximate'; value: number; at: number }
   | { kind: 'end'; at: number }
 >
@@ -15,12 +17,15 @@ const SPACE = /[ \t\f\r\n]+/y
 const NAME = /[\p{L}\p{Nl}\p{Sc}\p{Pc}][\p{L}\p{Nl}\p{Sc}\p{Pc}\p{Nd}\p{Mn}\p{Mc}.]*/uy
 const HYPHENATED = /[\p{L}\p{Nl}\p{Sc}\p{Pc}][\p{L}\p{Nl}\p{Sc}\p{Pc}\p{Nd}\p{Mn}\p{Mc}.-]*/uy
 const APPROXIMATE = /(?:\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)[fFdD]?|\d+[fFdD]/y
-const EXACT = /(0[xX][0-9a-fA-F]+|\d+)[lL]?/y
+const EXACT = /(0[xX][0-9a-fA-F]+|\d+)[lLuU]?/y
 const SYMBOL = /<>|<=|>=|[=<>+\-*/(),]/y
 const STRING = /'(?:[^']|'')*'/y
 const QUOTED = /"(?:[^"]|"")+"/y
+const QUALIFIED = /[A-Za-z][A-Za-z\d]*\."(?:[^"]|"")+"/y
+const BYTES = /(?:X|UUID)'[^']*'/iy
 const AFTER_NUMBER = /[\p{L}\p{Nd}\p{Pc}]/u
 const LONG_MAX = 2n ** 63n
+const UNSIGNED_MAX = 2n ** 64n - 1n
 
 /** `hyphenated`: a name may have hyphens, and a minus wants a space before it. */
 export function tokenize(text: string, hyphenated: boolean): readonly Token[] {
@@ -63,9 +68,10 @@ function number(take: Take, at: number): Found | undefined {
   }
   const exact = take(EXACT)
   if (exact === undefined) return undefined
-  const value = exactOf(exact.replace(/[lL]$/, ''), at)
-  if (value > LONG_MAX) throw invalid('this number does not fit in 64 bits', at)
-  return { length: exact.length, token: { kind: 'exact', value, at } }
+  const value = exactOf(exact.replace(/[lLuU]$/, ''), at)
+  const unsigned = /[uU]$/.test(exact)
+  if (value > (unsigned ? UNSIGNED_MAX : LONG_MAX)) throw invalid('this number does not fit in 64 bits', at)
+  return { length: exact.length, token: { kind: 'exact', value, unsigned, at } }
 }
 
 /** Hexadecimal and octal as Java writes them. */
@@ -76,6 +82,8 @@ function exactOf(digits: string, at: number): bigint {
 }
 
 function word(take: Take, at: number, hyphenated: boolean): Found | undefined {
+  const beyond = qualified(take, at) ?? bytes(take, at)
+  if (beyond !== undefined) return beyond
   const name = take(hyphenated ? HYPHENATED : NAME)
   if (name !== undefined) {
     const upper = name.toUpperCase()
@@ -88,6 +96,23 @@ function word(take: Take, at: number, hyphenated: boolean): Found | undefined {
   if (quoted !== undefined) return { length: quoted.length, token: { kind: 'name', text: quoted.slice(1, -1).replaceAll('""', '"'), at } }
   const symbol = take(SYMBOL)
   return symbol === undefined ? undefined : { length: symbol.length, token: { kind: 'symbol', text: symbol, at } }
+}
+
+function qualified(take: Take, at: number): Found | undefined {
+  const found = take(QUALIFIED)
+  if (found === undefined) return undefined
+  const dot = found.indexOf('.')
+  const field = found.slice(dot + 2, -1).replaceAll('""', '"')
+  return { length: found.length, token: { kind: 'name', text: qualifiedName(found.slice(0, dot), field), at } }
+}
+
+function bytes(take: Take, at: number): Found | undefined {
+  const found = take(BYTES)
+  if (found === undefined) return undefined
+  const quote = found.indexOf("'")
+  const text = bytesText(quote === 1 ? 'binary' : 'uuid', found.slice(quote + 1, -1))
+  if (text === undefined) throw invalid(quote === 1 ? 'bytes are pairs of hexadecimal digits' : 'this is no UUID', at)
+  return { length: found.length, token: { kind: 'string', text, at } }
 }
 
 function unexpected(text: string, at: number): CodedError {

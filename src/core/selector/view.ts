@@ -1,25 +1,36 @@
 // What selectors see of one message: the JMS headers by their names, then the properties (of several of one name the first). The message's
 // dialect reads its headers when the first name is asked for, its body never. One view is reused for one message after another.
-import type { CanonicalHead, Message, Value } from '../../api.ts'
+import type { CanonicalHead, FieldReader, Message, Value } from '../../api.ts'
 import type { Scalar, Selectable } from './evaluate.ts'
+import { dialectOf, fieldOf, isMarked, textOfBytes } from './qualified.ts'
 
 export type ReadHead = (message: Message) => CanonicalHead
+/** As a dialect that is not the message's may read it. */
+export type ReadFields = (dialect: string, message: Message, head: CanonicalHead) => FieldReader
+
+export const NO_FIELDS: FieldReader = () => undefined
 
 const EXACT: ReadonlySet<Value['type']> = new Set(['int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64', 'timestamp'])
 
 export class MessageView implements Selectable {
   readonly #read: ReadHead
+  readonly #readFields: ReadFields
   #message: Message | undefined
   #head: CanonicalHead | undefined
+  /** As one dialect calls them: `fields` of `fieldsOf`. */
+  #fields: FieldReader | undefined
+  #fieldsOf = ''
 
-  constructor(read: ReadHead) {
+  constructor(read: ReadHead, readFields: ReadFields = () => NO_FIELDS) {
     this.#read = read
+    this.#readFields = readFields
   }
 
   of(message: Message): this {
     if (this.#message !== message) {
       this.#message = message
       this.#head = undefined
+      this.#fields = undefined
     }
     return this
   }
@@ -28,6 +39,7 @@ export class MessageView implements Selectable {
   clear(): void {
     this.#message = undefined
     this.#head = undefined
+    this.#fields = undefined
   }
 
   get(name: string): Scalar {
@@ -43,7 +55,7 @@ export class MessageView implements Selectable {
       case 'JMSXGroupID':
         return message.group === '' ? undefined : message.group
       default:
-        return this.#field(name, this.#headOf(message))
+        return isMarked(name) ? this.#ofDialect(name, message) : this.#field(name, this.#headOf(message))
     }
   }
 
@@ -70,6 +82,16 @@ export class MessageView implements Selectable {
       default:
         return scalarOf(this.#property(name))
     }
+  }
+
+  #ofDialect(name: string, message: Message): Scalar {
+    const dialect = dialectOf(name)
+    if (this.#fields === undefined || this.#fieldsOf !== dialect) {
+      this.#fields = this.#readFields(dialect, message, this.#headOf(message))
+      this.#fieldsOf = dialect
+    }
+    const value = this.#fields(fieldOf(name))
+    return value?.type === 'binary' || value?.type === 'uuid' ? textOfBytes(value) : scalarOf(value)
   }
 
   #property(name: string): Value | undefined {
