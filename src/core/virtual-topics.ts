@@ -66,6 +66,9 @@ export function toPattern(segment: string): Pattern[number] {
 export function bindVirtual(live: Live, queue: Queue): boolean {
   const pattern = queue.durable ? virtualTopicOf(live.settings.destinations, queue.address) : undefined
   if (pattern === undefined || queue.bindings?.has(patternKey(pattern)) === true) return true
-  const binding = new Binding({ pattern, tag: 0, label: 0, settle: 'unsettled', absent: 'keep', selector: '', exceptFrom: '' }, queue)
+  const binding = new Binding(
+    { pattern, tag: 0, label: 0, settle: 'unsettled', absent: 'keep', selector: '', selectorConverts: false, exceptFrom: '' },
+    queue,
+  )
   return live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'drain')
 }
