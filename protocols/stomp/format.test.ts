@@ -356,3 +356,19 @@ describe('types of properties in x-amq-types', () => {
     expect(lost).toEqual(['propertyTypes'])
   })
 })
+
+describe('a map body of many values', () => {
+  const limited = stompDialect(broker, false, 10)
+  const plain = (count: number, value: string): string => `{${Array.from({ length: count }, (_, i) => `"${i}":${value}`).join()}}`
+  const xml = (count: number): string => `<map>${'<entry><string>k</string><int>1</int></entry>'.repeat(count)}</map>`
+  const kindOf = (transformation: string, body: string): string => limited.toCanonical(sent(`transformation:${transformation}`, body)).body.kind
+
+  it('is a map up to mapValuesMax of them, and text beyond, whatever stands in its strings', () => {
+    expect(kindOf('jms-map-json', plain(10, '1'))).toBe('map')
+    expect(kindOf('jms-map-json', plain(10, '",[{\\",,"'))).toBe('map')
+    expect(kindOf('jms-map-json', plain(11, '1'))).toBe('text')
+    expect(kindOf('jms-map-json', `{"a":[${'[],'.repeat(10)}[]]}`)).toBe('text')
+    expect(kindOf('jms-map-xml', xml(1))).toBe('map')
+    expect(kindOf('jms-map-xml', xml(2))).toBe('text')
+  })
+})

@@ -10,14 +10,16 @@ import { formatAddress, parseAddress } from './address.ts'
 import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
 import { losses } from './losses.ts'
-import { readMap } from './map-body.ts'
+import { type Entries, type MapForm, readMap } from './map-body.ts'
+import { hasMoreValues } from './xstream.ts'
 import { mapForm, NOT_OF_SEND, TRANSFORMATION, TRANSFORMATION_ERROR } from './transformation.ts'
 import { PROPERTY_TYPES, readTypes, typed, writeTypes } from './property-types.ts'
 
-export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
+/** `mapValuesMax`: a body of more is no map, but text. */
+export function stompDialect(broker: Broker, propertyTypes = false, mapValuesMax = 100_000): Dialect {
   return {
     name: 'stomp',
-    toCanonical: (message) => toCanonical(broker, message),
+    toCanonical: (message) => toCanonical(broker, message, mapValuesMax),
     headOf: (message) => canonicalHead(broker, readHead(message.head), plainText),
     fromCanonical: (canonical, message, lost) => fromCanonical(canonical, message, lost, propertyTypes),
     describe,
@@ -25,10 +27,11 @@ export function stompDialect(broker: Broker, propertyTypes = false): Dialect {
   }
 }
 
-function toCanonical(broker: Broker, message: Message): Canonical {
+function toCanonical(broker: Broker, message: Message, mapValuesMax: number): Canonical {
   const headers = readHead(message.head)
   const transformation = valueOf(headers, TRANSFORMATION)
-  const body = readBody(message, valueOf(headers, 'content-length') !== undefined, valueOf(headers, 'amq-msg-type'), transformation)
+  const readAsMap = (text: string, form: MapForm): Entries | undefined => (hasMoreValues(text, form, mapValuesMax) ? undefined : readMap(text, form))
+  const body = readBody(message, valueOf(headers, 'content-length') !== undefined, valueOf(headers, 'amq-msg-type'), transformation, readAsMap)
   const head = canonicalHead(broker, headers, textToIdentifier)
   const error = transformationError(transformation, body)
   if (error === undefined || valueOf(headers, TRANSFORMATION_ERROR) !== undefined) return { ...head, body }
@@ -86,14 +89,20 @@ function canonicalHead(broker: Broker, headers: Headers, identifier: (text: stri
 }
 
 /** Table 3.4, "STOMP in": `amq-msg-type` decides, else content-length; a map by `transformation`. */
-function readBody(message: Message, measured: boolean, kind: string | undefined, transformation: string | undefined): Body {
+function readBody(
+  message: Message,
+  measured: boolean,
+  kind: string | undefined,
+  transformation: string | undefined,
+  readAsMap: (text: string, form: MapForm) => Entries | undefined,
+): Body {
   const bytes = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.length)
   if (kind === 'bytes' || (measured && kind !== 'text' && transformation === undefined)) return { kind: 'bytes', bytes: message.body }
   // What calls itself text and is not stays as it is, rather than be mutilated.
   if (!isUtf8(bytes)) return { kind: 'bytes', bytes: message.body }
   const text = bytes.toString()
   const form = mapForm(transformation)
-  const entries = form === undefined ? undefined : readMap(text, form)
+  const entries = form === undefined ? undefined : readAsMap(text, form)
   if (entries !== undefined) return { kind: 'map', entries }
   return measured && kind !== 'text' ? { kind: 'bytes', bytes: message.body } : { kind: 'text', text }
 }

@@ -8,7 +8,7 @@ import type { Value } from '../../src/api.ts'
 import { textToValue, valueToText } from '../shared/values.ts'
 import { type Element, isObject, lengthOf, readJson, readXml, writeJson, writeXml } from './xstream.ts'
 
-type Entries = readonly (readonly [string, Value])[]
+export type Entries = readonly (readonly [string, Value])[]
 export type MapForm = 'json' | 'xml'
 
 export function readMap(text: string, form: MapForm): Entries | undefined {

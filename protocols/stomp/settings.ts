@@ -15,6 +15,7 @@ export type StompSettings = Readonly<{
   headerBytesMax: number
   lineBytesMax: number
   bodyBytesMax: number
+  mapValuesMax: number
   subscriptionsMax: number
   destinationsKept: number
   topicBacklogMessages: number
@@ -62,6 +63,11 @@ export const schema: Readonly<Record<string, unknown>> = {
     headerBytesMax: whole(65_536, 1024, 'Bytes of all headers of one frame.'),
     lineBytesMax: whole(16_384, 256, 'Bytes of one header line.'),
     bodyBytesMax: whole(16_777_216, 0, 'Bytes of one body.'),
+    mapValuesMax: whole(
+      100_000,
+      1,
+      'Values of a map body (`transformation`), in XML tags, when it is read for another protocol or in another form; one of more is text.',
+    ),
     subscriptionsMax: whole(1000, 1, 'Subscriptions of one connection.'),
     destinationsKept: whole(1000, 1, 'Destinations that a connection remembers, so that it need not look at their names again.'),
     topicBacklogMessages: whole(

@@ -114,6 +114,22 @@ function longNumbersAsStrings(text: string): string {
   }
 }
 
+/** Before anything is made of it: few bytes are many values. Of JSON what stands outside of strings is counted, of XML the tags. */
+export function hasMoreValues(text: string, form: 'json' | 'xml', most: number): boolean {
+  // So many need as many characters.
+  if (text.length <= most) return false
+  let values = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (form === 'xml') {
+      if (code === 0x3c) values++
+    } else if (code === 0x22) at = endOfString(text, at) - 1
+    else if (code === 0x2c || code === 0x5b || code === 0x7b) values++
+    if (values > most) return true
+  }
+  return false
+}
+
 /** Behind the string that begins here. A quote ends it unless an odd number of backslashes stands before. */
 function endOfString(text: string, begin: number): number {
   for (let quote = text.indexOf('"', begin + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
