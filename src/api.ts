@@ -185,6 +185,8 @@ export interface Binding {
   readonly retained: 'always' | 'if-new' | 'never'
   /** A JMS selector: only messages that it takes. `invalid` or `limit` when it is none. */
   readonly selector?: string | undefined
+  /** It reads a text beside a number or TRUE or FALSE as one, as if it began with `convert_string_expressions:`, for clients whose properties are texts. */
+  readonly selectorConverts?: boolean
   /** Not what the client that binds sends itself, retained messages neither (until a restart): told by its client id, or by its session if it has none. */
   readonly noLocal?: boolean
 }
@@ -315,6 +317,8 @@ export interface ConsumerOptions {
   readonly priority: number
   /** A JMS selector: it takes only what that takes; the rest stays for others. Refused with `invalid` or `limit` when it is none. */
   readonly selector?: string | undefined
+  /** As in `Binding`. */
+  readonly selectorConverts?: boolean
 }
 
 /** Every queue whose name matches. */
@@ -363,6 +367,7 @@ export interface BrowseOptions {
   readonly held: boolean
   /** Only what this takes; as for a consumer. */
   readonly selector?: string | undefined
+  readonly selectorConverts?: boolean
 }
 
 export interface BrowseSink extends Sink {

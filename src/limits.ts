@@ -18,6 +18,7 @@ export type Limit = Readonly<{
     | 'entries'
     | 'segments'
     | 'numbers'
+    | 'patterns'
     | 'transactions'
     | 'levels'
     | 'terms'
@@ -127,6 +128,12 @@ export const limits: Readonly<Record<keyof Limits, Limit>> = {
     unit: 'queues',
     reason: 'Queues that consumers of a pattern take from, each counted for every such consumer; one that would take from more is ended.',
     reachedBy: 'src/core/wildcards.test.ts',
+  },
+  virtualTopicPatterns: {
+    unit: 'patterns',
+    reason:
+      'Different places of wildcards (`a.>` and `b.>` have the same) among an application’s queues for several virtual topics: what each queue on the route of a topic may be compared with.',
+    reachedBy: 'src/core/virtual-patterns.test.ts',
   },
   browsers: {
     unit: 'browsers',

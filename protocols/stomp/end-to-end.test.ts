@@ -355,6 +355,20 @@ describe('topics', () => {
     await node.core.until(() => node.core.core.figures().queues === 0)
   })
 
+  it('with a selector have the whole of limits.selectorBytes for it, of a queue, of a topic and of what is browsed', async () => {
+    const node = await startNode({}, { limits: { selectorBytes: 9 } })
+    const client = await node.client()
+    for (const [id, headers] of Object.entries({
+      q: { destination: '/queue/a' },
+      t: { destination: '/topic/a' },
+      b: { destination: '/queue/b', browser: 'true' },
+    }))
+      await client.ask('SUBSCRIBE', { id, selector: 'size > 10', ...headers })
+    expect((await client.message()).headers.browser).toBe('end')
+    client.send('SUBSCRIBE', { id: 'more', destination: '/queue/a', selector: 'size > 100' })
+    expect((await client.error()).headers['message']).toContain('a selector of 10 bytes exceeds limits.selectorBytes (9)')
+  })
+
   it('with a durable subscription are kept while its client is away, over a takeover, until it is deleted', async () => {
     const node = await startNode()
     const me = { 'client-id': 'me' }

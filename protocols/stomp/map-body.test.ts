@@ -167,6 +167,32 @@ describe('a body that should be a map', () => {
     ])
   })
 
+  it('may be as long as a body in one string, of plain characters or of escapes, beside a long', () => {
+    const long = '{"string":"l","long":9007199254740993}'
+    const plain = 'x'.repeat(12 * 1024 * 1024)
+    for (const [written, read] of [
+      [plain, plain],
+      ['\\\\\\"'.repeat(3_000_000), '\\"'.repeat(3_000_000)],
+      ['\\"'.repeat(6_000_000), '"'.repeat(6_000_000)],
+      ['\\\\'.repeat(6_000_000), '\\'.repeat(6_000_000)],
+    ]) {
+      const [string, number] = readMap(`{"map":{"entry":[{"string":["k","${written}"]},${long}]}}`, 'json') ?? []
+      // Not by toEqual: what it would print of a difference is as long.
+      expect(string?.[1].type === 'string' && string[1].value === read).toBe(true)
+      expect(number).toEqual(['l', { type: 'int64', value: 9_007_199_254_740_993n }])
+    }
+  })
+
+  it('has long numbers read exactly and short ones as ever, wherever they stand', () => {
+    const items = ['1', '-0.5', '1e3', '1234567890.12345678', '0.1234567890123456789', '-1.2345678901234567e-300']
+    const text = `{"map":{"entry":{"string":"k","list":{"double":[${items.join(',')}],"long":[-1234567890123456,9223372036854775807,5]}}}}`
+    const value = [
+      ...items.map((item): Value => ({ type: 'double', value: Number(item) })),
+      ...[-1_234_567_890_123_456n, 2n ** 63n - 1n, 5n].map((long): Value => ({ type: 'int64', value: long })),
+    ]
+    expect(readMap(text, 'json')).toEqual([['k', { type: 'list', value }]])
+  })
+
   it('that nests too deep is none, and takes no longer than its length', () => {
     const deep = 100_000
     const xml = `<map><entry><string>k</string>${'<list>'.repeat(deep)}${'</list>'.repeat(deep)}</entry></map>`

@@ -89,12 +89,39 @@ function jsonOf(element: Element, isLiteral: (element: Element) => boolean): str
   return `{${members.join(',')}}`
 }
 
-/** Of text that was parsed as `json`. Its numbers are read from the text itself: those of 64 bits have more digits than a number of ours keeps. */
+/** Of text that was parsed as `json`. Long numbers are read from the text itself: those of 64 bits have more digits than a number of ours keeps. */
 export function readJson(text: string, json: unknown): Element | undefined {
-  const exact: unknown = MANY_DIGITS.test(text) ? JSON.parse(text.replace(STRING_OR_NUMBER, (one) => (one.startsWith('"') ? one : `"${one}"`))) : json
+  const exact: unknown = MANY_DIGITS.test(text) ? JSON.parse(longNumbersAsStrings(text)) : json
   if (!isObject(exact)) return undefined
   const [member, ...others] = Object.entries(exact)
   return member === undefined || others.length > 0 ? undefined : elementOf(member[0], member[1], 0)
+}
+
+/** Steps over strings and does not match them: one may be as long as a body, and an expression that chooses for each character exhausts its stack. */
+function longNumbersAsStrings(text: string): string {
+  const parts: string[] = []
+  let copied = 0
+  let from = 0
+  for (;;) {
+    const quote = text.indexOf('"', from)
+    const to = quote < 0 ? text.length : quote
+    if (to - from >= MANY) {
+      parts.push(text.slice(copied, from), text.slice(from, to).replace(LONG_NUMBER, '"$&"'))
+      copied = to
+    }
+    if (quote < 0) return parts.join('') + text.slice(copied)
+    from = endOfString(text, quote)
+  }
+}
+
+/** Behind the string that begins here. A quote ends it unless an odd number of backslashes stands before. */
+function endOfString(text: string, begin: number): number {
+  for (let quote = text.indexOf('"', begin + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0
+    while (text[quote - 1 - backslashes] === '\\') backslashes++
+    if (backslashes % 2 === 0) return quote + 1
+  }
+  return text.length
 }
 
 function elementOf(name: string, value: unknown, depth: number): Element | undefined {
@@ -127,7 +154,9 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
   ["'", '&apos;'],
 ])
 const NAMED: ReadonlyMap<string, string> = new Map([...ENTITIES].map(([one, entity]) => [entity.slice(1, -1), one]))
+/** Digits of which a number of ours may not keep all. */
+const MANY = 16
 const MANY_DIGITS = /\d{16}/
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/gs
+const LONG_NUMBER = /-?\d[\d.eE+-]{15,}/g
 /** A body is a client's, and must not exhaust our stack. */
 const DEPTH_MAX = 64

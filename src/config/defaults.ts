@@ -46,6 +46,7 @@ export const defaultLimits: Limits = {
   consumers: 200_000,
   consumersPerSession: 10_000,
   wildcardQueues: 1_000_000,
+  virtualTopicPatterns: 64,
   browsers: 1_000,
   measuredQueues: 1_000,
   notesPerSession: 65_535,

@@ -109,6 +109,8 @@ export type Limits = Readonly<{
   consumersPerSession: number
   /** Pairs of a consumer of a pattern and a queue that matches. */
   wildcardQueues: number
+  /** Places of wildcards, among an application's queues for several virtual topics. */
+  virtualTopicPatterns: number
   browsers: number
   measuredQueues: number
   notesPerSession: number

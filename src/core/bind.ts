@@ -30,10 +30,11 @@ export function bind(live: Live, { record, origin }: LiveSession, spec: BindingS
   }
   const tooLong = patternBeyond(spec.pattern, limits) ?? mayBind(record, spec.pattern)
   if (tooLong !== undefined) return tooLong
-  const selector = live.selecting.compile(spec.selector)
+  const selector = live.selecting.compile(spec.selector, spec.selectorConverts)
   if (selector instanceof CodedError) return selector
   const exceptFrom = spec.noLocal === true ? origin : ''
-  const binding = new Binding({ ...spec, label: spec.label ?? 0, selector: selector?.text ?? '', exceptFrom }, queue)
+  const selectorConverts = selector !== undefined && spec.selectorConverts === true
+  const binding = new Binding({ ...spec, label: spec.label ?? 0, selector: selector?.text ?? '', selectorConverts, exceptFrom }, queue)
   if (!queue.durable) live.state.bind(binding)
   else if (!live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'publish')) return journalFull()
   live.recorder.note(EVENT.bound, queue.number, 0, REASON.none, 0)

@@ -6,7 +6,7 @@ import type { Queue } from './queue.ts'
 
 /** What a fact tells of a binding, but for its queue. */
 export type BindingFields = Pick<BindingSpec, 'pattern' | 'tag' | 'settle' | 'absent'> &
-  Readonly<{ label: number; selector: string; exceptFrom: string }>
+  Readonly<{ label: number; selector: string; selectorConverts: boolean; exceptFrom: string }>
 
 /** A pattern on topics bound to a queue. */
 export class Binding {
@@ -19,6 +19,7 @@ export class Binding {
   readonly absent: BindingSpec['absent']
   /** '': none. */
   readonly selector: string
+  readonly selectorConverts: boolean
   /** Whose messages it does not take (`originOf`); '': anybody's are taken. */
   readonly exceptFrom: string
 
@@ -31,6 +32,7 @@ export class Binding {
     this.settle = spec.settle
     this.absent = spec.absent
     this.selector = spec.selector
+    this.selectorConverts = spec.selectorConverts
     this.exceptFrom = spec.exceptFrom
   }
 

@@ -149,12 +149,12 @@ function readMessage(from: FactReader): Message {
   }
 }
 
-/** queue u32, tag u8, label u32, settle u8, absent u8, selector, except from, pattern. Whether retained messages follow is decided once, when it is bound. */
+/** queue u32, tag u8, label u32, settle u8, absent u8, selector, except from, pattern, and 1 u8 if the selector converts. Whether retained messages follow is decided once, when it is bound. */
 export function writeBinding(to: FactWriter, binding: Binding): FactWriter {
   to.u32(binding.queue.number).u8(binding.tag).u32(binding.label).u8(SETTLE_ORDER.indexOf(binding.settle)).u8(ABSENT.indexOf(binding.absent))
   to.text(binding.selector).text(binding.exceptFrom)
   writePattern(to, binding.pattern)
-  return to
+  return binding.selectorConverts ? to.u8(1) : to
 }
 
 export function readBinding(from: FactReader): BindingFields & { queue: number } {
@@ -167,6 +167,7 @@ export function readBinding(from: FactReader): BindingFields & { queue: number }
     selector: from.text(),
     exceptFrom: from.text(),
     pattern: readPattern(from),
+    selectorConverts: from.left > 0 && from.u8() === 1,
   }
 }
 

@@ -304,6 +304,8 @@ export class Core implements Broker {
     if (tooLong !== undefined) throw tooLong
     if (live.findQueue(to) !== undefined) return false
     if (to.temporary) throw noTemporary(to)
+    const tooMany = live.virtualPatterns.beyond(to)
+    if (tooMany !== undefined) throw tooMany
     if (live.state.queueByNumber.size >= live.settings.limits.queues)
       throw new CodedError('limit', `limits.queues (${live.settings.limits.queues}) queues exist`)
     if (live.makeQueue(to, { durable: true, lifetime: 'permanent' }, 'publish') === undefined) throw journalFull()

@@ -23,8 +23,8 @@ export function declare(live: Live, record: SessionRecord, address: Address, opt
   if (to.namespace === '' && !to.temporary && !rulesFor(live.settings.destinations, to).autoCreate) {
     return new CodedError('denied', `there is no queue ${to.path.join('.')}, and destinations.autoCreate makes none`)
   }
-  const tooLong = beyond(to, live.settings.limits)
-  if (tooLong !== undefined) return tooLong
+  const tooMuch = beyond(to, live.settings.limits) ?? live.virtualPatterns.beyond(to)
+  if (tooMuch !== undefined) return tooMuch
   const { queues } = live.settings.limits
   if (live.state.queueByNumber.size >= queues) return new CodedError('limit', `limits.queues (${queues}) queues exist`)
   const { temporariesPerSession } = live.settings.limits

@@ -32,6 +32,7 @@ import { LastValues } from './last-values.ts'
 import type { LiveSession } from './session.ts'
 import { FactWriting } from './fact-writing.ts'
 import { Transactions } from './transactions.ts'
+import { VirtualPatterns } from './virtual-patterns.ts'
 import { bindVirtual } from './virtual-topics.ts'
 import type { Replica } from './replica.ts'
 import { Wildcards } from './wildcards.ts'
@@ -73,6 +74,7 @@ export class Live {
   /** Set when the core is put together. */
   jobs: Jobs | undefined
   readonly selecting: Selecting
+  readonly virtualPatterns: VirtualPatterns
   readonly counters: Counters
   /** Bytes by owner. What is counted elsewhere anyway (slabs, cache) is entered when somebody asks. */
   readonly account = new Account()
@@ -112,6 +114,7 @@ export class Live {
     this.deadLetters = new DeadLetters(this)
     this.replays = new RetainedReplays(this)
     this.selecting = new Selecting(this.settings.limits, this.log)
+    this.virtualPatterns = new VirtualPatterns(this.settings)
     this.counters = {
       startedAtMs: this.clock.wallMs(),
       connections: 0,
@@ -144,6 +147,7 @@ export class Live {
     state.nextVolatileQueue = journal.epoch * 2 ** 32 + 2 ** 31
     state.hooks = this.places
     for (const set of state.sets.byNumber.values()) state.sets.index(set)
+    for (const queue of state.queues) if (queue !== undefined) this.virtualPatterns.add(queue)
     this.places.lead()
     for (const [, retained] of [...state.retained.match([{ wild: 'rest' }]), ...state.retained.hidden()]) this.deadlines.retained(retained)
     this.transactions.lead()
@@ -295,7 +299,9 @@ export class Live {
   /** A new queue; undefined: the journal is full. The caller has looked that there is none, and at the limit. */
   makeQueue(address: CoreAddress, options: QueueOptions, claim: Claim): Queue | undefined {
     const queue = this.#make(address, options, claim)
-    if (queue !== undefined) this.wildcards.queueMade(queue)
+    if (queue === undefined) return undefined
+    this.virtualPatterns.add(queue)
+    this.wildcards.queueMade(queue)
     return queue
   }
 

@@ -142,6 +142,7 @@ export class Places implements StateHooks {
   queueGone(queue: Queue): void {
     this.#live.dispatch.queueGone(queue)
     this.#live.browsing.queueGone(queue)
+    this.#live.virtualPatterns.remove(queue)
     if (queue.waiters === undefined) return
     for (const session of queue.waiters) this.#live.retry(session)
     queue.waiters = undefined

@@ -79,6 +79,29 @@ describe('a binding with a selector', () => {
     }
   })
 
+  it('reads texts as numbers where that is asked for, in its own words, beside the same one that does not', async () => {
+    for (const snapshot of [false, true]) {
+      const node = new CoreNode({ limits: { selectorBytes: 9 } })
+      const queues = ['converting', 'plain', 'volatile'].map((name) => node.queue(name))
+      const asked = { selector: 'size > 10' }
+      const before = node.client()
+      subscribe(before, queues[0], { ...asked, selectorConverts: true })
+      subscribe(before, queues[1], asked)
+      await node.settled()
+      if (snapshot) await node.core.snapshot()
+      node.restart()
+      const client = node.client()
+      subscribe(client, queues[2], { ...asked, selectorConverts: true }, false)
+      for (const queue of queues) expect(client.session.boundTo(queue)).toMatchObject([asked])
+      send(node, client, 'text', { size: '11' })
+      send(node, client, 'number', { size: 11 })
+      send(node, client, 'less', { size: '9' })
+      const takers = queues.map((queue) => client.consume(queue))
+      await node.settled()
+      expect(takers.map(({ texts }) => texts)).toEqual([['text', 'number'], ['number'], ['text', 'number']])
+    }
+  })
+
   it('is replaced with its binding', async () => {
     const node = new CoreNode()
     const client = node.client()

@@ -5,6 +5,7 @@ import type { Binding, Via, Vias } from './bindings.ts'
 import type { Queue } from './queue.ts'
 import type { Selecting } from './selecting.ts'
 import type { Selectable } from './selector/evaluate.ts'
+import { selectorKey } from './selector/selector.ts'
 import { SelectorSet } from './selector/selector-set.ts'
 
 /** What one message reaches. */
@@ -29,7 +30,7 @@ const REMEMBERED_MAX = 1_024
 export class RouteFilter {
   readonly #base: Reached
   readonly #vias: Vias
-  /** Of equal texts one is asked. */
+  /** Of equal ones one is asked. */
   readonly #selectors = new SelectorSet<(readonly [Asking, Binding])[]>()
   /** Of bindings without a selector: they hold unless the message is the subscriber's own. */
   readonly #open: (readonly [Asking, Binding])[] = []
@@ -39,7 +40,7 @@ export class RouteFilter {
   constructor(base: Reached, asking: ReadonlyMap<Queue, readonly Binding[]>, vias: Vias, selecting: Selecting) {
     this.#base = base
     this.#vias = vias
-    const byText = new Map<string, (readonly [Asking, Binding])[]>()
+    const byKey = new Map<string, (readonly [Asking, Binding])[]>()
     for (const [queue, bindings] of asking) {
       const one: Asking = { queue, bindings, holds: [], vias: new Map() }
       for (const binding of bindings) {
@@ -47,12 +48,13 @@ export class RouteFilter {
           this.#open.push([one, binding])
           continue
         }
-        const same = byText.get(binding.selector)
+        const key = selectorKey(binding.selector, binding.selectorConverts)
+        const same = byKey.get(key)
         const selector = same === undefined ? selecting.selectorOf(binding) : undefined
         if (same !== undefined) same.push([one, binding])
         else if (selector !== undefined) {
           const pairs = [[one, binding] as const]
-          byText.set(binding.selector, pairs)
+          byKey.set(key, pairs)
           this.#selectors.add(selector, pairs)
         }
       }

@@ -6,7 +6,6 @@ import { writeVia } from './cold-facts.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { RouteFilter } from './route-filter.ts'
-import { leaveToOwn } from './virtual-topics.ts'
 
 /** Queues that a topic's messages go to now. */
 export interface Route {
@@ -73,7 +72,7 @@ export class Router {
       else if (Array.isArray(known)) known.push(binding)
       else byQueue.set(binding.queue, [known, binding])
     })
-    leaveToOwn(byQueue)
+    this.#live.virtualPatterns.leaveToOwn(byQueue)
     const durable: Queue[] = []
     const durableVias: Via[] = []
     const volatile: Queue[] = []

@@ -46,10 +46,10 @@ export class Selecting {
   }
 
   /** The selector, or why it is none; an empty text stands for no selector. */
-  compile(text: string | undefined): Selector | CodedError | undefined {
+  compile(text: string | undefined, converts = false): Selector | CodedError | undefined {
     const wanted = given(text)
     try {
-      return wanted === undefined ? undefined : this.#known(new Selector(wanted, this.#bounds))
+      return wanted === undefined ? undefined : this.#known(new Selector(wanted, this.#bounds, converts))
     } catch (error) {
       if (error instanceof CodedError) return error
       throw error
@@ -61,7 +61,7 @@ export class Selecting {
     let selector = this.#ofBinding.get(binding)
     if (selector !== undefined) return selector
     try {
-      selector = new Selector(binding.selector, UNBOUNDED)
+      selector = new Selector(binding.selector, UNBOUNDED, binding.selectorConverts)
     } catch (error) {
       this.#log.error({ err: error, queue: binding.queue.address.path }, 'a stored selector cannot be read: its subscription takes nothing')
       return undefined

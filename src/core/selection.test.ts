@@ -89,6 +89,15 @@ describe('a consumer with a selector', () => {
     expect(takers[0].deliveries.length + takers[1].deliveries.length).toBeGreaterThanOrEqual(2)
   })
 
+  it('that reads texts as numbers does not share with those of the same words that do not', async () => {
+    const on = stage()
+    const plain = take(on, 'n > 1')
+    const converting = on.client.consume(on.queue, 1_000, { settle: 'unsettled', selector: 'n > 1', selectorConverts: true })
+    for (let n = 0; n < 4; n++) send(on, String(n), { n: String(n) })
+    await on.node.settled()
+    expect([plain.texts, converting.texts]).toEqual([[], ['2', '3']])
+  })
+
   it('is refused when its selector is none', () => {
     const { client, queue } = stage()
     const sink = { deliver() {}, flush() {}, ended() {} }

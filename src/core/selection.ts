@@ -78,15 +78,15 @@ export class Selection {
 
   /** Would a message then cost more than this to judge? */
   wouldExceed(selector: Selector, termsMax: number): boolean {
-    return !this.#groups.has(selector.text) && this.#terms + selector.terms > termsMax
+    return !this.#groups.has(selector.key) && this.#terms + selector.terms > termsMax
   }
 
   /** Where consumers with this selector wait. */
   join(selector: Selector, priority: number): Line {
-    let group = this.#groups.get(selector.text)
+    let group = this.#groups.get(selector.key)
     if (group === undefined) {
       group = new Group(selector, priority)
-      this.#groups.set(selector.text, group)
+      this.#groups.set(selector.key, group)
       this.#selectors.add(selector, group)
       this.#fresh.add(group)
       this.#terms += selector.terms
@@ -104,7 +104,7 @@ export class Selection {
   left(seat: Seat): void {
     const group = this.#groupOf(seat)
     if (group === undefined || --group.seats > 0) return
-    this.#groups.delete(group.selector.text)
+    this.#groups.delete(group.selector.key)
     this.#selectors.remove(group.selector, group)
     this.#due.delete(group)
     this.#fresh.delete(group)
@@ -307,6 +307,6 @@ export class Selection {
   }
 
   #groupOf({ consumer }: Seat): Group | undefined {
-    return consumer.selector === undefined ? undefined : this.#groups.get(consumer.selector.text)
+    return consumer.selector === undefined ? undefined : this.#groups.get(consumer.selector.key)
   }
 }

@@ -36,7 +36,7 @@ export class Taking {
     const pattern = 'pattern' in from ? from.pattern : undefined
     const tooLong = pattern === undefined ? undefined : patternBeyond(pattern, limits)
     if (tooLong !== undefined) return tooLong
-    const selector = live.selecting.compile(options.selector)
+    const selector = live.selecting.compile(options.selector, options.selectorConverts)
     if (selector instanceof CodedError) return selector
     const consumer = new CoreConsumer(live, this.#session, live.dispatch.number(), options, selector, sink)
     for (const address of 'pattern' in from ? [] : from) {
@@ -79,7 +79,7 @@ export class Taking {
     if (live.browsing.count >= browsers) {
       return new CodedError('limit', `limits.browsers (${browsers}) browsers look at queues`)
     }
-    const selector = live.selecting.compile(options.selector)
+    const selector = live.selecting.compile(options.selector, options.selectorConverts)
     if (selector instanceof CodedError) return selector
     const browse = new CoreBrowse(live, this.#session, queue, { ...options, selector }, sink)
     this.#browses ??= new Set()

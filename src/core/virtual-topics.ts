@@ -2,7 +2,8 @@
 // `VirtualTopic.orders` by being made; from then on it is a queue like any other, with as many consumers as somebody likes.
 //
 // `Consumer.billing.VirtualTopic.>` is a queue too, by that very name: that of a consumer of all those topics, bound to the pattern. A topic that has a
-// queue of its own with the same application is left to that, from which such a consumer takes as well: one copy for each application, whoever takes it.
+// queue of its own with the same application is left to that, from which such a consumer takes as well: one copy for each application, whoever takes it
+// (virtual-patterns.ts).
 import type { Pattern } from '../api.ts'
 import type { DestinationSettings } from '../config/settings.ts'
 import { FACT } from '../journal/facts.ts'
@@ -24,8 +25,9 @@ export function virtualTopicOf({ virtualTopics }: DestinationSettings, address: 
     const { path } = address
     if (path.length <= prefix.length || !prefix.every((segment, i) => !isWild(path[i]) && (segment === '*' || segment === path[i]))) continue
     const topic = path.slice(prefix.length)
-    // All that follows is more than one name, which only a pattern that ends so has.
-    if (topic.at(-1) === '>' && !topics.endsWith('>')) continue
+    // All that follows is more than one name, which only a pattern that ends so has; and nothing comes after it.
+    const rest = topic.indexOf('>')
+    if (rest >= 0 && (rest < topic.length - 1 || !topics.endsWith('>'))) continue
     if (matchesName(`topic:${topics}`, new CoreAddress('topic', topic, ''))) return topic.map(toPattern)
   }
   return undefined
@@ -37,18 +39,6 @@ export function virtualQueueOf(settings: DestinationSettings, pattern: Pattern):
   const address = new CoreAddress('queue', path, '')
   if (!isOfSeveral(address) || virtualTopicOf(settings, address) === undefined || !rulesFor(settings, address).autoCreate) return undefined
   return address
-}
-
-/** Leaves out, of the queues that a topic reaches, those of several topics beside one that their consumers take from too. */
-export function leaveToOwn(reached: Map<Queue, unknown>): void {
-  for (const several of reached.keys()) {
-    if (!isOfSeveral(several.address)) continue
-    for (const other of reached.keys()) {
-      if (other === several || other.address.namespace !== '' || !covers(several.address.path.map(toPattern), other.address.path)) continue
-      reached.delete(several)
-      break
-    }
-  }
 }
 
 /** A consumer of this pattern takes from the queue of this name: of what that is for, nothing is beyond the pattern. */
@@ -68,7 +58,7 @@ function isWild(segment: string): boolean {
   return segment === '*' || segment === '>'
 }
 
-function toPattern(segment: string): Pattern[number] {
+export function toPattern(segment: string): Pattern[number] {
   return segment === '*' ? ONE : segment === '>' ? REST : segment
 }
 
@@ -76,6 +66,9 @@ function toPattern(segment: string): Pattern[number] {
 export function bindVirtual(live: Live, queue: Queue): boolean {
   const pattern = queue.durable ? virtualTopicOf(live.settings.destinations, queue.address) : undefined
   if (pattern === undefined || queue.bindings?.has(patternKey(pattern)) === true) return true
-  const binding = new Binding({ pattern, tag: 0, label: 0, settle: 'unsettled', absent: 'keep', selector: '', exceptFrom: '' }, queue)
+  const binding = new Binding(
+    { pattern, tag: 0, label: 0, settle: 'unsettled', absent: 'keep', selector: '', selectorConverts: false, exceptFrom: '' },
+    queue,
+  )
   return live.facts.admit(FACT.bind, writeBinding(live.facts.writer.reset(), binding), 'drain')
 }

@@ -40,7 +40,7 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
     transform: request.transform,
   })
   if (request.browser) {
-    const browse = connection.session.browse(source.queue, { held: false, selector: request.selector }, subscription)
+    const browse = connection.session.browse(source.queue, { held: false, selector: request.selector, selectorConverts: CONVERTS }, subscription)
     if (browse === undefined) {
       connection.refuse(receipt)
       return
@@ -53,7 +53,8 @@ export function onSubscribe(connection: StompConnection, frame: Frame): void {
   const { exclusive, priority } = request
   // A subscription to a topic takes everything from its own queue: its binding chooses.
   const selector = isQueue(request.target) || request.target.kind === 'list' ? request.selector : undefined
-  const options = { settle: request.mode === 'auto' ? 'settled' : 'unsettled', exclusive, priority, selector } as const
+  const settle = request.mode === 'auto' ? 'settled' : 'unsettled'
+  const options = { settle, exclusive, priority, selector, selectorConverts: CONVERTS } as const
   const consumer = connection.session.consume(source.pattern ?? source.queues ?? [source.queue], options, subscription)
   if (consumer === undefined) {
     connection.refuse(receipt)
@@ -161,8 +162,7 @@ function readRequest(connection: StompConnection, frame: Frame): Request | Fault
     exclusive: durable !== undefined ? 'refuse' : isTrue(header(frame, 'activemq.exclusive') ?? '') ? 'wait' : 'no',
     priority: Number(priority),
     browser,
-    // All headers are text: beside a number they are read as one, as ActiveMQ does for STOMP.
-    selector: selector.trim() === '' ? undefined : CONVERTING + selector,
+    selector: selector.trim() === '' ? undefined : selector,
     noLocal,
     transform,
   }
@@ -245,6 +245,7 @@ function bind(connection: StompConnection, request: Request, pattern: Pattern, q
     absent: 'keep',
     retained: request.retroactive ? 'always' : 'never',
     selector: request.selector,
+    selectorConverts: CONVERTS,
     noLocal: request.noLocal,
   })
 }
@@ -269,5 +270,6 @@ function invalid(sentence: string): Fault {
   return { code: 'invalid', sentence }
 }
 
-const CONVERTING = 'convert_string_expressions:'
+/** All headers are text: beside a number they are read as one, as ActiveMQ does for STOMP. */
+const CONVERTS = true
 const PERMANENT = { durable: true, lifetime: 'permanent' } as const

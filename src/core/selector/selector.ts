@@ -12,6 +12,8 @@ const HYPHENATED = 'hyphenated_props:'
 
 export class Selector {
   readonly text: string
+  /** Equal for selectors that take the same by the same words. */
+  readonly key: string
   readonly equality: Equality | undefined
   /** Names and literals that a message may cost it; 0: it is found by a look-up. */
   readonly terms: number
@@ -19,10 +21,10 @@ export class Selector {
   readonly dialects: ReadonlySet<string>
   readonly #evaluate: Evaluate
 
-  /** Throws `CodedError` `invalid` (with the place) or `limit`. */
-  constructor(text: string, bounds: SelectorBounds) {
+  /** `converts`: as if the text began with the prefix for it. Throws `CodedError` `invalid` (with the place) or `limit`. */
+  constructor(text: string, bounds: SelectorBounds, converts = false) {
     let rest = text
-    let convert = false
+    let convert = converts
     let hyphenated = false
     for (;;) {
       if (rest.startsWith(CONVERT)) {
@@ -35,6 +37,7 @@ export class Selector {
     }
     const { condition, terms, dialects } = parseSelector(rest.padStart(text.length), bounds, hyphenated)
     this.text = text
+    this.key = selectorKey(text, converts)
     this.dialects = dialects
     this.equality = equalityOf(condition, convert)
     this.terms = this.equality?.alone === true ? 0 : terms
@@ -44,6 +47,10 @@ export class Selector {
   takes(message: Selectable): boolean {
     return this.#evaluate(message) === true
   }
+}
+
+export function selectorKey(text: string, converts: boolean): string {
+  return converts ? CONVERT + text : text
 }
 
 function blanked(text: string, prefix: string): string {
