@@ -19,8 +19,11 @@ export type Profile = Readonly<{
   /** A name of letters, digits and `-`, with dots between its levels, as clients of the protocol write it. */
   mqtt: Readonly<{ topic: (name: string) => string }>
   amqp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string }>
-  /** `host`: the virtual host of CONNECT, where it is not the name by which the broker is reached. */
-  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string; host?: string }>
+  /**
+   * `host`: the virtual host of CONNECT, where it is not the name by which the broker is reached. `transformation`: what SUBSCRIBE asks for, where a map
+   * has no body without it.
+   */
+  stomp: Readonly<{ queue: (name: string) => string; topic: (name: string) => string; host?: string; transformation?: string }>
   known: Known
   /** Suites of which it speaks nothing, with the reason: no clause of them is tried. */
   lacks: Readonly<Record<string, string>>
@@ -36,7 +39,7 @@ export type ProfileData = Readonly<{
   name: string
   mqtt: Readonly<{ topic: string }>
   amqp: Readonly<{ queue: string; topic: string }>
-  stomp: Readonly<{ queue: string; topic: string; host?: string }>
+  stomp: Readonly<{ queue: string; topic: string; host?: string; transformation?: string }>
   known: Known
   lacks: Readonly<Record<string, string>>
   avoid: Known

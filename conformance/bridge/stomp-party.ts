@@ -2,7 +2,7 @@
 import stompit, { type Client as Stompit } from 'stompit'
 import { fail, refused } from '../outcome.ts'
 import type { Trial } from '../trial.ts'
-import { bytesOf, type Fields, type Message, type Scalar } from './message.ts'
+import { bytesOf, type Fields, type Message } from './message.ts'
 import type { Client } from './party.ts'
 
 /** Headers that say something of their own; every other is the application's. */
@@ -34,8 +34,9 @@ export const stompParty: Client = {
   async receive(trial, topic) {
     const client = await connect(trial)
     const first = new Promise<Message>((resolve, reject) => {
-      // Without the last ActiveMQ gives a map no body.
-      client.subscribe({ destination: trial.profile.stomp.topic(topic), ack: 'auto', transformation: 'jms-map-json' }, (error, message) => {
+      const { transformation } = trial.profile.stomp
+      const asked = transformation === undefined ? {} : { transformation }
+      client.subscribe({ destination: trial.profile.stomp.topic(topic), ack: 'auto', ...asked }, (error, message) => {
         if (error !== null) return reject(error)
         const pieces: Buffer[] = []
         message.on('error', reject)
@@ -79,20 +80,25 @@ function payloadOf({ body }: Message): Buffer {
   return bytesOf(body) ?? Buffer.alloc(0)
 }
 
-/** What ActiveMQ makes of a map, entry by entry with the types of Java, as the object that it says; anything else as it is. */
-function plainMap(bytes: Buffer): Buffer {
-  const entries = bytes.toString().startsWith('{"map":{"entry":') ? (JSON.parse(bytes.toString()) as XStreamMap).map.entry : undefined
-  if (entries === undefined) return bytes
-  const pairs = [entries].flat().map((entry) => {
-    const [name, value] = Object.values(entry).flat()
-    return [String(name), value] as const
-  })
-  return Buffer.from(JSON.stringify(Object.fromEntries(pairs)))
+/** What ActiveMQ makes of a map, entry by entry with the types of Java, as the object that it says; anything else as it is, a broken one too. */
+export function plainMap(bytes: Buffer): Buffer {
+  if (!bytes.toString().startsWith('{"map":{"entry":')) return bytes
+  try {
+    const { entry } = (JSON.parse(bytes.toString()) as XStreamMap).map
+    return Buffer.from(JSON.stringify(Object.fromEntries([entry].flat().map(pairOf))))
+  } catch {
+    return bytes
+  }
 }
 
-type XStreamMap = Readonly<{ map: Readonly<{ entry: XStreamEntry | readonly XStreamEntry[] }> }>
-/** `{"string":["a","x"]}`, or `{"string":"n","int":30}`. */
-type XStreamEntry = Readonly<Record<string, Scalar | readonly Scalar[]>>
+type XStreamMap = Readonly<{ map: Readonly<{ entry: unknown }> }>
+
+/** `{"string":["a","x"]}`, or `{"string":"n","int":30}`; throws where it is neither. */
+function pairOf(entry: unknown): readonly [string, unknown] {
+  const [name, value, ...more] = Object.values(entry as object).flat()
+  if (typeof name !== 'string' || value === undefined || more.length > 0) throw new Error('no entry of a map')
+  return [name, value]
+}
 
 function headersOf(trial: Trial, { body, fields }: Message): Readonly<Record<string, string>> {
   const { correlationId, replyTo, contentType, type, timestampMs, expiresMs, priority, durable = true, group, properties = [] } = fields

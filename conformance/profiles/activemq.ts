@@ -5,7 +5,8 @@ export const activemq: ProfileData = {
   name: 'activemq',
   mqtt: { topic: '{path}' },
   amqp: { queue: 'queue://{name}', topic: 'topic://{name}' },
-  stomp: { queue: '/queue/{name}', topic: '/topic/{name}' },
+  // Who does not ask for it gets a map without its body.
+  stomp: { queue: '/queue/{name}', topic: '/topic/{name}', transformation: 'jms-map-json' },
   known: {},
   lacks: { 'mqtt-5': 'It speaks MQTT 3.1 and 3.1.1.' },
   avoid: {

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { isCheck } from '../check.ts'
 import { suites } from '../suites.ts'
 import { profileOf } from '../target.ts'
+import { bascule } from './bascule.ts'
 import { checkProfile, profiles } from './profile.ts'
 
 it('addresses are written as the pattern says', () => {
@@ -17,6 +18,7 @@ it('what a file may not say is refused with a sentence', () => {
   expect(() => checkProfile([])).toThrow('a profile is an object of JSON')
   expect(() => checkProfile({ limit: 3 })).toThrow('not limit')
   expect(() => checkProfile({ mqtt: { topic: 'all' } })).toThrow('mqtt.topic of a profile is an address with {name}')
+  expect(() => checkProfile({ stomp: { ...bascule.stomp, transformation: true } })).toThrow('stomp.transformation of a profile is a string')
   expect(() => checkProfile({ known: { 'mqtt-5': { 'MQTT-1': '' } } })).toThrow('known of a profile has suites')
   expect(() => checkProfile({ lacks: { 'mqtt-5': true } })).toThrow('lacks of a profile has suites')
 })

@@ -21,17 +21,24 @@ export function checkProfile(read: unknown): ProfileData {
     name,
     mqtt: { topic: pattern(mqtt, 'mqtt', 'topic') },
     amqp: { queue: pattern(amqp, 'amqp', 'queue'), topic: pattern(amqp, 'amqp', 'topic') },
-    stomp: { queue: pattern(stomp, 'stomp', 'queue'), topic: pattern(stomp, 'stomp', 'topic'), ...hostOf(stomp) },
+    stomp: {
+      queue: pattern(stomp, 'stomp', 'queue'),
+      topic: pattern(stomp, 'stomp', 'topic'),
+      ...asked(stomp, 'host'),
+      ...asked(stomp, 'transformation'),
+    },
     known: knownOf(known, 'known'),
     avoid: knownOf(avoid, 'avoid'),
     lacks: reasonsOf(lacks, 'lacks of a profile has suites, and these a reason'),
   }
 }
 
-function hostOf(read: unknown): Readonly<{ host?: string }> {
-  const host = isRecord(read) ? read['host'] : undefined
-  if (host !== undefined && typeof host !== 'string') throw new Error('stomp.host of a profile is a string')
-  return host === undefined ? {} : { host }
+/** What the profile says beside the addresses of STOMP. */
+function asked(read: unknown, key: 'host' | 'transformation'): Readonly<Partial<Record<typeof key, string>>> {
+  const said = isRecord(read) ? read[key] : undefined
+  if (said === undefined) return {}
+  if (typeof said !== 'string') throw new Error(`stomp.${key} of a profile is a string`)
+  return { [key]: said }
 }
 
 function pattern(read: unknown, protocol: string, kind: string): string {

@@ -230,6 +230,20 @@ describe('credit', () => {
     expect(inbox.contexts).toHaveLength(100)
   })
 
+  it('is drained at unsettledMax too, although messages wait, and the rest comes for new credit', async () => {
+    const node = await startNode({ unsettledMax: 3 })
+    const sender = await openSender(await node.rhea(), 'a')
+    for (let i = 0; i < 5; i++) await sendRhea(sender, { body: i })
+    const inbox = await openReceiver(await node.rhea(), { source: 'a', credit_window: 0, autoaccept: false })
+    inbox.receiver.add_credit(10)
+    inbox.receiver.drain_credit()
+    await told(inbox.receiver, 'receiver_drained')
+    expect(inbox.contexts).toHaveLength(3)
+    for (let i = 0; i < 3; i++) (await inbox.next()).delivery?.accept()
+    inbox.receiver.add_credit(10)
+    expect([(await inbox.next()).message?.body, (await inbox.next()).message?.body]).toEqual([3, 4])
+  })
+
   it('is never exceeded, and drain ends with what there was', async () => {
     const node = await startNode()
     const connection = await node.rhea()

@@ -71,7 +71,7 @@ export class FakeNode {
       mqtt: mqtt.start(this.core.core, mqttDefaults, log),
       stomp: stomp.start(this.core.core, defaultsOf(stompSchema), log),
     }
-    this.core.core.setDialects(Object.values(fronts).map((front) => front.dialect))
+    this.core.core.setDialects(Object.values(fronts).flatMap(({ dialect, otherDialects = [] }) => [dialect, ...otherDialects]))
     this.#tcp = new Tcp({ clock: realClock, limits: defaultLimits, log })
     for (const name of ['amqp', 'mqtt', 'stomp'] as const) {
       const address = await this.#tcp.listen({ name, host: '127.0.0.1', port: this.ports[name], frontEnd: fronts[name] })

@@ -57,7 +57,7 @@ const bascule: Peer = {
   title: 'Bascule',
   home: '',
   settings:
-    'In the process of the suite, with a user, anonymous access, `mqtt.receiveMaximum: 200` and `amqp.unknownAnnotations: refuse` (its default departs from AMQP-3.2.10-a).',
+    'In the process of the suite, with a user, anonymous access, `mqtt.receiveMaximum: 200`, `amqp.idleTimeoutMs: 2500` (silence that a check can wait for) and `amqp.unknownAnnotations: refuse` (its default departs from AMQP-3.2.10-a).',
   install: () => undefined,
   async start() {
     const { close, ...own } = await openOwn()

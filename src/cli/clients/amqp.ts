@@ -101,7 +101,8 @@ class LinkOut {
 /** Names of the properties section are those; all others are application properties. */
 function fieldsOf(headers: Outgoing['headers']): Partial<Message> {
   const fields: Record<string, unknown> = {}
-  const properties: Record<string, string> = {}
+  // With nothing from Object: `__proto__` is a name like any other.
+  const properties: Record<string, string> = Object.create(null)
   for (const [name, value] of headers) {
     if (PROPERTIES.has(name)) fields[name.replaceAll('-', '_')] = value
     else properties[name] = value

@@ -54,7 +54,8 @@ type Properties = NonNullable<IClientPublishOptions['properties']>
 
 /** Properties of PUBLISH by the names that MQTT 5 gives them; others are user properties. */
 function propertiesOf(headers: Outgoing['headers']): Properties {
-  const user: Record<string, string[]> = {}
+  // With nothing from Object: `constructor` is a name like any other.
+  const user: Record<string, string[]> = Object.create(null)
   const properties: Properties = {}
   for (const [name, value] of headers) {
     if (name === 'content-type') properties.contentType = value
