@@ -648,3 +648,80 @@ it('many annotations of a message, and as many times that some were added, are m
   expect(annotatedHead(new TermReader(amqpDefaults), head, { dead: undefined, added }).length).toBeGreaterThan(head.length)
   expect(performance.now() - before).toBeLessThan(2000)
 })
+
+describe('an attach whose answer is longer than a frame that its client takes', () => {
+  const SMALLEST = [uint(512)]
+  const fields = Array.from({ length: 60 }, (_, i) => [text(`field-${i}`), text('value')] as const)
+  const source = described(
+    0x28,
+    list([
+      text('topic://a'),
+      uint(2),
+      symbol('never'),
+      ...Array.from({ length: 4 }, () => undefined),
+      pairs([[symbol('f'), described(0x174, pairs(fields))]]),
+    ]),
+  )
+
+  async function small(node: FakeNode): Promise<Raw> {
+    const raw = await node.opened('small', SMALLEST)
+    raw.send(0, BEGIN, [undefined, uint(0), uint(10), uint(10)])
+    await raw.next(BEGIN)
+    return raw
+  }
+
+  function asks(raw: Raw, name: string, receives: boolean, from: Term | undefined, to: Term | undefined): void {
+    raw.send(0, ATTACH, [text(name), uint(0), boolean(receives), undefined, undefined, from, to])
+  }
+
+  async function isRefused(raw: Raw): Promise<void> {
+    const { fields: answer } = await raw.next(ATTACH)
+    expect([answer[5], answer[6]].every((term) => term === undefined || term.type === 'null')).toBe(true)
+    expect(Raw.condition(await raw.next(DETACH))).toBe('amqp:frame-size-too-small')
+    raw.send(0, DETACH, [uint(0), boolean(true)])
+  }
+
+  it('is refused before anything is changed: a durable subscription is what it was', async () => {
+    const node = await startNode()
+    const raw = await small(node)
+    asks(raw, 'sub', true, described(0x28, list([text('topic://a'), uint(2), symbol('never')])), addressTerm(0x29, 'me'))
+    expect((await raw.next(ATTACH)).fields[5]).toMatchObject({ type: 'described' })
+    raw.send(0, DETACH, [uint(0), boolean(false)])
+    await raw.next(DETACH)
+    asks(raw, 'sub', true, source, addressTerm(0x29, 'me'))
+    await isRefused(raw)
+    asks(raw, 'sub', true, undefined, addressTerm(0x29, 'me'))
+    expect((await raw.next(ATTACH)).fields[5]).toMatchObject({ type: 'described' })
+    await servesOthers(node)
+  })
+
+  it.each([true, false])('is refused where the broker names the node, and no frame is too long (receiver: %s)', async (receives) => {
+    const node = await startNode()
+    const raw = await small(node)
+    let sent = Buffer.alloc(0)
+    raw.socket.on('data', (some) => {
+      sent = Buffer.concat([sent, some])
+    })
+    const dynamic = described(receives ? 0x28 : 0x29, list([undefined, undefined, undefined, undefined, boolean(true)]))
+    const other = addressTerm(receives ? 0x29 : 0x28, 'me')
+    const outcomes = new Set<string | undefined>()
+    for (let length = 250; length < 420; length++) {
+      asks(raw, 'x'.repeat(length), receives, receives ? dynamic : other, receives ? other : dynamic)
+      const answer = (await raw.next(ATTACH)).fields[receives ? 5 : 6]
+      if (answer.type === 'null') outcomes.add(Raw.condition(await raw.next(DETACH)))
+      else outcomes.add('attached')
+      raw.send(0, DETACH, [uint(0), boolean(true)])
+      if (answer.type !== 'null') await raw.next(DETACH)
+    }
+    expect([...outcomes]).toEqual(['attached', 'amqp:frame-size-too-small'])
+    for (let at = 0; at + 4 <= sent.length; at += sent.readUInt32BE(at)) expect(sent.readUInt32BE(at)).toBeLessThanOrEqual(512)
+    await servesOthers(node)
+  })
+
+  it('ends the session when not even its name has room', async () => {
+    const node = await startNode()
+    const raw = await small(node)
+    asks(raw, 'x'.repeat(500), true, addressTerm(0x28, 'a'), addressTerm(0x29, 'me'))
+    await endsWith(node, raw, 'amqp:frame-size-too-small')
+  })
+})

@@ -17,16 +17,16 @@ export const APPLICATION_PROPERTY = 'application-properties.'
 export const HAS_APPLICATION_PROPERTY = 'has-application-property.'
 
 export function fieldsOf(settings: AmqpSettings, message: Message, head: CanonicalHead): FieldReader {
-  const { property, application } = message.dialect === DIALECT ? ownFields(settings, message) : foreignFields(message, head)
+  const { property, application, has } = message.dialect === DIALECT ? ownFields(settings, message) : foreignFields(message, head)
   return (name) => {
     if (name.startsWith(PROPERTY)) return property(name.slice(PROPERTY.length))
     if (name.startsWith(APPLICATION_PROPERTY)) return application(name.slice(APPLICATION_PROPERTY.length))
     if (!name.startsWith(HAS_APPLICATION_PROPERTY)) return undefined
-    return application(name.slice(HAS_APPLICATION_PROPERTY.length)) === undefined ? undefined : TRUE
+    return has(name.slice(HAS_APPLICATION_PROPERTY.length)) ? TRUE : undefined
   }
 }
 
-type Readers = Readonly<{ property: FieldReader; application: FieldReader }>
+type Readers = Readonly<{ property: FieldReader; application: FieldReader; has: (name: string) => boolean }>
 
 function ownFields(settings: AmqpSettings, { head }: Message): Readers {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length)
@@ -38,17 +38,19 @@ function ownFields(settings: AmqpSettings, { head }: Message): Readers {
   }
   let properties: Term | undefined
   let applications: Term | undefined
+  const pairOf = (name: string): readonly [Term, Term] | undefined => {
+    applications ??= read(APPLICATION_PROPERTIES) ?? NULL
+    return applications.type === 'pairs' ? applications.value.find(([key]) => textOf(key) === name) : undefined
+  }
   return {
     property: (name) => {
       properties ??= read(PROPERTIES) ?? NULL
       const at = (PROPERTY_NAMES as readonly string[]).indexOf(name)
       return properties.type === 'terms' && at >= 0 ? valueOf(properties.value[at]) : undefined
     },
-    application: (name) => {
-      applications ??= read(APPLICATION_PROPERTIES) ?? NULL
-      for (const [key, value] of applications.type === 'pairs' ? applications.value : []) if (textOf(key) === name) return valueOf(value)
-      return undefined
-    },
+    application: (name) => valueOf(pairOf(name)?.[1]),
+    // Whatever it is, also where nothing is compared with it.
+    has: (name) => pairOf(name) !== undefined,
   }
 }
 
@@ -58,12 +60,14 @@ function valueOf(term: Term | undefined): Value | undefined {
 }
 
 function foreignFields(message: Message, head: CanonicalHead): Readers {
+  const application: FieldReader = (name) => {
+    const value = propertyOf(head, name)
+    return value === undefined || isElsewhere(head, name, value) ? undefined : value
+  }
   return {
     property: (name) => ((PROPERTY_NAMES as readonly string[]).includes(name) ? FOREIGN[name as PropertyName](head, message) : undefined),
-    application: (name) => {
-      const value = propertyOf(head, name)
-      return value === undefined || isElsewhere(head, name, value) ? undefined : value
-    },
+    application,
+    has: (name) => application(name) !== undefined,
   }
 }
 

@@ -232,6 +232,14 @@ describe('a message of AMQP', () => {
     expect(passes(sent({}), ofProperties({ subject: NULL }))).toBe(true)
   })
 
+  it('has an application property that is a decimal, with which nothing is compared', () => {
+    const decimal = Buffer.from([0x00, 0x53, 0x74, 0xc1, 9, 2, 0xa1, 1, 0x64, 0x74, 0, 0, 0, 0])
+    const { message: priced } = readMessage(new TermReader(amqpDefaults).over(decimal), 1000, 0)
+    expect(passes(priced, ofApplication({ d: NULL }))).toBe(true)
+    expect(passes(priced, ofApplication({ d: int(0) }))).toBe(false)
+    expect(passes(priced, ofApplication({ e: NULL }))).toBe(false)
+  })
+
   it('passes all filters, or none of them lets it', () => {
     expect(passes(message, jms('size > 9'), ofProperties({ subject: string('&p:new') }))).toBe(true)
     expect(passes(message, jms('size > 10'), ofProperties({ subject: string('&p:new') }))).toBe(false)

@@ -2,19 +2,17 @@
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { queuesOf } from '../anonymous.ts'
-import { DELAYED_DELIVERY, OF_SOURCES, OF_TERMINI } from '../capabilities.ts'
+import { type Pairs, hasRoom, writeAttach } from '../attach-frame.ts'
+import { OF_SOURCES, OF_TERMINI } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
 import { type AmqpError, ConnectionFault, errorOf, fault } from '../errors.ts'
 import { type Expiry, grantOf, outlives, WITH_LINK } from '../expiry.ts'
-import { frame } from '../frames.ts'
 import { IncomingLink } from '../incoming-link.ts'
 import { OutgoingLink } from '../outgoing-link.ts'
 import { OwnSession } from '../own-session.ts'
 import type { Attach } from '../performatives.ts'
-import { fitting } from '../remembered.ts'
 import { bindSource, mayOutlive, PERMANENT, prepareSource } from '../sources.ts'
-import { boolean, symbols, type Term, text, ubyte, uint } from '../term.ts'
 import { type Terminus, terminusTerm } from '../terminus.ts'
 import { leave } from './detach.ts'
 
@@ -43,6 +41,11 @@ export function onAttach(channel: Channel, told: Attach): void {
       { ...attach, senderSettles: 2, receiverSettles: 0 },
       fault('invalid', 'A settle mode of an attach is none that there is (part 2.8.2, 2.8.3).'),
     )
+    return
+  }
+  // Before anything is made, renewed or taken over.
+  if (!hasRoom(channel, attach)) {
+    refuse(channel, attach, NO_ROOM)
     return
   }
   connection.names.steal(attach.name, attach.receives)
@@ -116,14 +119,9 @@ function attachIncoming(channel: Channel, attach: Attach): void {
     connection.after(nodeTicket, () => {
       if (channel.links.get(link.incoming) !== link) return
       const granted = coordinator === undefined ? inForce(target, expiry) : { ...NO_TARGET, kind: 'coordinator' as const, capabilities: CAPABILITIES }
-      write(channel, attach, {
-        source: attach.source === undefined ? undefined : terminusTerm(attach.source),
-        target: terminusTerm({ ...granted, address: name }),
-        link,
-        ours,
-      })
-      answered(channel, link)
-      link.topUp()
+      const answer = { source: attach.source && terminusTerm(attach.source), target: terminusTerm({ ...granted, address: name }), link, ours }
+      if (writeAttach(channel, attach, answer)) answered(channel, link)
+      else giveUp(channel, link)
       connection.flush()
     })
   })
@@ -208,14 +206,9 @@ function attachOutgoing(channel: Channel, attach: Attach): void {
 function answer(channel: Channel, link: OutgoingLink, ours: Pairs): void {
   const { attach, source } = link
   if (channel.links.get(link.incoming) !== link) return
-  write(channel, source.copy ? { ...attach, senderSettles: 1 } : attach, {
-    source: terminusTerm(sourceAnswer(link)),
-    target: attach.target === undefined ? undefined : terminusTerm(attach.target),
-    link,
-    ours,
-  })
-  answered(channel, link)
-  link.topUp()
+  const told = { source: terminusTerm(sourceAnswer(link)), target: attach.target && terminusTerm(attach.target), link, ours }
+  if (writeAttach(channel, source.copy ? { ...attach, senderSettles: 1 } : attach, told)) answered(channel, link)
+  else giveUp(channel, link)
   channel.connection.flush()
 }
 
@@ -256,48 +249,29 @@ function enter(channel: Channel, link: IncomingLink | OutgoingLink): void {
 function answered(channel: Channel, link: IncomingLink | OutgoingLink): void {
   link.answered = true
   if (link.leaving !== undefined) leave(channel, link, link.leaving.closed)
+  link.topUp()
+}
+
+/** An answer of which only now is known that it has no room: with a node's name that the broker gave, or that of a subscription looked up. */
+function giveUp(channel: Channel, link: IncomingLink | OutgoingLink): void {
+  channel.forget(link)
+  channel.connection.names.released(link, false)
+  refuse(channel, link.attach, NO_ROOM)
+  // Its client detached it meanwhile, and will not do so again.
+  if (link.leaving !== undefined) channel.handles.detachedByBoth(link.incoming)
 }
 
 /** An attach without source and target, and a detach that says why (part 2.6.3; Go's client waits for the reason only if both are missing). */
 function refuse(channel: Channel, attach: Attach, error: AmqpError): void {
-  write(channel, attach, { source: undefined, target: undefined, link: undefined, ours: [] })
-  channel.refused(attach, error)
+  if (writeAttach(channel, attach, { source: undefined, target: undefined, link: undefined, ours: [] })) channel.refused(attach, error)
+  // Not even its name has room.
+  else channel.end(NO_ROOM)
 }
 
-type Pairs = readonly (readonly [Term, Term])[]
-type Answer = Readonly<{ source: Term | undefined; target: Term | undefined; link: IncomingLink | OutgoingLink | undefined; ours: Pairs }>
-
-function write(channel: Channel, attach: Attach, { source, target, link, ours }: Answer): void {
-  const { connection } = channel
-  const { settings } = connection.shared
-  const written = (unsettled: Pairs | undefined, incomplete: boolean): Buffer =>
-    frame(channel.number, 0x12, [
-      text(attach.name),
-      uint(attach.own),
-      boolean(!attach.receives),
-      ubyte(attach.senderSettles),
-      ubyte(attach.receiverSettles),
-      source,
-      target,
-      // Without a word of the client's about what it has unsettled there is nothing to answer (part 2.6.13).
-      unsettled === undefined ? undefined : { type: 'pairs', value: unsettled },
-      incomplete ? boolean(true) : undefined,
-      attach.receives ? uint(0) : undefined,
-      attach.receives ? undefined : { type: 'uint64', value: BigInt(settings.messageBytesMax) },
-      attach.desired.includes(DELAYED_DELIVERY) ? symbols([DELAYED_DELIVERY]) : undefined,
-    ])
-  if (ours.length === 0) {
-    connection.write(written(attach.unsettled === undefined ? undefined : [], false))
-    return
-  }
-  const room = connection.frameBytesOut - written([], true).length - LENGTHS_BYTES
-  const told = fitting(ours, room)
-  if (told.length < ours.length) link?.resumeOnly()
-  connection.write(written(told, told.length < ours.length))
+const NO_ROOM: AmqpError = {
+  condition: 'amqp:frame-size-too-small',
+  description: "The answer to this attach does not fit into a frame of the client's max-frame-size (part 2.7.1).",
 }
-
-/** Of a map and the lists around it, when they grow long. */
-const LENGTHS_BYTES = 16
 
 const NO_SOURCE: Terminus = {
   kind: 'source',

@@ -1,7 +1,7 @@
 // A selector's tree as closures. Three-valued: `undefined` is unknown, and a message is selected only by true. Values of unlike types are
 // not equal, not unequal, not less (JMS 2.0, 3.8.1.3); null makes whatever it touches unknown. A hot room: no objects per evaluation.
 import { compileLike } from './like.ts'
-import { isMarked } from './qualified.ts'
+import { areUnlike, isMarked } from './qualified.ts'
 import type { Comparison, Expression } from './syntax.ts'
 
 /** What a name stands for. Exact numbers that a double cannot hold are bigints; `undefined`: null, or of a type that selectors do not know. */
@@ -116,6 +116,7 @@ function comparison(operator: Comparison, left: Evaluate, right: Evaluate, conve
       b = converted(b, a)
     }
     if (isNumber(a) ? !isNumber(b) : typeof a !== typeof b || ordered) return false
+    if (typeof a === 'string' && typeof b === 'string' && areUnlike(a, b)) return false
     return holds(a, b)
   }
 }

@@ -14,6 +14,8 @@ const FIELDS: Readonly<Record<string, Value>> = {
   largest: { type: 'uint64', value: 2n ** 64n - 1n },
   id: { type: 'binary', value: Buffer.from([0x0a, 0xff]) },
   none: { type: 'binary', value: Buffer.alloc(0) },
+  five: { type: 'int32', value: 5 },
+  half: { type: 'double', value: 5 },
   uuid: { type: 'uuid', value: Buffer.alloc(16, 0xab) },
 }
 const head = { properties: [['subject', { type: 'string', value: 'of JMS' }]] } as unknown as CanonicalHead
@@ -37,6 +39,9 @@ describe('a selector takes by a field of a dialect', () => {
     `amqp."id" = X'0AfF'`,
     `amqp."id" <> X'0a' AND amqp."id" IN (X'', x'0aff')`,
     `amqp."none" = X''`,
+    `amqp."uuid" <> UUID'00000000-0000-0000-0000-000000000000'`,
+    `amqp."five" / 2 = 2`,
+    `amqp."half" / 2 = 2.5`,
     `amqp."uuid" = UUID'abababab-abab-ABAB-abab-abababababab'`,
     `amqp."largest" = 18446744073709551615u`,
     `amqp."number" = 12u AND amqp."number" = 12.0d`,
@@ -56,6 +61,12 @@ describe('a selector does not take', () => {
     `amqp."id" = '0aff'`,
     `amqp."id" = X'0a'`,
     `amqp."subject" = X''`,
+    // Of unlike types, neither equal nor unequal.
+    `amqp."id" <> '0aff'`,
+    `'a' <> amqp."id"`,
+    `amqp."subject" <> X''`,
+    `amqp."uuid" <> X'00'`,
+    `amqp."five" / 2 = 2.5`,
     `amqp."uuid" = X'${'ab'.repeat(16)}'`,
     // Fields of a dialect are read as nothing else than they are, also where texts of JMS are.
     `convert_string_expressions:amqp."a ""b""" = 12`,

@@ -15,6 +15,11 @@ export function isMarked(text: string): boolean {
   return text.charCodeAt(0) === MARK_CODE
 }
 
+/** Text, bytes and a UUID: values of these types are not equal, and not unequal either. */
+export function areUnlike(one: string, other: string): boolean {
+  return isMarked(one) ? !isMarked(other) || one.charCodeAt(1) !== other.charCodeAt(1) : isMarked(other)
+}
+
 export function dialectOf(name: string): string {
   return name.slice(1, name.indexOf('.'))
 }

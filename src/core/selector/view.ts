@@ -60,6 +60,10 @@ export class MessageView implements Selectable {
   }
 
   exact(name: string): boolean {
+    if (isMarked(name)) {
+      const value = this.#message === undefined ? undefined : this.#valueOfDialect(name, this.#message)
+      return value !== undefined && EXACT.has(value.type)
+    }
     if (name.startsWith('JMS') && this.get(name) !== undefined && this.#property(name) === undefined) return true
     const value = this.#property(name)
     return value !== undefined && EXACT.has(value.type)
@@ -85,13 +89,17 @@ export class MessageView implements Selectable {
   }
 
   #ofDialect(name: string, message: Message): Scalar {
+    const value = this.#valueOfDialect(name, message)
+    return value?.type === 'binary' || value?.type === 'uuid' ? textOfBytes(value) : scalarOf(value)
+  }
+
+  #valueOfDialect(name: string, message: Message): Value | undefined {
     const dialect = dialectOf(name)
     if (this.#fields === undefined || this.#fieldsOf !== dialect) {
       this.#fields = this.#readFields(dialect, message, this.#headOf(message))
       this.#fieldsOf = dialect
     }
-    const value = this.#fields(fieldOf(name))
-    return value?.type === 'binary' || value?.type === 'uuid' ? textOfBytes(value) : scalarOf(value)
+    return this.#fields(fieldOf(name))
   }
 
   #property(name: string): Value | undefined {
