@@ -2,7 +2,7 @@
 // A name that is attached already is taken over, whoever has it (part 2.6.1): the older link ends with amqp:link:stolen.
 import { formatAddress, kindOf, parseTarget } from '../address.ts'
 import { queuesOf } from '../anonymous.ts'
-import { type Pairs, hasRoom, writeAttach } from '../attach-frame.ts'
+import { hasRoom, type Pairs, writeAttach } from '../attach-frame.ts'
 import { OF_SOURCES, OF_TERMINI } from '../capabilities.ts'
 import type { Channel } from '../channel.ts'
 import { CAPABILITIES, Coordinator } from '../coordinator.ts'
