@@ -186,9 +186,14 @@ async function listen(options: TermOptions, tcp: Tcp, frontEnds: ReadonlyMap<str
     await listenSoon(name, ({ host, port }) => open({ name, host, port }))
     const secured = overTls(name)
     if (credentials === undefined || !settings.listeners[secured].enabled) return
-    // Of the first listener that needs them; `tcp` closes them.
+    // Of the first listener that needs them; `tcp` closes them, unless it never had them.
     const tls = (handshakes ??= await handshakesOf(options, credentials))
-    await listenSoon(secured, ({ host, port }) => open({ name: secured, host, port, tls }))
+    try {
+      await listenSoon(secured, ({ host, port }) => open({ name: secured, host, port, tls }))
+    } catch (error) {
+      tls.close()
+      throw error
+    }
   }
 
   async function listenSoon(name: string, open: (place: ListenerSettings) => Promise<string>): Promise<void> {

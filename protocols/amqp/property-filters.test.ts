@@ -17,7 +17,7 @@ import { readTerminus } from './terminus.ts'
 const broker = {
   address: (kind: Address['kind'], path: readonly string[], namespace = '') => ({ kind, path, namespace }),
 } as unknown as Broker
-const dialects = [amqpDialect(broker, amqpDefaults), stompDialect(broker)]
+const dialects = [amqpDialect(broker, amqpDefaults), stompDialect(broker, { propertyTypes: false, mapValuesMax: 1000 })]
 const [amqp] = dialects
 const BOUNDS = { bytes: 65_535, depth: 64, terms: 1_024 }
 const { types } = rhea

@@ -433,6 +433,33 @@ describe('topics', () => {
     expect((await client.message()).body.toString()).toBe('blue')
   })
 
+  it('with a durable subscription lose nothing that waits, though its selector was stored with the prefix that converts', async () => {
+    const node = await startNode()
+    const client = await node.client({ headers: { 'client-id': 'me' } })
+    const durable = { id: '1', destination: '/topic/a', 'activemq.subscriptionName': 'n' }
+    await client.ask('SUBSCRIBE', { ...durable, selector: 'size > 10' })
+    await client.ask('UNSUBSCRIBE', { id: '1' })
+    const { session } = node.core.client()
+    const queue = node.core.core.address('queue', ['durable', 'me', 'n'], 'stomp')
+    expect(session.boundTo(queue)).toMatchObject([{ selector: 'size > 10' }])
+    const earlier = {
+      pattern: ['a'],
+      queue,
+      tag: 0,
+      settle: 'settled',
+      absent: 'keep',
+      retained: 'never',
+      selector: 'convert_string_expressions:size > 10',
+    } as const
+    expect(session.bind(earlier)).toBeGreaterThan(0)
+    await client.ask('SEND', { destination: '/topic/a', size: '11', persistent: 'true' }, 'waits')
+    await node.restart()
+    const back = await node.client({ headers: { 'client-id': 'me' } })
+    await back.ask('SUBSCRIBE', { ...durable, selector: 'size > 10' })
+    expect((await back.message()).body.toString()).toBe('waits')
+    expect(node.core.client().session.boundTo(queue)).toMatchObject([{ selector: 'size > 10' }])
+  })
+
   it('with a durable subscription that comes back with another topic are of that topic alone, and lose nothing', async () => {
     const node = await startNode()
     const client = await node.client({ headers: { 'client-id': 'me' } })

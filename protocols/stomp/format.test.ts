@@ -8,7 +8,7 @@ import { HeadWriter } from './head.ts'
 const broker = {
   address: (kind: Address['kind'], path: readonly string[], namespace = '') => ({ kind, path, namespace }),
 } as unknown as Broker
-const dialect = stompDialect(broker)
+const dialect = stompDialect(broker, { propertyTypes: false, mapValuesMax: 1000 })
 
 describe('a message that came by STOMP', () => {
   it.each<[string, string, Partial<Canonical>]>([
@@ -330,7 +330,7 @@ function write(canonical: Canonical, message: Partial<Message>) {
 }
 
 describe('types of properties in x-amq-types', () => {
-  const telling = stompDialect(broker, true)
+  const telling = stompDialect(broker, { propertyTypes: true, mapValuesMax: 1000 })
   const properties: Canonical['properties'] = [
     ['count', { type: 'int32', value: -5 }],
     ['odd,name=%', { type: 'float', value: Math.fround(0.1) }],
@@ -358,7 +358,7 @@ describe('types of properties in x-amq-types', () => {
 })
 
 describe('a map body of many values', () => {
-  const limited = stompDialect(broker, false, 10)
+  const limited = stompDialect(broker, { propertyTypes: false, mapValuesMax: 10 })
   const plain = (count: number, value: string): string => `{${Array.from({ length: count }, (_, i) => `"${i}":${value}`).join()}}`
   const xml = (count: number): string => `<map>${'<entry><string>k</string><int>1</int></entry>'.repeat(count)}</map>`
   const kindOf = (transformation: string, body: string): string => limited.toCanonical(sent(`transformation:${transformation}`, body)).body.kind

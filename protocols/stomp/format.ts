@@ -11,12 +11,13 @@ import { describe } from './describe.ts'
 import { belongsToFrame, isTrue, MESSAGE_ID, readHead, writeHead } from './head.ts'
 import { losses } from './losses.ts'
 import { type Entries, type MapForm, readMap } from './map-body.ts'
+import type { StompSettings } from './settings.ts'
 import { hasMoreValues } from './xstream.ts'
 import { mapForm, NOT_OF_SEND, TRANSFORMATION, TRANSFORMATION_ERROR } from './transformation.ts'
 import { PROPERTY_TYPES, readTypes, typed, writeTypes } from './property-types.ts'
 
 /** `mapValuesMax`: a body of more is no map, but text. */
-export function stompDialect(broker: Broker, propertyTypes = false, mapValuesMax = 100_000): Dialect {
+export function stompDialect(broker: Broker, { propertyTypes, mapValuesMax }: Pick<StompSettings, 'propertyTypes' | 'mapValuesMax'>): Dialect {
   return {
     name: 'stomp',
     toCanonical: (message) => toCanonical(broker, message, mapValuesMax),

@@ -26,7 +26,7 @@ class StompFrontEnd implements FrontEnd {
   #sessions = 0
 
   constructor(broker: Broker, settings: StompSettings, log: Log) {
-    this.dialect = stompDialect(broker, settings.propertyTypes, settings.mapValuesMax)
+    this.dialect = stompDialect(broker, settings)
     // Names a connection's private queues, so it must not come again while the process lives; after a restart those queues are gone.
     const prefix = `${broker.node.replace(/[^\w-]/g, '_')}-${broker.figures().startedAtMs.toString(36)}`
     const strangers = { ...settings, bodyBytesMax: 0 }

@@ -6,9 +6,10 @@ import { FACT, FactReader, MESSAGE_FLAG } from '../journal/facts.ts'
 import { type CoreAddress, patternKey, readAddress, readPattern } from './addresses.ts'
 import { Binding, RouteSet } from './bindings.ts'
 import { readBinding, readJob, readQueue, readSession, readVia } from './cold-facts.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, MARK, MESSAGE } from './entries.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FAILURES, MARK, MESSAGE, VIA } from './entries.ts'
 import { type MessageFact, MessageFactReader } from './message-fact.ts'
 import { MESSAGE_ROW_FLAG, REFERENCES, ROUTE, SEGMENT } from './messages.ts'
+import { isPassing } from './passing.ts'
 import type { Queue, QueuePolicy } from './queue.ts'
 import { Relocation } from './relocation.ts'
 import { SavedFacts } from './saved-facts.ts'
@@ -284,10 +285,13 @@ export class Apply {
     const to = state.queueByNumber.get(from.u32())
     const died = from.u8() === 1
     // What its owner moved is no dead letter any more.
-    const dead = died ? state.deadNumber(from.text(), readAddress(from)) : 0
-    const via = state.vias.byNumber[died ? 0 : from.u32()]
+    const reason = died ? from.text() : ''
+    const dead = died ? state.deadNumber(reason, readAddress(from)) : 0
+    const by = died ? 0 : from.u32()
     const row = queue === undefined ? 0 : entries.find(queue.slot, sequence)
     if (queue === undefined || row === 0) return
+    // What is passed comes to its client by what it came by before.
+    const via = state.vias.byNumber[isPassing(reason) ? entries.get(row, VIA) : by]
     if (to !== undefined) {
       const moved = state.addEntry(to, entries.get(row, MESSAGE), via, ENTRY_FLAG.durable)
       entries.set(moved, DEAD, dead)

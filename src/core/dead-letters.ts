@@ -3,7 +3,7 @@
 import { FACT } from '../journal/facts.ts'
 import { ENTRY_FLAG, FLAGS, SEQUENCE } from './entries.ts'
 import type { Live } from './live.ts'
-import { isDeadLetter, passedFrom } from './passing.ts'
+import { isDeadLetter, isPassing, passedFrom } from './passing.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON, type Reason } from './recorder.ts'
 
@@ -31,7 +31,13 @@ export class DeadLetters {
       live.facts.gone(queue, row, reason, false)
       return
     }
-    const fact = live.facts.writer.reset().u32(queue.number).f64(sequence).u32(target.number).u8(1).text(sentence.slice(0, 1000))
+    const fact = live.facts.writer
+      .reset()
+      .u32(queue.number)
+      .f64(sequence)
+      .u32(target.number)
+      .u8(1)
+      .text(isPassing(sentence) ? '' : sentence.slice(0, 1000))
     live.facts.admit(FACT.moved, fact.raw((passedFrom(live.state, row) ?? queue.address).encoded), 'drain')
   }
 
@@ -49,7 +55,9 @@ export class DeadLetters {
 
   #target(queue: Queue, row: number): Queue | undefined {
     const live = this.#live
-    const { deadLetter } = queue.policy
+    const from = passedFrom(live.state, row)
+    // What was passed dies as it would have where it was.
+    const { deadLetter } = (from === undefined ? queue : (live.findQueue(from) ?? queue)).policy
     const { entries } = live.state
     if (deadLetter === undefined || (entries.get(row, FLAGS) & ENTRY_FLAG.durable) === 0 || isDeadLetter(live.state, row)) return undefined
     const known = live.findQueue(deadLetter)

@@ -1,6 +1,7 @@
 // What a consumer makes its session's own before it shows it: on one of the two queues at every instant, and in its hands all the time.
 import { describe, expect, it } from 'vitest'
 import { type Client, CoreNode, PERMANENT, Taker } from '../../test/support/core.ts'
+import { CoreAddress } from './addresses.ts'
 import { Replica } from './replica.ts'
 import { encodeState } from './snapshot.ts'
 
@@ -156,6 +157,46 @@ describe('a delivery that is passed', () => {
     expect(dead.deliveries.map((each) => each.dead)).toMatchObject(Array(2).fill({ reason: 'bad', origin: { path: ['shared'] } }))
     expect(dead.consumer.pass(1, mine, true)).toBeUndefined()
     expect(client.session.refusal?.code).toBe('invalid')
+  })
+
+  it('comes by what it came by before, also when it comes again or is returned', async () => {
+    const { node, client, mine, shared, taker } = await taking([])
+    client.session.bind({ pattern: ['t', { wild: 'rest' }], queue: shared, tag: 3, settle: 'unsettled', absent: 'keep', retained: 'never' })
+    const via = node.core.address('topic', ['t', 'x'])
+    for (const text of ['a', 'b']) client.send(via, text)
+    client.send(shared, 'c')
+    await node.until(() => taker.deliveries.length === 3)
+    for (const tag of [1, 2, 3]) taker.consumer.pass(tag, mine, true)
+    await node.settled()
+    const names = ({ deliveries }: Taker): string[] => deliveries.map(({ to }) => `${to.kind} ${to.path.join('.')}`)
+    const expected = ['topic t.x', 'topic t.x', 'queue shared']
+    expect(names(taker)).toEqual(expected)
+    client.session.close('lost')
+    const back = node.client(KEPT)
+    const again = both(node, back)
+    await node.until(() => again.deliveries.length === 3)
+    expect(names(again)).toEqual(expected)
+    back.session.close('clean', 0)
+    await node.settled()
+    node.restart()
+    const other = node.client().consume(node.queue('shared'))
+    await node.until(() => other.deliveries.length === 3)
+    expect(names(other)).toEqual(expected)
+  })
+
+  it('is told from what clients say, and however much that was', async () => {
+    const { node, client, mine, taker } = await taking(['a', 'b'])
+    const LENT = 'passed on, to come back'
+    taker.consumer.pass(1, mine, true)
+    taker.consumer.settle(2, 2, { kind: 'rejected', reason: LENT }, true)
+    await node.settled()
+    const letters = client.consume(node.queue('ActiveMQ.DLQ'))
+    await node.until(() => letters.deliveries.length === 1)
+    expect(letters.deliveries[0].dead).toMatchObject({ reason: '', origin: { path: ['shared'] } })
+    const { state } = new Replica(node.settings.destinations)
+    const [one, other] = ['one', 'other'].map((name) => new CoreAddress('queue', [name], ''))
+    for (let i = 0; i < 100_001; i++) state.deadNumber(`order ${i}`, one)
+    expect(['order x', LENT].map((reason) => state.dead[state.deadNumber(reason, other)]?.reason)).toEqual(['', LENT])
   })
 
   it('keeps its message group in order', async () => {

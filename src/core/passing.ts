@@ -2,16 +2,18 @@
 // that is this session's alone, in one fact, so that a crash at any instant leaves it on exactly one of the two. It stays in the consumer's hands.
 // Like a dead letter it remembers where it was, and expires no more. Not here: moves that an owner asks for (`move.ts`).
 import { FACT } from '../journal/facts.ts'
-import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MARK, MESSAGE, NEXT, OWNER, SEQUENCE, STATE, STATE_OF, TAG } from './entries.ts'
+import { ATTEMPTS, DEAD, ENTRY_FLAG, FLAGS, MARK, MESSAGE, NEXT, OWNER, SEQUENCE, STATE, STATE_OF, TAG, VIA } from './entries.ts'
 import type { CoreAddress } from './addresses.ts'
 import type { Live } from './live.ts'
 import type { Queue } from './queue.ts'
 import { EVENT, REASON } from './recorder.ts'
 import type { State } from './state.ts'
 
-/** Told in the place of a dead letter's reason. */
+/** Told in the place of a dead letter's reason, and no client's to say. */
 const GIVEN = 'passed on for good'
 const LENT = 'passed on, to come back'
+
+export const isPassing = (reason: string): boolean => reason === GIVEN || reason === LENT
 
 /** Not what survives the process to a queue that does not, nor a dead letter: it would forget of what it died. */
 export function mayPass({ state }: Live, row: number, to: Queue): boolean {
@@ -26,7 +28,7 @@ export function isDeadLetter(state: State, row: number): boolean {
 /** Undefined: it was not passed. */
 export function passedFrom(state: State, row: number): CoreAddress | undefined {
   const dead = state.dead[state.entries.get(row, DEAD)]
-  return dead?.reason === GIVEN || dead?.reason === LENT ? dead.origin : undefined
+  return dead !== undefined && isPassing(dead.reason) ? dead.origin : undefined
 }
 
 /** The entry's row on the other queue: in the hands of the same consumer under the same tag, not to be shown before this is committed. */
@@ -55,8 +57,9 @@ export function pass(live: Live, row: number, to: Queue, back: boolean): number 
 }
 
 function passVolatile({ state }: Live, row: number, to: Queue, dead: number): void {
-  const moved = state.addEntry(to, state.entries.get(row, MESSAGE), state.vias.byNumber[0], 0)
-  state.entries.set(moved, DEAD, dead)
+  const { entries, vias } = state
+  const moved = state.addEntry(to, entries.get(row, MESSAGE), vias.byNumber[entries.get(row, VIA)], 0)
+  entries.set(moved, DEAD, dead)
   for (const addition of state.added.get(row) ?? []) state.add(moved, addition)
   state.removeEntry(state.queueOf(row), row)
 }
@@ -80,7 +83,7 @@ export function returnLent(live: Live, queue: Queue): void {
     const sequence = entries.double(row, SEQUENCE)
     const returned = to.next
     facts.writeSequence(to, 'drain')
-    facts.admit(FACT.moved, facts.writer.reset().u32(queue.number).f64(sequence).u32(to.number).u8(0).u32(0), 'drain')
+    facts.admit(FACT.moved, facts.writer.reset().u32(queue.number).f64(sequence).u32(to.number).u8(0).u32(entries.get(row, VIA)), 'drain')
     facts.admit(FACT.returned, facts.writer.reset().u32(to.number).f64(returned).u32(1).u8(0).f64(0), 'drain')
     live.recorder.note(EVENT.moved, queue.number, sequence, REASON.none, to.number)
   }

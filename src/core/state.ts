@@ -8,6 +8,7 @@ import { ENTRY_FLAG, Entries, FLAGS, MESSAGE, QUEUE, STATE, STATE_OF, VIA } from
 import { bytesOf, isOver, type Job } from './job.ts'
 import { LENGTH, Messages, REFERENCES, ROUTE } from './messages.ts'
 import { PatternTree } from './pattern-tree.ts'
+import { isPassing } from './passing.ts'
 import { SharedPolicies } from './policy.ts'
 import { Queue, type QueuePolicy } from './queue.ts'
 import type { SessionRecord } from './sessions.ts'
@@ -292,8 +293,8 @@ export class State {
     const key = `${origin.key}\u0000${reason}`
     let number = this.#deadByKey.get(key)
     if (number === undefined) {
-      // Reasons come from clients: beyond a bound they are told without their words.
-      if (this.dead.length > 100_000 && reason !== '') return this.deadNumber('', origin)
+      // Reasons come from clients: beyond a bound they are told without their words. Ours are as many as there are queues.
+      if (this.dead.length > 100_000 && reason !== '' && !isPassing(reason)) return this.deadNumber('', origin)
       number = this.dead.push({ reason, origin }) - 1
       this.#deadByKey.set(key, number)
     }

@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,21 +54,19 @@ describe('at the start', () => {
 
   it('what is wrong is told with its name, and without any secret', async () => {
     const key = certificatePath('broker.key')
-    expect(await fault({ certificate: '/not/there.pem' })).toMatch(/^tls\.certificate: \/not\/there\.pem cannot be read: ENOENT/)
+    expect(await fault({ certificate: '/not/there.pem' })).toBe('tls.certificate: the file it names cannot be read: ENOENT')
     expect(await fault({ certificate: key })).toMatch(/^tls\.certificate: .*broker\.key holds no certificate \(/)
-    expect(await fault({ key: certificatePath('broker.pem') })).toMatch(
-      /^tls\.key: .*broker\.pem holds no private key that can be read without a passphrase/,
-    )
-    expect(await fault({ key: certificatePath('anna.key') })).toMatch(/^tls\.key: .*anna\.key is not the key of .*broker\.pem$/)
+    expect(await fault({ key: certificatePath('broker.pem') })).toMatch(/^tls\.key holds no private key that can be read without a passphrase/)
+    expect(await fault({ key: certificatePath('anna.key') })).toMatch(/^tls\.key is not the key of .*broker\.pem$/)
     expect(await fault({ ca: key })).toMatch(/^tls\.ca: .*broker\.key holds no certificate/)
     expect(await fault({ ciphers: 'nonsense' })).toMatch(/^tls: the certificates cannot be used \(.*no.cipher/i)
     const locked = certificatePath('broker-locked.key')
     for (const passphrase of ['', 'hunter2']) {
       const sentence = await fault({ key: locked, passphrase })
-      expect(sentence).toMatch(/^tls\.key: .*broker-locked\.key holds no private key that can be read with/)
+      expect(sentence).toMatch(/^tls\.key holds no private key that can be read with/)
       expect(sentence).not.toContain('hunter2')
     }
-    expect(await fault({ key: pem('anna.key') })).toBe(`tls.key: what is written there is not the key of ${brokerTls.certificate}`)
+    expect(await fault({ key: pem('anna.key') })).toBe(`tls.key is not the key of ${brokerTls.certificate}`)
   })
 
   it('what is written in place of a file may have something before it, as other programs write it', async () => {
@@ -81,6 +80,8 @@ describe('at the start', () => {
     const key = pem('broker.key')
     const body = key.split('\n').slice(1, -2).join('')
     const base64 = Buffer.from(key).toString('base64')
+    const der = Buffer.from(body, 'base64')
+    const jwk = createPrivateKey(key).export({ format: 'jwk' })
     for (const broken of [
       `"${key.trim()}"`,
       key.replaceAll('\n', '\\n'),
@@ -92,15 +93,24 @@ describe('at the start', () => {
       `'${body}'`,
       base64,
       base64.replaceAll(/.{76}/g, '$&\r'),
+      base64.replaceAll(/.{76}/g, '$& '),
+      body.replaceAll(/.{64}/g, '$&\\n'),
+      `""${body}""`,
+      `key=${body}`,
+      der.toString('base64url'),
+      der.toString('hex'),
+      JSON.stringify(jwk),
+      body.slice(0, 40),
     ])
       for (const name of ['key', 'certificate', 'ca'] as const) {
         const sentence = await fault({ [name]: broken })
         expect(sentence).toMatch(
-          name === 'key' ? /^tls\.key: what is written there holds no private key/ : /^tls\.(certificate|ca): what is written there holds no cert/,
+          /^tls\.(key holds no private key|(certificate|ca): what is written there holds no cert|\w+: the file it names cannot be read: (ENOENT|ENAMETOOLONG)$)/,
         )
-        for (const part of [body.slice(0, 16), body.slice(-16), base64.slice(40, 56)]) expect(sentence).not.toContain(part)
+        for (const part of [body.slice(0, 16), body.slice(-16), base64.slice(40, 56), der.toString('hex', 30, 40), String(jwk.d)])
+          expect(sentence).not.toContain(part)
       }
-    expect(await fault({ key: '/not\0there' })).toBe('tls.key: /not\0there cannot be read: ERR_INVALID_ARG_VALUE')
+    expect(await fault({ key: '/not\0there' })).toBe('tls.key: the file it names cannot be read: ERR_INVALID_ARG_VALUE')
   })
 })
 

@@ -22,7 +22,7 @@ export class Credentials {
   #cancel: () => void = () => {}
   #closed = false
 
-  /** Rejects with a sentence that says which file and why. */
+  /** Rejects with a sentence that says which setting and why. */
   static async open(options: CredentialsOptions): Promise<Credentials> {
     const material = await read(options.settings)
     return new Credentials(options, material, contextOf(options, material))
@@ -79,8 +79,6 @@ export class Credentials {
 }
 
 const PEM = '-----BEGIN '
-/** As base64 alone, without the lines around it: what DER begins with, or PEM once more encoded. A path like this would be a strange one. */
-const BARE = /^\W?(?:M[A-P]|LS0t)[A-Za-z0-9+/]{48,}={0,2}\W?$/
 /** A file of more than this is none of certificates. */
 const FILE_BYTES_MAX = 1024 * 1024
 
@@ -95,24 +93,24 @@ async function read(settings: TlsSettings): Promise<Material> {
         const bytes = await readFile(given)
         if (bytes.length <= FILE_BYTES_MAX) return bytes.toString()
       } catch (error) {
-        throw new Error(`tls.${name}: ${given} cannot be read: ${codeOf(error)}`)
+        // It may be a key in a form that no rule of ours knows.
+        throw new Error(`tls.${name}: the file it names cannot be read: ${codeOf(error)}`)
       }
-      throw new Error(`tls.${name}: ${given} has more than ${FILE_BYTES_MAX} bytes`)
+      throw new Error(`tls.${name}: the file it names has more than ${FILE_BYTES_MAX} bytes`)
     }),
   )
   return { certificate, key, ca }
 }
 
-/** Never with a key or a passphrase in the sentence: sentences are logged. */
+/** Never with the value of `tls.key` or `tls.passphrase` in the sentence: sentences are logged. */
 function contextOf({ settings, clock, log }: CredentialsOptions, { certificate, key, ca }: Material): SecureContextOptions {
   const { passphrase, minVersion, ciphers, clientCertificates } = settings
-  const of = (name: 'certificate' | 'key' | 'ca'): string => `tls.${name}: ${nameOf(settings[name])}`
+  const of = (name: 'certificate' | 'ca'): string => `tls.${name}: ${nameOf(settings[name])}`
   const own = attempt(`${of('certificate')} holds no certificate`, () => new X509Certificate(certificate))
-  const ownKey = attempt(
-    `${of('key')} holds no private key that can be read${passphrase === '' ? ' without a passphrase' : ' with tls.passphrase'}`,
-    () => createPrivateKey({ key, passphrase }),
+  const ownKey = attempt(`tls.key holds no private key that can be read${passphrase === '' ? ' without a passphrase' : ' with tls.passphrase'}`, () =>
+    createPrivateKey({ key, passphrase }),
   )
-  if (!own.checkPrivateKey(ownKey)) throw new Error(`${of('key')} is not the key of ${nameOf(settings.certificate)}`)
+  if (!own.checkPrivateKey(ownKey)) throw new Error(`tls.key is not the key of ${nameOf(settings.certificate)}`)
   if (ca !== '') attempt(`${of('ca')} holds no certificate`, () => new X509Certificate(ca))
   const context: SecureContextOptions = {
     cert: certificate,
@@ -131,10 +129,11 @@ function contextOf({ settings, clock, log }: CredentialsOptions, { certificate, 
   return context
 }
 
+/** Of what could be read only: then it is a file's name. */
 const nameOf = (given: string): string => (isInline(given) ? 'what is written there' : given)
 
-/** Whether it is no file's name but a key or certificates themselves, right or wrong ones: a name is logged, a key never. */
-const isInline = (given: string): boolean => given.includes(PEM) || /[\r\n]/.test(given) || BARE.test(given)
+/** Whether it is no file's name but a key or certificates themselves, right or wrong ones. */
+const isInline = (given: string): boolean => given.includes(PEM) || /[\r\n]/.test(given)
 
 /** Without its sentence, which has the file's name in it once more. */
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'nobody says why')

@@ -1,4 +1,4 @@
-import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect as connectPlain, createServer, Socket } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Connection, Log, Wire } from '../api.ts'
@@ -104,6 +104,24 @@ async function begun(port: number): Promise<Socket> {
   socket.write(Buffer.from([0x16]))
   return socket
 }
+
+describe('a socket that died before its turn', () => {
+  it('takes no turn, nor one of another that died', async () => {
+    const { port, tls } = await start({ limits: { handshakes: 1 } })
+    const ended: string[] = []
+    // Without a descriptor they have no address, as those that were reset.
+    const dead = ['a', 'b', 'c'].map((name) => {
+      const socket = new Socket()
+      socket.once('close', () => ended.push(name))
+      socket.push(Buffer.from([0x16]))
+      tls.greet(socket, () => ended.push('secured'))
+      return socket
+    })
+    opened.push(() => dead.forEach((socket) => socket.destroy()))
+    await vi.waitFor(() => expect([ended, tls.active]).toEqual([['a', 'b', 'c'], 0]))
+    expect((await client(port)).closed()).toBe(false)
+  })
+})
 
 describe('a connection over TLS', () => {
   it('carries bytes both ways, and says that it is secure', async () => {

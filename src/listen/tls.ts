@@ -77,7 +77,12 @@ export class Handshakes {
     socket.once('close', () => this.#waiting.delete(socket))
   }
 
-  #begin(socket: Socket, secured: Secured): void {
+  /** False: it died before its turn. Then it has no addresses, or the same as others that died. */
+  #begin(socket: Socket, secured: Secured): boolean {
+    if (socket.destroyed || socket.remoteAddress === undefined) {
+      socket.destroy()
+      return false
+    }
     const ends = endsOf(socket)
     const begun = { socket, secured }
     this.#begun.set(ends, begun)
@@ -85,6 +90,7 @@ export class Handshakes {
     // Whoever leaves within the hand-shake has nothing to be told; later it is the wire that decides.
     socket.allowHalfOpen = false
     this.#server.emit('connection', socket)
+    return true
   }
 
   #over(ends: string, begun: Readonly<{ socket: Socket }>): void {
@@ -92,9 +98,7 @@ export class Handshakes {
     this.#begun.delete(ends)
     for (const [socket, secured] of this.#waiting) {
       this.#waiting.delete(socket)
-      if (socket.destroyed) continue
-      this.#begin(socket, secured)
-      return
+      if (this.#begin(socket, secured)) return
     }
   }
 

@@ -190,7 +190,7 @@ function prepareQueue(connection: StompConnection, request: Request, number: num
   if (target.kind === 'address' && isTemporary(target.address) && claimTemporary(connection, target.address) === 0) return undefined
   if (request.durable !== undefined) {
     const queue = durableQueue(connection, request.durable)
-    if (!renewSubscription(session, queue, request)) return undefined
+    if (!renewSubscription(session, queue, { ...request, selectorConverts: CONVERTS })) return undefined
     const ticket = session.declare(queue, PERMANENT)
     return ticket === 0 ? undefined : { queue, temporary: false, ticket }
   }
